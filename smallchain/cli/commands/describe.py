@@ -1,0 +1,93 @@
+"""`describe`: all that is known about one thing, and what belongs to it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from smallchain.cli.commands.kinds import column, columns_of, kind
+from smallchain.cli.console import out
+from smallchain.cli.render import Column, Item, add_output, pretty_event, show_value, table, text_of
+from smallchain.cli.session import Session
+from smallchain.model.errors import SmallchainError
+from smallchain.protocol.client import path_of
+from smallchain.protocol.text import visible, visible_json
+
+DESCRIPTION = "Show all about one thing, by its name, its id, or 6 or more characters of the id's end."
+EXAMPLES = """
+smallchain describe run 'my first run'
+smallchain describe toolcall 9f3c21ab
+smallchain describe agent assistant -o yaml
+"""
+_TABLES = {"children": "runs", "requests": "requests", "toolcalls": "toolcalls", "runs": "runs"}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """A kind and a name."""
+    parser.add_argument("kind", metavar="KIND", type=kind)
+    parser.add_argument("name", metavar="NAME")
+    add_output(parser, formats=("text", "json", "yaml"))
+
+
+def attempted(arguments: Namespace) -> str:
+    """For errors."""
+    return f"describe {arguments.kind} '{arguments.name}'"
+
+
+def execute(arguments: Namespace, session: Session) -> int:
+    """Print the thing."""
+    answer = session.client.get(path_of("describe", arguments.kind, arguments.name))
+    item = answer.get("item")
+    if not isinstance(item, dict):
+        raise SmallchainError("the daemon's answer describes nothing", hint="is its version that of this program?")
+    if arguments.output != "text":
+        show_value(answer, output=arguments.output)
+        return 0
+    _show_fields(item, indent="")
+    related = answer.get("related")
+    for heading, found in (related if isinstance(related, dict) else {}).items():
+        if isinstance(found, list) and found:
+            out(f"\n{visible(heading)}:")
+            _show_related(heading, [one for one in found if isinstance(one, dict)])
+    return 0
+
+
+def _show_related(heading: str, items: list[Item]) -> None:
+    if heading == "events":
+        for event in items:
+            out(f"  {pretty_event(event)}")
+        return
+    if heading == "pins":
+        columns: tuple[Column, ...] = (
+            column("KIND", "kind"),
+            column("NAME", "name"),
+            Column("CURRENT", lambda item: {True: "yes", False: "no"}.get(bool(item.get("current")))),
+        )
+    else:
+        columns = columns_of(_TABLES.get(heading, heading))
+    for line in table(columns, items):
+        out(f"  {line}")
+
+
+def _show_fields(item: Item, *, indent: str) -> None:
+    """`key: value`, one a line; inner objects indented; what is empty left out; several lines behind a bar."""
+    shown = {key: value for key, value in item.items() if value not in (None, "", [], {})}
+    widest = max((len(key) for key in shown if not _is_block(shown[key])), default=0)
+    for key, value in shown.items():
+        if isinstance(value, dict):
+            out(f"{indent}{visible(key)}:")
+            _show_fields(value, indent=indent + "  ")
+        elif _is_block(value):
+            out(f"{indent}{visible(key)}:")
+            for line in visible(value, multiline=True).split("\n"):
+                out(f"{indent}  | {line}")
+        else:
+            out(f"{indent}{visible(key) + ':':<{widest + 1}} {visible(_scalar(value))}")
+
+
+def _is_block(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, str) and "\n" in value)
+
+
+def _scalar(value: Any) -> str:
+    return visible_json(value) if isinstance(value, list | bool) else text_of(value)

@@ -1,0 +1,99 @@
+"""`get`: lists of one kind, in the order the daemon gives them."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from smallchain.cli.commands.kinds import columns_of, kind
+from smallchain.cli.console import note
+from smallchain.cli.render import FORMATS, Item, add_output, show_items
+from smallchain.cli.session import Session
+from smallchain.model.errors import Unknown
+from smallchain.protocol.text import visible
+
+DESCRIPTION = """\
+List things of one kind, all of them or those named (by name, by id, or by 6 or more characters of an id's end).
+kinds: llms agents tools tasks runs toolcalls requests grants budgets spend events files mcp_servers channels
+schedules artifacts templates; singular or plural."""
+EXAMPLES = """
+smallchain get runs
+smallchain get runs -o wide --status Running
+smallchain get toolcalls --run 'my first run'
+smallchain get run 'my first run' -o json
+smallchain get events --pretty
+smallchain get events --follow --after 41 -o jsonl
+smallchain get events --since 10m --run 'my first run'
+"""
+_OF_A_RUN = ("runs", "toolcalls", "requests", "events", "spend", "grants", "artifacts")
+_EVENT_FLAGS = ("pretty", "local", "tail", "since", "after", "follow")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The flags; those of events are their own group."""
+    parser.add_argument("kind", metavar="KIND", type=kind)
+    parser.add_argument("names", metavar="NAME", nargs="*")
+    add_output(parser, formats=FORMATS)
+    parser.add_argument("--run", metavar="RUN", help="only what belongs to this run (of runs: it and its descendants)")
+    parser.add_argument("--status", metavar="STATUS", help="only with this status (of toolcalls and requests: phase)")
+    parser.add_argument("--all", action="store_true", help="of requests: the answered ones too")
+    events = parser.add_argument_group("events")
+    events.add_argument("--pretty", action="store_true", help="as lines of a log")
+    events.add_argument("--local", action="store_true", help="with --pretty: local time instead of UTC")
+    events.add_argument("--tail", metavar="N", type=_count, help="only the last N")
+    events.add_argument("--since", metavar="TIME", help="only those since a time (RFC 3339) or within a duration (10m)")
+    events.add_argument("--after", metavar="SEQ", type=_count, help="only those after this number")
+    events.add_argument("-f", "--follow", action="store_true", help="go on with those to come, until interrupted")
+    parser.set_defaults(refuse=parser.error)
+
+
+def attempted(arguments: Namespace) -> str:
+    """For errors."""
+    return f"get {arguments.kind}"
+
+
+def execute(arguments: Namespace, session: Session) -> int:
+    """Print the list; an empty one is told on standard error."""
+    plural = arguments.kind
+    if plural == "events":
+        from smallchain.cli.commands import events
+
+        return events.show(arguments, session)
+    for flag in _EVENT_FLAGS:
+        if getattr(arguments, flag) not in (None, False):
+            arguments.refuse(f"--{flag} is for events")
+    if arguments.run is not None and plural not in _OF_A_RUN:
+        arguments.refuse(f"--run is for {', '.join(_OF_A_RUN)}")
+    items = session.client.items(plural, _query(arguments))
+    show = not (arguments.output in ("table", "wide", "name", "jsonl") and not items)
+    if show:
+        show_items(items, columns_of(plural), output=arguments.output)
+    missing = [name for name in arguments.names if not any(_is_named(item, name) for item in items)]
+    if missing:
+        raise Unknown(f"no {plural} with the name or id {', '.join(map(repr, missing))}", hint=f"see `smallchain get {plural}`")
+    if not show:
+        note(f"No {plural} found.")
+    return 0
+
+
+def _query(arguments: Namespace) -> dict[str, str | bool | list[str] | None]:
+    by_phase = arguments.kind in ("toolcalls", "requests")
+    return {
+        "name": arguments.names,
+        "run": arguments.run,
+        "status": None if by_phase else arguments.status,
+        "phase": arguments.status if by_phase else None,
+        "all": True if arguments.all else None,
+    }
+
+
+def _is_named(item: Item, name: str) -> bool:
+    known = [str(item.get(key) or "") for key in ("name", "id")]
+    return name in known or (len(name) >= 6 and (known[1].startswith(name) or known[1].endswith(name)))
+
+
+def _count(word: str) -> int:
+    from argparse import ArgumentTypeError
+
+    if not (word.isascii() and word.isdecimal() and len(word) <= 18):
+        raise ArgumentTypeError(f"'{visible(word)}' is no whole number from 0 on")
+    return int(word)

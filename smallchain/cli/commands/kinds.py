@@ -1,0 +1,167 @@
+"""The kinds that `get` and `describe` know, and the columns of each table.
+
+The one rule: the word in the column is the word in the item, in the YAML and on the dashboard.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+
+from smallchain.cli.render import Column, Item, age, short_id, text_of
+
+_PLURALS = {
+    "llm": "llms",
+    "agent": "agents",
+    "tool": "tools",
+    "task": "tasks",
+    "run": "runs",
+    "toolcall": "toolcalls",
+    "request": "requests",
+    "grant": "grants",
+    "budget": "budgets",
+    "spend": "spend",
+    "event": "events",
+    "file": "files",
+    "mcp_server": "mcp_servers",
+    "channel": "channels",
+    "schedule": "schedules",
+    "artifact": "artifacts",
+    "template": "templates",
+}
+KINDS = tuple(_PLURALS.values())
+
+
+def kind(word: str) -> str:
+    """The plural of a kind as a person typed it, for argparse; a wrong word is told the nearest."""
+    plain = word.lower().replace("-", "_")
+    plural = _PLURALS.get(plain, plain)
+    if plural in KINDS:
+        return plural
+    from smallchain.model.ids import did_you_mean
+    from smallchain.protocol.text import visible
+
+    near = did_you_mean(plain, (*KINDS, *_PLURALS))
+    raise ArgumentTypeError(f"'{visible(word)}' is no kind{f'; {near}' if near else ''} (kinds: {' '.join(KINDS)})")
+
+
+def columns_of(plural: str) -> tuple[Column, ...]:
+    """The columns of a kind's table."""
+    return _COLUMNS.get(plural, _PLAIN)
+
+
+def column(heading: str, key: str, *, wide: bool = False, cells: int | None = None) -> Column:
+    """A column that shows one of the item's values."""
+    return Column(heading, lambda item: item.get(key), wide, cells)
+
+
+def spec(item: Item) -> Item:
+    """What a person wrote about a thing."""
+    found = item.get("spec")
+    return found if isinstance(found, dict) else {}
+
+
+def _way(item: Item) -> str:
+    """How a tool runs: `builtin add`, or its executor's name."""
+    written = spec(item)
+    executor = written.get("executor")
+    if isinstance(executor, dict) and executor:
+        return text_of(next(iter(executor)))
+    return f"builtin {text_of(written.get('builtin'))}" if written.get("builtin") else ""
+
+
+def _place(item: Item) -> str:
+    return f"{text_of(item.get('file'))}:{text_of(item.get('line'))}" if item.get("file") and item.get("line") else ""
+
+
+def _object(item: Item) -> str:
+    about = item.get("object")
+    return f"{text_of(about.get('kind'))}/{text_of(about.get('name'))}" if isinstance(about, dict) else ""
+
+
+def _first_problem(item: Item) -> str:
+    problems = item.get("problems")
+    if not isinstance(problems, list) or not problems or not isinstance(problems[0], dict):
+        return ""
+    first = problems[0]
+    return ":".join(text_of(first.get(key)) for key in ("file", "line", "column")) + f": {text_of(first.get('message'))}"
+
+
+_NAME, _STATUS = column("NAME", "name"), column("STATUS", "status")
+_DETAIL = column("DETAIL", "detail", cells=80)
+_WRITTEN = Column("FILE", _place, wide=True)
+_AGE = Column("AGE", lambda item: age(item.get("created_at")))
+_PLAIN = (_NAME, _STATUS, _DETAIL, _WRITTEN)
+
+EVENTS = (
+    column("SEQ", "seq"),
+    Column("TIME", lambda item: text_of(item.get("time"))[:19] + "Z"),
+    column("LEVEL", "level"),
+    column("REASON", "reason"),
+    column("RUN", "run", cells=32),
+    Column("OBJECT", _object, wide=True),
+    column("MESSAGE", "message", cells=160),
+)
+
+_COLUMNS: dict[str, tuple[Column, ...]] = {
+    "llms": (
+        _NAME,
+        Column("PROVIDER", lambda item: spec(item).get("provider")),
+        Column("MODEL", lambda item: spec(item).get("model")),
+        _STATUS,
+        _DETAIL,
+        _WRITTEN,
+    ),
+    "agents": (
+        _NAME,
+        _STATUS,
+        Column("LLM", lambda item: spec(item).get("llm")),
+        Column("TOOLS", lambda item: len(spec(item).get("tools") or ())),
+        _DETAIL,
+        Column("DESCRIPTION", lambda item: spec(item).get("description"), wide=True),
+        _WRITTEN,
+    ),
+    "tools": (
+        _NAME,
+        _STATUS,
+        Column("RUNS", _way),
+        Column("EFFECTS", lambda item: spec(item).get("effects")),
+        _DETAIL,
+        Column("DESCRIPTION", lambda item: spec(item).get("description"), wide=True),
+        _WRITTEN,
+    ),
+    "tasks": (_NAME, Column("AGENT", lambda item: spec(item).get("agent")), _STATUS, _DETAIL, _WRITTEN),
+    # The seed's columns: NAME is the agent, and TASK ID one heading.
+    "runs": (
+        column("RUN", "name"),
+        column("NAME", "agent"),
+        _STATUS,
+        column("TASK ID", "task"),
+        column("DEPTH", "depth"),
+        column("PHASE", "phase", wide=True),
+        Column("COST", lambda item: f"${text_of(item.get('tree_cost_usd') or item.get('cost_usd') or '0.00')}", wide=True),
+        Column("AGE", lambda item: age(item.get("created_at")), wide=True),
+        column("DETAIL", "detail", wide=True),
+    ),
+    "toolcalls": (
+        Column("ID", lambda item: short_id(item.get("id")), cells=8),
+        column("RUN", "run"),
+        column("TOOL", "tool"),
+        column("PHASE", "phase"),
+        column("ATTEMPTS", "attempts"),
+        _AGE,
+        column("ARGUMENTS", "arguments", wide=True),
+        column("RESULT", "result", cells=60),
+    ),
+    "requests": (
+        Column("ID", lambda item: short_id(item.get("id")), cells=8),
+        column("KIND", "kind"),
+        column("RUN", "run"),
+        column("TOOL", "tool"),
+        column("PHASE", "phase"),
+        _AGE,
+        column("QUESTION", "question", cells=80),
+    ),
+    "files": (_NAME, _STATUS, Column("SINCE", lambda item: age(item.get("since"))), Column("PROBLEM", _first_problem)),
+    "templates": (_NAME, column("USED FOR", "used_for", cells=60), column("TEXT", "text", cells=80)),
+    "events": EVENTS,
+}

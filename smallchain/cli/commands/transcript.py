@@ -1,0 +1,74 @@
+"""`transcript`: what was said in a run, message by message, each line of it behind a bar.
+
+The one rule: what this program added to a context is marked as ours, and nothing a model or a tool says can look like a heading.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from smallchain.cli.console import out
+from smallchain.cli.render import Item, add_output, show_value, text_of
+from smallchain.cli.session import Session
+from smallchain.model.errors import SmallchainError
+from smallchain.protocol.client import path_of
+from smallchain.protocol.text import one_line, visible, visible_json
+
+DESCRIPTION = "Show what was said in a run: to the model, by the model, by its tools."
+EXAMPLES = """
+smallchain transcript 'my first run'
+smallchain transcript 'my first run/calculator_operator-1' -o json
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """A run."""
+    parser.add_argument("run", metavar="RUN")
+    add_output(parser, formats=("text", "json", "yaml", "jsonl"))
+
+
+def attempted(arguments: Namespace) -> str:
+    """For errors."""
+    return f"show the transcript of run '{arguments.run}'"
+
+
+def execute(arguments: Namespace, session: Session) -> int:
+    """Print the transcript."""
+    answer = session.client.get(path_of("transcript", arguments.run))
+    messages = answer.get("messages")
+    if not isinstance(messages, list):
+        raise SmallchainError("the daemon's answer holds no messages", hint="is its version that of this program?")
+    if arguments.output == "jsonl":
+        for message in messages:
+            out(visible_json(message))
+    elif arguments.output != "text":
+        show_value(answer, output=arguments.output)
+    else:
+        _show_run(answer.get("run"))
+        for message in messages:
+            _show_message(message)
+    return 0
+
+
+def _show_run(run: Any) -> None:
+    if isinstance(run, dict):
+        out(one_line(f"run {text_of(run.get('name'))}: {text_of(run.get('status'))}, agent {text_of(run.get('agent'))}"))
+
+
+def _show_message(message: Item) -> None:
+    marks = [text_of(message.get("role"))]
+    for key, words in (("tool", ""), ("model", ""), ("finish_reason", "finish "), ("cost_usd", "$")):
+        if message.get(key):
+            marks.append(words + text_of(message[key]))
+    if message.get("ours"):
+        marks.append(f"ours: template {text_of(message.get('template'))}" if message.get("template") else "ours")
+    out("")
+    out(one_line(f"{text_of(message.get('seq'))}  {text_of(message.get('time'))[:19]}  {'  '.join(marks)}"))
+    content = text_of(message.get("content"))
+    if content:
+        for line in visible(content, multiline=True).split("\n"):
+            out(f"  | {line}")
+    for call in message.get("tool_calls") or ():
+        if isinstance(call, dict):
+            out(one_line(f"  > {text_of(call.get('name'))}({text_of(call.get('arguments'))})"))

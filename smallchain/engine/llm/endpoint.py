@@ -1,0 +1,41 @@
+"""Where a model is reached: endpoint and key as they are now, provider and model as a run pinned them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from smallchain.engine.ports import Secrets
+from smallchain.model.durations import parse_duration
+from smallchain.model.errors import BadInput
+from smallchain.model.llm import Endpoint
+from smallchain.model.llmspec import LLMSpec
+
+STANDARD_TIMEOUT = timedelta(minutes=10)
+
+
+async def resolve(spec: LLMSpec, secrets: Secrets, /, *, timeout: str | None = None) -> Endpoint:
+    """The endpoint of an LLM with its secrets resolved; raises BadInput when one can't be.
+
+    Where the YAML names neither URL nor key, both come from OPENAI_BASE_URL and OPENAI_API_KEY; a URL of its own without a key gets
+    none, so that a key never goes to a server it is not for.
+    """
+    written = spec.timeout or timeout
+    length = parse_duration(written) if written else STANDARD_TIMEOUT
+    base_url, api_key = spec.base_url, None
+    if spec.provider == "openai":
+        if base_url is None:
+            base_url = await _if_set(secrets, "OPENAI_BASE_URL")
+        if spec.api_key is not None:
+            api_key = await secrets.resolve(spec.api_key.model_dump(exclude_none=True))
+        elif spec.base_url is None:
+            api_key = await secrets.resolve({"env": "OPENAI_API_KEY"})
+    script: list[dict[str, Any]] = [reply.model_dump(mode="json", exclude_none=True) for reply in spec.replies]
+    return Endpoint(spec.provider, spec.model or spec.name, base_url, api_key, length, tuple(script))
+
+
+async def _if_set(secrets: Secrets, name: str) -> str | None:
+    try:
+        return await secrets.resolve({"env": name})
+    except BadInput:
+        return None

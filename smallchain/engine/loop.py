@@ -1,0 +1,190 @@
+"""The one driver: commits what the loops decide, then performs the effects, and is the only place that catches what goes wrong.
+
+A transaction runs on until nothing it woke moves any more, so that a reply, its tool calls, their admission and the attempts they
+record are one commit. Whatever is left wakes through the queue. A fault in one row's step takes back that step alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from smallchain.engine.kind import Kind
+from smallchain.engine.workqueue import Key, WorkQueue
+from smallchain.model.decision import Effect
+from smallchain.model.errors import Transient
+from smallchain.store import alarms
+from smallchain.store.contract import Store, Tx
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_STEPS = 512
+_KEYS = 64
+
+
+@dataclass(slots=True)
+class _Committed:
+    """What a transaction leaves to do once it is durable."""
+
+    effects: list[Effect] = field(default_factory=list)
+    at_rest: list[Key] = field(default_factory=list)
+    faulty: list[Key] = field(default_factory=list)
+    went_well: list[Key] = field(default_factory=list)
+
+
+class Driver:
+    """Drives all kinds of one store; `run` until cancelled."""
+
+    def __init__(self, store: Store, kinds: Mapping[str, Kind]) -> None:
+        self._store = store
+        self._kinds = kinds
+        self._under_way: dict[str, tuple[Effect, asyncio.Task[None]]] = {}
+        self._owned: dict[Key, set[str]] = {}
+        self._admitting = True
+        self.queue = WorkQueue()
+
+    def heard(self, wakes: list[Key]) -> None:
+        """Take what a commit woke; kinds that are not ours are somebody else's."""
+        for key in wakes:
+            if key[0] in self._kinds:
+                self.queue.add(key)
+
+    async def transact(self, work: Callable[[Tx], T], /) -> T:
+        """Commit a change together with all steps it wakes, then perform their effects."""
+
+        def whole(tx: Tx) -> tuple[T, _Committed]:
+            result = work(tx)
+            return result, self._settle(tx)
+
+        result, _ = await self._store.write(whole, then=lambda answer: self._act(answer[1]))
+        return result
+
+    async def run(self) -> None:
+        """Look at every row once (recovery), then at what is woken, until cancelled."""
+        await self.look_at_everything()
+        while True:
+            keys = await self.queue.take(_KEYS)
+            if not self._admitting:
+                continue
+            try:
+                await self.transact(lambda tx, keys=keys: [tx.wake(*key) for key in keys])  # type: ignore[misc]
+            except Transient as error:
+                log.warning("a step has to wait: %s", error)
+                for key in keys:
+                    self.queue.add_later(key)
+
+    async def look_at_everything(self) -> None:
+        """Wake every row that a step could move."""
+        woken = await self._store.read(lambda tx: [(name, key) for name, kind in self._kinds.items() for key in kind.keys(tx)])
+        for key in woken:
+            self.queue.add(key)
+
+    def under_way(self) -> list[Effect]:
+        """The effects that are being performed now."""
+        return [effect for effect, _ in self._under_way.values()]
+
+    def stop_admitting(self) -> None:
+        """Begin nothing new; what is under way goes on."""
+        self._admitting = False
+
+    async def drain(self, deadlines: Mapping[str, float]) -> None:
+        """Wait for what is under way, each kind at most its number of seconds, then stop the rest."""
+        for kind, seconds in sorted(deadlines.items(), key=lambda each: each[1]):
+            tasks = [task for effect, task in self._under_way.values() if effect.kind == kind]
+            if tasks:
+                _, late = await asyncio.wait(tasks, timeout=seconds)
+                for task in late:
+                    task.cancel()
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop everything that is under way and wait until it has stopped."""
+        self._admitting = False
+        self.queue.close()
+        tasks = [task for _, task in self._under_way.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _settle(self, tx: Tx) -> _Committed:
+        left = _Committed()
+        others: list[Key] = []
+        waiting = list(dict.fromkeys(tx.take_wakes()))
+        for _ in range(_STEPS):
+            if not waiting or not self._admitting:
+                break
+            key = waiting.pop(0)
+            kind = self._kinds.get(key[0])
+            if kind is None:
+                others.append(key)
+                continue
+            try:
+                step = tx.attempt(lambda kind=kind, key=key: kind.step(tx, key[1]))  # type: ignore[misc]
+            except Exception:
+                log.exception("a fault while looking at %s %s; trying again later", *key)
+                left.faulty.append(key)
+                continue
+            left.went_well.append(key)
+            left.effects.extend(step.effects)
+            if step.at_rest:
+                left.at_rest.append(key)
+            if step.look_at is not None:
+                alarms.put(tx, *key, step.look_at)
+            waiting.extend(each for each in dict.fromkeys(tx.take_wakes()) if each not in waiting)
+        for key in (*others, *waiting):
+            tx.wake(*key)
+        return left
+
+    def _act(self, committed: _Committed) -> None:
+        for key in committed.went_well:
+            self.queue.went_well(key)
+        for key in committed.faulty:
+            self.queue.add_later(key)
+        for key in committed.at_rest:
+            self._stop(key)
+        for effect in committed.effects:
+            self._begin(effect)
+
+    def _begin(self, effect: Effect) -> None:
+        if effect.key in self._under_way or not self._admitting:
+            return
+        task = asyncio.create_task(self._perform(effect), name=effect.key)
+        self._under_way[effect.key] = (effect, task)
+        self._owned.setdefault(effect.owner, set()).add(effect.key)
+        task.add_done_callback(lambda _: self._ended(effect))
+
+    def _ended(self, effect: Effect) -> None:
+        self._under_way.pop(effect.key, None)
+        owned = self._owned.get(effect.owner)
+        if owned is not None:
+            owned.discard(effect.key)
+            if not owned:
+                del self._owned[effect.owner]
+
+    def _stop(self, owner: Key) -> None:
+        for key in self._owned.get(owner, set()):
+            _, task = self._under_way[key]
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    async def _perform(self, effect: Effect) -> None:
+        kind = self._kinds[effect.kind]
+        try:
+            await kind.perform(effect, self.transact)
+        except asyncio.CancelledError:
+            raise
+        except Transient as error:
+            log.warning("%s has to wait: %s", effect.key, error)
+            self.queue.add_later(effect.owner)
+        except Exception as error:
+            log.exception("a fault in %s", effect.key)
+            what = f"a fault of smallchain: {type(error).__name__}; see `smallchain logs`"
+            try:
+                await self.transact(lambda tx: kind.lost(tx, effect, what))
+            except Exception:
+                log.exception("and its loss could not be recorded: %s", effect.key)
+                self.queue.add_later(effect.owner)

@@ -1,0 +1,69 @@
+"""What the engine needs from outside, each a small protocol; `smallchaind.compose` gives the real ones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from smallchain.model.llm import Endpoint, Failure, ModelRequest, Reply
+from smallchain.model.money import Price
+from smallchain.model.toolcall import Outcome, Start
+
+
+class Clock(Protocol):
+    """The one source of time."""
+
+    def now(self) -> datetime:
+        """The moment, aware and in UTC."""
+        ...
+
+
+class Provider(Protocol):
+    """A way to reach models. Failures are values; only a fault of the program raises."""
+
+    async def complete(self, endpoint: Endpoint, request: ModelRequest, /) -> Reply | Failure:
+        """Send one request, once: no retries inside, and within `endpoint.timeout` as a whole."""
+        ...
+
+    async def check(self, endpoint: Endpoint, /) -> Failure | None:
+        """Whether the endpoint takes our credentials, at no cost; None when nothing speaks against it."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Executor(Protocol):
+    """A way to run tools. A tool that fails has produced an outcome; cancelling ends the whole process tree."""
+
+    async def execute(self, start: Start, /) -> Outcome:
+        """Run one attempt, once, within `start.timeout`."""
+        ...
+
+
+class Secrets(Protocol):
+    """Resolves references to secrets at their use; nothing resolved is ever stored or logged."""
+
+    async def resolve(self, reference: dict[str, Any], /) -> str:
+        """The secret behind `{env: NAME}`, `{file: PATH}` or `{command: [...]}`.
+
+        Raises BadInput with the daemon's pid and start time and the ways to set it when there is none.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Drop what is kept in memory (after a 401)."""
+        ...
+
+    def mask(self, text: str, /) -> str:
+        """A text with every secret that was resolved replaced by `[secret:NAME]`, in its exact and base64 forms."""
+        ...
+
+
+class Prices(Protocol):
+    """What models cost."""
+
+    async def price(self, provider: str, model: str, base_url: str | None, /) -> tuple[Price | None, str]:
+        """The price of a model and the name and version of the list it stands in; None when no list has it."""
+        ...

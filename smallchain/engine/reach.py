@@ -1,0 +1,104 @@
+"""All that an agent can reach: its LLM, its tools, the agents it delegates to and theirs; what of it is lacking, and what to pin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from smallchain.engine.specs import typed
+from smallchain.model.agent import llm_of
+from smallchain.model.functions import tool_named
+from smallchain.model.ids import did_you_mean
+from smallchain.model.lifecycles import Readiness
+from smallchain.model.references import unsupported
+from smallchain.model.sections import AgentSpec, BudgetSpec, DefaultsSpec
+from smallchain.store import resources
+from smallchain.store.contract import Tx
+from smallchain.store.resources import Written
+
+
+@dataclass(slots=True)
+class Reach:
+    """What stands behind an agent. `lacking` and `broken` are sentences: what is waited for, and what is wrong."""
+
+    found: dict[tuple[str, str], Written] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    llm: str | None = None
+    """The LLM of the agent itself, if that is decided."""
+
+
+def reach_of(tx: Tx, name: str, /) -> Reach:
+    """Everything that the agent `name` can reach, as it is written now."""
+    reach = Reach()
+    defaults_row = resources.get(tx, "defaults", "defaults")
+    defaults: DefaultsSpec | None = None
+    if defaults_row is not None:
+        reach.found["defaults", "defaults"] = defaults_row
+        defaults = typed("defaults", defaults_row.digest, defaults_row.spec)
+        _note_unsupported(reach, "the defaults", defaults_row)
+    llms = resources.names(tx, "llm")
+    waiting: list[tuple[str, str | None]] = [(name, None)]
+    while waiting:
+        agent_name, caller_llm = waiting.pop(0)
+        if ("agent", agent_name) in reach.found:
+            continue
+        row = resources.get(tx, "agent", agent_name)
+        if row is None:
+            reach.lacking.append(_missing(tx, "agent", "agent", agent_name))
+            continue
+        reach.found["agent", agent_name] = row
+        _note_unsupported(reach, f"agent '{agent_name}'", row)
+        spec: AgentSpec = typed("agent", row.digest, row.spec)
+        llm = llm_of(spec, default=defaults.llm if defaults else None, llms=llms, caller=caller_llm)
+        if agent_name == name:
+            reach.llm = llm
+        if llm is not None:
+            _take(tx, reach, "llm", "LLM", llm)
+        for kind, used in (entry.uses for entry in spec.tools):
+            if kind == "agent":
+                waiting.append((used, llm))
+            elif kind == "tool" and (tool_named(used, {}) is None or resources.get(tx, "tool", used) is not None):
+                _take(tx, reach, "tool", "tool", used)
+    _note_caps(tx, reach)
+    return reach
+
+
+def why_no_llm(tx: Tx, agent: str, /) -> str:
+    """Why an agent has no LLM, a sentence that lists those there are."""
+    llms = resources.names(tx, "llm")
+    if not llms:
+        return f"agent '{agent}' has no LLM: none is written yet"
+    return f"agent '{agent}' names no LLM and there are several: {', '.join(llms)}; write `llm:` on it, or defaults: {{llm: ...}}"
+
+
+def _take(tx: Tx, reach: Reach, kind: str, word: str, name: str) -> None:
+    if (kind, name) in reach.found:
+        return
+    row = resources.get(tx, kind, name)
+    if row is None:
+        reach.lacking.append(_missing(tx, kind, word, name))
+        return
+    reach.found[kind, name] = row
+    if row.status is Readiness.PENDING:
+        reach.lacking.append(f"{word} '{name}' waits: {row.detail}")
+    elif row.status is Readiness.ERROR:
+        reach.broken.append(f"{word} '{name}' can't be used: {row.detail}")
+
+
+def _missing(tx: Tx, kind: str, word: str, name: str) -> str:
+    near = did_you_mean(name, resources.names(tx, kind))
+    return f"{word} '{name}' does not exist" + (f"; {near}" if near else "")
+
+
+def _note_unsupported(reach: Reach, subject: str, row: Written) -> None:
+    why = unsupported(row.kind, row.spec)
+    if why is not None:
+        reach.lacking.append(f"{subject}: {why}")
+
+
+def _note_caps(tx: Tx, reach: Reach) -> None:
+    """A cap that this version cannot keep stops what it is over, as if it were reached (design rule 8)."""
+    for row in resources.of_kind(tx, "budget"):
+        spec: BudgetSpec = typed("budget", row.digest, row.spec)
+        if spec.over == "everything" or spec.over.counts in reach.found:
+            reach.lacking.append(f"budget '{row.name}': {unsupported('budget', row.spec)}")

@@ -1,0 +1,53 @@
+"""What the loops of LLMs, agents and tools share: how a readiness is recorded and told, and who wants to hear of it."""
+
+from __future__ import annotations
+
+from smallchain.engine.kind import Step, Transact
+from smallchain.model.decision import Effect
+from smallchain.model.events import Object
+from smallchain.model.lifecycles import Readiness
+from smallchain.store import eventlog, resources, runs
+from smallchain.store.contract import Tx
+from smallchain.store.resources import Written
+
+_WORDS = {"llm": "LLM", "agent": "Agent", "tool": "Tool"}
+_REASONS = {Readiness.READY: "ResourceReady", Readiness.PENDING: "ResourcePending", Readiness.ERROR: "ResourceError"}
+
+
+def record(tx: Tx, row: Written, status: Readiness, /, *, detail: str, failures: int | None = None, checked: str | None = None) -> None:
+    """Write a readiness, and tell it when it is news."""
+    resources.set_status(tx, row, status, detail=detail, failures=failures, checked=checked)
+    if (row.status, row.detail) == (status, detail):
+        return
+    tell(tx, row, status, detail)
+    tx.wake("readiness", "")
+
+
+def tell(tx: Tx, row: Written, status: Readiness, detail: str, /) -> None:
+    """Append the event of a readiness."""
+    about = Object(row.kind, row.name, row.id)
+    eventlog.tell(tx, _REASONS[status], about, kind=_WORDS[row.kind], name=row.name, detail=detail)
+
+
+class ReadinessKind:
+    """Carries news of readiness to those who wait for it: all agents, and the runs that are pending."""
+
+    name = "readiness"
+
+    def step(self, tx: Tx, key: str, /) -> Step:
+        """Wake every agent and every pending run."""
+        for name in resources.names(tx, "agent"):
+            tx.wake("agent", name)
+        for id in runs.pending_ids(tx):
+            tx.wake("run", id)
+        return Step()
+
+    async def perform(self, effect: Effect, transact: Transact, /) -> None:
+        """There are no effects."""
+
+    def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
+        """There are no effects."""
+
+    def keys(self, tx: Tx, /) -> list[str]:
+        """The one key."""
+        return [""]

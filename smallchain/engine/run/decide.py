@@ -1,0 +1,140 @@
+"""What a run does next; pure: the same facts give the same answer, today and after a crash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from smallchain.model.agent import MOST_CRASHES, SAME_CALLS
+from smallchain.model.decision import STAY, Decision, Effect
+from smallchain.model.lifecycles import RunPhase
+from smallchain.model.llm import Failure, FailureKind, Reply
+
+EMPTY_REPLIES = 3
+"""Replies in a row that say nothing, after which the run fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The newest model call: of which life of the daemon, and whether its outcome is still open."""
+
+    epoch: int
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a run's next step depends on. `lacking`: why it cannot go on now (agent, LLM), empty when it can."""
+
+    id: str
+    phase: RunPhase
+    paused: bool
+    epoch: int
+    lacking: str = ""
+    turns: int = 0
+    turn_limit: int = 50
+    attempts: int = 0
+    attempt: Attempt | None = None
+    calls_expected: int = 0
+    calls_done: int = 0
+    due_at: datetime | None = None
+
+
+def decide(facts: RunFacts, /, *, now: datetime) -> Decision:
+    """The next step of a run."""
+    match facts.phase:
+        case RunPhase.PENDING:
+            return _start(facts)
+        case RunPhase.READY:
+            return _call_model(facts)
+        case RunPhase.CALLING_MODEL:
+            return _watch_call(facts)
+        case RunPhase.AWAITING_TOOLS:
+            return _await_tools(facts)
+        case RunPhase.BACKING_OFF:
+            return _back_off(facts, now)
+        case RunPhase.AWAITING_WORK | RunPhase.OVER_BUDGET:
+            return STAY
+        case RunPhase.SUCCEEDED | RunPhase.FAILED | RunPhase.CANCELLED:
+            return Decision(at_rest=True)
+        case _:
+            assert_never(facts.phase)
+
+
+def _start(facts: RunFacts) -> Decision:
+    if facts.lacking:
+        return Decision(detail=facts.lacking)
+    return STAY if facts.paused else Decision(cause="dependencies_ready")
+
+
+def _call_model(facts: RunFacts) -> Decision:
+    if facts.paused:
+        return STAY
+    if facts.turns >= facts.turn_limit:
+        return Decision(cause="limit_reached", detail=f"the limit of {facts.turn_limit} turns is reached")
+    if facts.lacking:
+        return Decision(cause="dependencies_lost", detail=facts.lacking)
+    return Decision(cause="model_called")
+
+
+def _watch_call(facts: RunFacts) -> Decision:
+    if facts.attempt is None or not facts.attempt.is_open or facts.attempt.epoch != facts.epoch:
+        return Decision(cause="call_interrupted")
+    return Decision(effects=(Effect("run", "call_model", facts.id, facts.attempts),))
+
+
+def _await_tools(facts: RunFacts) -> Decision:
+    if facts.calls_done == facts.calls_expected > 0:
+        return Decision(cause="results_in")
+    return STAY
+
+
+def _back_off(facts: RunFacts, now: datetime) -> Decision:
+    if facts.paused or facts.due_at is None:
+        return STAY
+    return Decision(cause="waited") if now >= facts.due_at else Decision(look_at=facts.due_at)
+
+
+def after_reply(reply: Reply, /, *, failures: int) -> tuple[str, str]:
+    """Where a reply leads, and why when it is not an answer."""
+    if reply.calls:
+        return "asked_for_tools", ""
+    if reply.content.strip():
+        return "answered", ""
+    what = f"the model answered with nothing (finish reason {reply.finish_reason or 'not given'})"
+    if failures + 1 >= EMPTY_REPLIES:
+        return "call_failed", f"{what}, {EMPTY_REPLIES} times in a row"
+    return "call_failed_for_now", what
+
+
+def after_failure(failure: Failure, /, *, failing_since: datetime | None, retry_for: timedelta, now: datetime) -> tuple[str, str]:
+    """Where a failed model call leads, and the words for it (design rule 3)."""
+    match failure.kind:
+        case FailureKind.TRANSIENT:
+            since = failing_since or now
+            if now - since >= retry_for:
+                return "call_failed", f"the model could not be reached since {since:%Y-%m-%d %H:%M:%S} UTC: {failure.message}"
+            return "call_failed_for_now", failure.message
+        case FailureKind.UNUSABLE:
+            return "model_unusable", failure.message
+        case FailureKind.REFUSED:
+            return "call_failed", f"the model refused the request: {failure.message}"
+        case FailureKind.OVERFLOW:
+            return "call_failed", f"the conversation is longer than the model takes: {failure.message}"
+        case _:
+            assert_never(failure.kind)
+
+
+def after_results(repeats: int, /, *, function: str) -> str:
+    """The question to a person when the run goes round in circles, or an empty text."""
+    if repeats < SAME_CALLS:
+        return ""
+    return f"{function} was called {repeats} times in a row with the same arguments and the same result; should the run go on?"
+
+
+def after_crash(crashes: int) -> str:
+    """The question to a person when the daemon died too often within one step, or an empty text."""
+    if crashes < MOST_CRASHES:
+        return ""
+    return f"the daemon died {crashes} times while this run was in the same step; should it go on?"

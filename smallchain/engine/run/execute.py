@@ -1,0 +1,90 @@
+"""One model call through a port: the exact request from what is recorded, the endpoint as it is now, the price of the reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from smallchain.engine.llm.endpoint import resolve
+from smallchain.engine.ports import Prices, Provider, Secrets
+from smallchain.engine.specs import Pins, typed
+from smallchain.model import context
+from smallchain.model.errors import BadInput
+from smallchain.model.functions import as_openai_tools
+from smallchain.model.llm import Failure, FailureKind, ModelRequest, Reply
+from smallchain.model.llmspec import LLMSpec
+from smallchain.store import messages, resources, runs
+from smallchain.store.contract import Store, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutcome:
+    """What a call came to, and what it cost (None: unknown) by which price list."""
+
+    answer: Reply | Failure
+    cost_nanousd: int | None = None
+    priced_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    request: ModelRequest
+    pinned: LLMSpec
+    current: LLMSpec
+    timeout: str | None
+
+
+class ModelCaller:
+    """Calls models for runs."""
+
+    def __init__(self, store: Store, providers: Mapping[str, Provider], secrets: Secrets, prices: Prices) -> None:
+        self._store = store
+        self._providers = providers
+        self._secrets = secrets
+        self._prices = prices
+
+    async def call(self, run_id: str, attempt: int) -> ModelOutcome | None:
+        """Send attempt `attempt` of a run; None when the run moved on before it went out."""
+        prepared = await self._store.read(lambda tx: prepare(tx, run_id, attempt))
+        if prepared is None:
+            return None
+        try:
+            endpoint = await resolve(prepared.current, self._secrets, timeout=prepared.timeout)
+        except BadInput as error:
+            return ModelOutcome(Failure(FailureKind.UNUSABLE, str(error)))
+        answer = await self._providers[prepared.pinned.provider].complete(endpoint, prepared.request)
+        if isinstance(answer, Failure):
+            if answer.kind is FailureKind.UNUSABLE:
+                self._secrets.forget()
+            return ModelOutcome(answer)
+        return await self._priced(answer, prepared, endpoint.base_url)
+
+    async def _priced(self, reply: Reply, prepared: _Prepared, base_url: str | None) -> ModelOutcome:
+        if reply.usage is None:
+            return ModelOutcome(reply)
+        written = prepared.current.price
+        if written is not None and not isinstance(written, str):
+            return ModelOutcome(reply, written.price().cost(reply.usage), "price")
+        if prepared.pinned.provider == "scripted":
+            return ModelOutcome(reply, 0, "scripted")
+        price, source = await self._prices.price(prepared.pinned.provider, prepared.pinned.model or "", base_url)
+        return ModelOutcome(reply, price.cost(reply.usage) if price else None, source if price else "")
+
+
+def prepare(tx: Tx, run_id: str, attempt: int) -> _Prepared | None:
+    """The request of an attempt, rebuilt from what is recorded: the same bytes whenever it is asked for."""
+    run = runs.find(tx, run_id)
+    if run is None or run.attempts != attempt or run.is_over:
+        return None
+    pins = Pins(tx, run.root_id)
+    agent, pinned = pins.agent(run.agent), pins.llm(run.llm)
+    if agent is None or pinned is None:
+        return None
+    row = resources.get(tx, "llm", run.llm)
+    now: LLMSpec = typed("llm", row.digest, row.spec) if row is not None else pinned
+    current = now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
+    defaults = resources.get(tx, "defaults", "defaults")
+    around = context.envelope(pinned.model or run.llm, pinned.parameters, as_openai_tools(pins.functions(agent)))
+    body = context.body(around, messages.wire(tx, run.id, run.messages))
+    request = ModelRequest(body=body, run_id=run.id, agent=run.agent, turn=run.turns, attempt=attempt)
+    return _Prepared(request, pinned, current, defaults.spec.get("timeout") if defaults else None)

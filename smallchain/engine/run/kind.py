@@ -1,0 +1,437 @@
+"""The run loop, assembled: what is observed for a decision, and how each cause is recorded."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from smallchain.engine import reach
+from smallchain.engine.backoff import delay
+from smallchain.engine.kind import Step, Transact
+from smallchain.engine.llm import kind as llm_loop
+from smallchain.engine.run import decide as rules
+from smallchain.engine.run.execute import ModelCaller, ModelOutcome
+from smallchain.engine.specs import Pins, typed
+from smallchain.model.agent import SAME_CALLS, limits_of, llm_of
+from smallchain.model.decision import Decision, Effect
+from smallchain.model.durations import parse_duration, show_duration
+from smallchain.model.errors import Unknown
+from smallchain.model.human import RequestKind
+from smallchain.model.ids import did_you_mean
+from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, Readiness, RunPhase
+from smallchain.model.llm import Failure, Reply
+from smallchain.model.references import unsupported
+from smallchain.model.run import Run
+from smallchain.model.sections import RunSpec, TaskSpec
+from smallchain.model.templates import render
+from smallchain.model.toolcall import Effects, ToolCall
+from smallchain.store import eventlog, messages, modelcalls, requests, resources, runs, toolcalls
+from smallchain.store.contract import Tx
+
+RETRY_FOR = timedelta(hours=6)
+
+
+class RunKind:
+    """Moves runs."""
+
+    name = "run"
+
+    def __init__(self, caller: ModelCaller) -> None:
+        self._caller = caller
+
+    def step(self, tx: Tx, key: str, /) -> Step:
+        """Take the next step of a run."""
+        run = runs.find(tx, key)
+        if run is None:
+            return Step(at_rest=True)
+        decision = rules.decide(_observe(tx, run), now=tx.now)
+        if decision.cause is not None:
+            _RECORD[decision.cause](tx, run, decision)
+        elif decision.detail and decision.detail != run.detail:
+            runs.save(tx, run, detail=decision.detail)
+            eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
+        return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
+
+    async def perform(self, effect: Effect, transact: Transact, /) -> None:
+        """Call the model and record what came back."""
+        outcome = await self._caller.call(effect.target, effect.attempt)
+        if outcome is not None:
+            await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, outcome))
+
+    def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
+        """A call that ended by a fault of ours fails the run: calling again would meet the same fault."""
+        run = runs.find(tx, effect.target)
+        if run is not None and run.phase is RunPhase.CALLING_MODEL and run.attempts == effect.attempt:
+            modelcalls.settle(tx, run.id, run.attempts, outcome="failed", error=error)
+            _fail(tx, run, "call_failed", error)
+
+    def keys(self, tx: Tx, /) -> list[str]:
+        """The runs that a loop can move."""
+        return runs.unsettled_ids(tx)
+
+
+# ---- observing
+
+
+def _observe(tx: Tx, run: Run) -> rules.RunFacts:
+    facts: dict[str, Any] = {"id": run.id, "phase": run.phase, "paused": run.paused, "epoch": tx.epoch}
+    match run.phase:
+        case RunPhase.PENDING:
+            facts["lacking"] = _lacking_to_start(tx, run) if run.started_at is None else _lacking_llm(tx, run)
+        case RunPhase.READY:
+            agent = Pins(tx, run.root_id).agent(run.agent)
+            facts |= {"turns": run.turns, "lacking": _lacking_llm(tx, run)}
+            if agent is not None:
+                facts["turn_limit"] = limits_of(agent).turns
+        case RunPhase.CALLING_MODEL:
+            attempt = modelcalls.get(tx, run.id, run.attempts)
+            facts["attempts"] = run.attempts
+            if attempt is not None:
+                facts["attempt"] = rules.Attempt(attempt["epoch"], attempt["outcome"] == "open")
+        case RunPhase.AWAITING_TOOLS:
+            calls = toolcalls.of_turn(tx, run.id, run.turns)
+            facts["calls_expected"] = run.calls_expected
+            facts["calls_done"] = sum(call.phase in CALL_TERMINAL for call in calls)
+        case RunPhase.BACKING_OFF:
+            facts["due_at"] = run.due_at
+    return rules.RunFacts(**facts)
+
+
+def _lacking_llm(tx: Tx, run: Run) -> str:
+    row = resources.get(tx, "llm", run.llm)
+    if row is None or row.status is Readiness.READY:
+        return ""  # an LLM that was deleted goes on as it was pinned
+    return f"LLM '{run.llm}' {'waits' if row.status is Readiness.PENDING else 'cannot be used'}: {row.detail}"
+
+
+def _lacking_to_start(tx: Tx, run: Run) -> str:
+    if run.parent_id is not None:
+        return "" if _llm_of_child(tx, run) else reach.why_no_llm(tx, run.agent)
+    task_row = resources.get(tx, "task", run.task)
+    if task_row is None:
+        near = did_you_mean(run.task, resources.names(tx, "task"))
+        return f"task '{run.task}' does not exist" + (f"; {near}" if near else "")
+    entry = resources.get(tx, "run", run.name) if run.file else None
+    if entry is not None and (why := unsupported("run", entry.spec)):
+        return f"run '{run.name}': {why}"
+    task: TaskSpec = typed("task", task_row.digest, task_row.spec)
+    for budget in resources.of_kind(tx, "budget"):
+        over = typed("budget", budget.digest, budget.spec).over
+        if over != "everything" and over.counts in (("task", run.task), ("run", run.name)):
+            return f"budget '{budget.name}': {unsupported('budget', budget.spec)}"
+    found = reach.reach_of(tx, task.agent)
+    if found.lacking or found.broken:
+        return "; ".join((*found.lacking, *found.broken))
+    return "" if found.llm else reach.why_no_llm(tx, task.agent)
+
+
+def _llm_of_child(tx: Tx, run: Run) -> str | None:
+    pins = Pins(tx, run.root_id)
+    agent, defaults = pins.agent(run.agent), pins.defaults()
+    parent = runs.get(tx, run.parent_id or "")
+    if agent is None:
+        return None
+    return llm_of(agent, default=defaults.llm if defaults else None, llms=pins.llm_names(), caller=parent.llm)
+
+
+# ---- recording
+
+
+def _start(tx: Tx, run: Run, decision: Decision) -> None:
+    if run.started_at is not None:
+        runs.move(tx, run, "dependencies_ready", detail="")
+        return
+    run = _start_root(tx, run) if run.parent_id is None else _start_child(tx, run)
+    eventlog.tell(tx, "AgentStarted", eventlog.about(run), of=run)
+
+
+def _start_root(tx: Tx, run: Run) -> Run:
+    row = resources.get(tx, "task", run.task)
+    if row is None:
+        raise Unknown(f"task {run.task!r} is gone")
+    task: TaskSpec = typed("task", row.digest, row.spec)
+    found = reach.reach_of(tx, task.agent)
+    for resource in (row, *found.found.values()):
+        resources.pin(tx, run.id, resource)
+    agent = Pins(tx, run.id).agent(task.agent)
+    opening: list[dict[str, Any]] = []
+    if agent is not None and agent.system_prompt:
+        opening.append({"role": "system", "content": agent.system_prompt})
+    if run.user_message is not None:
+        opening.append({"role": "user", "content": run.user_message})
+    elif task.user_message is not None:
+        opening.append({"role": "user", "content": task.user_message})
+    for message in task.context_window or ():
+        given = message.model_dump(mode="json", exclude_none=True)
+        if not given.get("tool_calls"):
+            given.pop("tool_calls", None)
+        if given["role"] == "system" and opening and opening[0]["role"] == "system":
+            opening.pop(0)
+        opening.append(given)
+    run = _open(tx, run, opening, agent=task.agent, llm=found.llm or "")
+    eventlog.tell(tx, "RunStarted", eventlog.about(run), of=run)
+    return run
+
+
+def _start_child(tx: Tx, run: Run) -> Run:
+    agent = Pins(tx, run.root_id).agent(run.agent)
+    opening: list[dict[str, Any]] = []
+    if agent is not None and agent.system_prompt:
+        opening.append({"role": "system", "content": agent.system_prompt})
+    opening.append({"role": "user", "content": run.user_message or ""})
+    return _open(tx, run, opening, agent=run.agent, llm=_llm_of_child(tx, run) or "")
+
+
+def _open(tx: Tx, run: Run, opening: list[dict[str, Any]], *, agent: str, llm: str) -> Run:
+    for number, message in enumerate(opening, 1):
+        messages.append(tx, run, message, number=number)
+    changes = {"agent": agent, "llm": llm, "messages": len(opening), "started_at": tx.now, "detail": ""}
+    return runs.move(tx, run, "dependencies_ready", **changes)
+
+
+def _call(tx: Tx, run: Run, decision: Decision) -> None:
+    attempt = run.attempts + 1
+    pinned = Pins(tx, run.root_id).llm(run.llm)
+    modelcalls.open_call(tx, run, attempt=attempt, llm=run.llm, model=(pinned.model if pinned else None) or run.llm)
+    runs.move(tx, run, "model_called", attempts=attempt, detail="")
+
+
+def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
+    modelcalls.settle(tx, run.id, run.attempts, outcome="interrupted", error="the daemon ended before the reply was recorded")
+    crashes = run.crashes + 1
+    run = runs.move(tx, run, "call_interrupted", crashes=crashes)
+    eventlog.tell(tx, "ModelCallInterrupted", eventlog.about(run), of=run)
+    question = rules.after_crash(crashes)
+    if question:
+        stop_and_ask(tx, run, RequestKind.QUARANTINE, question)
+
+
+def _results_in(tx: Tx, run: Run, decision: Decision) -> None:
+    calls = toolcalls.of_turn(tx, run.id, run.turns)
+    count = append_results(tx, run, calls)
+    run = runs.move(tx, run, "results_in", messages=count, calls_expected=0)
+    question = rules.after_results(toolcalls.repeats(tx, run, most=SAME_CALLS), function=calls[-1].function)
+    if question:
+        stop_and_ask(tx, run, RequestKind.LOOP, question)
+
+
+def append_results(tx: Tx, run: Run, calls: list[ToolCall]) -> int:
+    """Append one result for each call, in the order the model asked; how many messages the run has then."""
+    for number, call in enumerate(calls, run.messages + 1):
+        message = {"role": "tool", "tool_call_id": call.asked_id, "content": call.result}
+        messages.append(tx, run, message, number=number, template=call.template)
+    return run.messages + len(calls)
+
+
+def stop_and_ask(tx: Tx, run: Run, kind: RequestKind, question: str) -> None:
+    """Pause a run and ask a person whether it should go on; `resume` is the answer."""
+    run = runs.save(tx, run, paused=True, detail=question)
+    requests.open_request(tx, run, kind=kind, question=question)
+
+
+def _waited(tx: Tx, run: Run, decision: Decision) -> None:
+    runs.move(tx, run, "waited", due_at=None, detail="")
+
+
+def _lost_dependencies(tx: Tx, run: Run, decision: Decision) -> None:
+    run = runs.move(tx, run, "dependencies_lost", detail=decision.detail)
+    eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
+
+
+def _limit(tx: Tx, run: Run, decision: Decision) -> None:
+    _fail(tx, run, "limit_reached", decision.detail)
+
+
+_RECORD = {
+    "dependencies_ready": _start,
+    "model_called": _call,
+    "call_interrupted": _interrupted,
+    "results_in": _results_in,
+    "waited": _waited,
+    "dependencies_lost": _lost_dependencies,
+    "limit_reached": _limit,
+}
+
+
+# ---- recording what came back
+
+
+def record_outcome(tx: Tx, run_id: str, attempt: int, outcome: ModelOutcome, /) -> None:
+    """Record a reply or a failure: the attempt, the message, the calls it asks for and the move, all in one transaction.
+
+    A run that moved on meanwhile (cancelled) keeps its state; the attempt is settled all the same.
+    """
+    run = runs.find(tx, run_id)
+    if run is None:
+        return
+    reply = outcome.answer if isinstance(outcome.answer, Reply) else None
+    settled = modelcalls.settle(
+        tx,
+        run_id,
+        attempt,
+        outcome="replied" if reply else "failed",
+        error="" if isinstance(outcome.answer, Reply) else outcome.answer.message,
+        finish_reason=reply.finish_reason if reply else None,
+        usage=reply.usage if reply else None,
+        cost_nanousd=outcome.cost_nanousd,
+        priced_by=outcome.priced_by,
+        raw=outcome.answer.raw,
+    )
+    if not settled:
+        return
+    run = runs.save(tx, run, cost_nanousd=run.cost_nanousd + (outcome.cost_nanousd or 0))
+    if run.phase is not RunPhase.CALLING_MODEL or run.attempts != attempt:
+        return
+    if isinstance(outcome.answer, Reply):
+        _replied(tx, run, outcome.answer)
+    else:
+        _failed_call(tx, run, outcome.answer)
+
+
+def _replied(tx: Tx, run: Run, reply: Reply) -> None:
+    llm_loop.works(tx, run.llm)
+    for note in reply.notes:
+        eventlog.tell(tx, "ReplyMended", eventlog.about(run), of=run, detail=note)
+    cause, why = rules.after_reply(reply, failures=run.failures)
+    if cause == "call_failed":
+        _fail(tx, run, cause, why)
+        return
+    if cause == "call_failed_for_now":
+        _wait_and_retry(tx, run, why, None)
+        return
+    number = run.messages + 1
+    messages.append(tx, run, reply.message, number=number, attempt=run.attempts)
+    changes = {"messages": number, "turns": run.turns + 1, "failures": 0, "failing_since": None, "crashes": 0}
+    if cause == "asked_for_tools":
+        run = runs.move(tx, run, cause, calls_expected=len(reply.calls), **changes)
+        _make_calls(tx, run, reply)
+    else:
+        run = runs.move(tx, run, cause, output=reply.content, detail="", **changes)
+        _tell_success(tx, run)
+
+
+def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:
+    pins = Pins(tx, run.root_id)
+    agent = pins.agent(run.agent)
+    functions = pins.functions(agent) if agent is not None else {}
+    for position, asked in enumerate(reply.calls):
+        function = functions.get(asked.name)
+        tool = pins.tool(function.target) if function is not None and function.kind == "tool" else None
+        toolcalls.create(
+            tx,
+            run,
+            position=position,
+            asked_id=asked.id,
+            function=asked.name,
+            target_kind=function.kind if function else "",
+            tool=function.target if function and function.kind == "tool" else asked.name,
+            arguments=asked.arguments,
+            effects=tool.effects if tool else Effects.IDEMPOTENT,
+        )
+
+
+def _tell_success(tx: Tx, run: Run) -> None:
+    about = eventlog.about(run)
+    eventlog.tell(tx, "AgentCompleted", about, of=run)
+    if run.parent_id is None:
+        eventlog.tell(tx, "TaskCompleted", about, of=run)
+        eventlog.tell(tx, "RunOutput", about, of=run, output=run.output)
+        eventlog.tell(tx, "RunSucceeded", about, of=run)
+
+
+def _failed_call(tx: Tx, run: Run, failure: Failure) -> None:
+    llm = resources.get(tx, "llm", run.llm)
+    spec = typed("llm", llm.digest, llm.spec) if llm is not None else Pins(tx, run.root_id).llm(run.llm)
+    retry_for = parse_duration(spec.retry_for) if spec is not None and spec.retry_for else RETRY_FOR
+    cause, why = rules.after_failure(failure, failing_since=run.failing_since, retry_for=retry_for, now=tx.now)
+    if cause == "call_failed_for_now":
+        _wait_and_retry(tx, run, why, failure.retry_after)
+    elif cause == "model_unusable":
+        detail = f"LLM '{run.llm}' can't be used: {why}"
+        run = runs.move(tx, run, cause, detail=detail)
+        eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=detail)
+        llm_loop.broken(tx, run.llm, why)
+    else:
+        _fail(tx, run, cause, why)
+
+
+def _wait_and_retry(tx: Tx, run: Run, why: str, retry_after: timedelta | None) -> None:
+    failures = run.failures + 1
+    wait = delay(failures, key=run.id, at_least=retry_after)
+    changes = {"failures": failures, "failing_since": run.failing_since or tx.now, "due_at": tx.now + wait, "detail": why}
+    run = runs.move(tx, run, "call_failed_for_now", **changes)
+    eventlog.tell(tx, "RunBackingOff", eventlog.about(run), of=run, when=f"in {show_duration(wait)}", detail=why)
+
+
+def _fail(tx: Tx, run: Run, cause: str, why: str) -> None:
+    run = runs.move(tx, run, cause, error=why, detail=why)
+    eventlog.tell(tx, "RunFailed", eventlog.about(run), of=run, error=why)
+
+
+# ---- what people do
+
+
+def cancel(tx: Tx, run: Run, /, *, by: str, note: str = "", only: bool = False) -> list[Run]:
+    """Cancel a run and its descendants; those that are over stay as they are. Returns the runs that were cancelled."""
+    cancelled = []
+    for each in [run] if only else runs.tree(tx, run.id):
+        if not each.is_over:
+            cancelled.append(_cancel(tx, each, by, note))
+    return cancelled
+
+
+def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
+    detail = f"cancelled by {by}" + (f": {note}" if note else "")
+    for call in toolcalls.open_of_run(tx, run.id):
+        if call.phase is CallPhase.EXECUTING:
+            outcome = "unknown" if call.effects is Effects.ONCE else "interrupted"
+            toolcalls.settle_attempt(tx, call, outcome=outcome, detail=detail)
+        text = render("call_cancelled", Pins(tx, run.root_id).templates())
+        toolcalls.move(tx, call, "cancelled", result=text, template="call_cancelled", detail=detail)
+    for request in requests.open_of_run(tx, run.id):
+        requests.decide(tx, request, "withdrawn", decision="", by=by, note=detail)
+        eventlog.tell(tx, "RequestWithdrawn", eventlog.about(run), of=run, why=detail)
+    changes: dict[str, Any] = {}
+    if run.phase is RunPhase.AWAITING_TOOLS:  # the history stays legal: one result for each call
+        changes["messages"] = append_results(tx, run, toolcalls.of_turn(tx, run.id, run.turns))
+    if run.phase is RunPhase.CALLING_MODEL:
+        modelcalls.settle(tx, run.id, run.attempts, outcome="abandoned", error=detail)
+    run = runs.move(tx, run, "cancelled", detail=detail, error=detail, **changes)
+    eventlog.tell(tx, "RunCancelled", eventlog.about(run), of=run, by=by, note=f": {note}" if note else "")
+    return run
+
+
+def pause(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
+    """Pause a run and its descendants: what is out finishes, nothing new begins. Returns the runs that were paused."""
+    paused = []
+    for each in [run] if only else runs.tree(tx, run.id):
+        if not each.is_over and not each.paused:
+            changed = runs.save(tx, each, paused=True, detail=f"paused by {by}")
+            eventlog.tell(tx, "RunPaused", eventlog.about(changed), of=changed, by=by)
+            paused.append(changed)
+    return paused
+
+
+def resume(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
+    """Let a paused run and its descendants go on; an open question whether it should (loop, quarantine) is answered by it."""
+    resumed = []
+    for each in [run] if only else runs.tree(tx, run.id):
+        if each.is_over or not each.paused:
+            continue
+        for request in requests.open_of_run(tx, each.id):
+            if request.kind in (RequestKind.LOOP, RequestKind.QUARANTINE):
+                requests.decide(tx, request, "answered", decision='{"resume":true}', by=by)
+                eventlog.tell(tx, "RequestAnswered", eventlog.about(each), of=each, by=by, answer="it goes on")
+        changed = runs.save(tx, each, paused=False, detail="", crashes=0, loop_from=each.turns + 1)
+        eventlog.tell(tx, "RunResumed", eventlog.about(changed), of=changed, by=by)
+        for call in toolcalls.open_of_run(tx, each.id):
+            tx.wake(toolcalls.KIND, call.id)
+        resumed.append(changed)
+    return resumed
+
+
+def create_from_entry(tx: Tx, spec: RunSpec, /, *, file: str, digest: str) -> Run:
+    """The run of a `runs` entry."""
+    return runs.create(
+        tx, name=spec.name, task=spec.task, user_message=spec.user_message, file=file, spec_digest=digest, priority=spec.priority
+    )

@@ -1,0 +1,1 @@
+"""The loop of tool calls: admitted, started once recorded, ended with exactly one result."""

@@ -1,0 +1,129 @@
+"""What a tool call does next; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from smallchain.model.agent import MOST_CALLS
+from smallchain.model.decision import STAY, Decision, Effect
+from smallchain.model.lifecycles import CallPhase, RunPhase
+from smallchain.model.toolcall import Effects, Outcome, OutcomeKind
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """The run that a delegation made."""
+
+    phase: RunPhase
+    agent: str
+    output: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep), empty when it may."""
+
+    id: str
+    phase: CallPhase
+    effects: Effects
+    target_kind: str
+    position: int = 0
+    paused: bool = False
+    run_is_over: bool = False
+    epoch: int = 0
+    attempts: int = 0
+    attempt_epoch: int = 0
+    attempt_is_open: bool = False
+    due_at: datetime | None = None
+    held: str = ""
+    fault_in_arguments: str = ""
+    beyond_depth: bool = False
+    beyond_children: bool = False
+    child: Child | None = None
+
+
+def decide(facts: CallFacts, /, *, now: datetime) -> Decision:
+    """The next step of a call. `detail` names the template of a result that is ours, or says what is waited for."""
+    match facts.phase:
+        case CallPhase.PENDING:
+            return _admit(facts)
+        case CallPhase.READY:
+            return _start(facts, now)
+        case CallPhase.EXECUTING:
+            return _watch_attempt(facts)
+        case CallPhase.DELEGATED:
+            return _watch_child(facts)
+        case CallPhase.SLEEPING:
+            return Decision(look_at=facts.due_at)
+        case CallPhase.AWAITING_APPROVAL | CallPhase.AWAITING_ANSWER | CallPhase.AWAITING_CALLBACK | CallPhase.IN_DOUBT:
+            return STAY
+        case CallPhase.SUCCEEDED | CallPhase.FAILED | CallPhase.REJECTED | CallPhase.CANCELLED | CallPhase.TIMED_OUT:
+            return Decision(at_rest=True)
+        case _:
+            assert_never(facts.phase)
+
+
+def _admit(facts: CallFacts) -> Decision:
+    if facts.run_is_over:
+        return STAY
+    if facts.position >= MOST_CALLS:
+        return Decision(cause="not_possible", detail="too_many_calls")
+    if not facts.target_kind:
+        return Decision(cause="not_possible", detail="unknown_function")
+    if facts.fault_in_arguments:
+        return Decision(cause="not_possible", detail="bad_arguments")
+    if facts.held:
+        return Decision(detail=facts.held)
+    return Decision(cause="admitted")
+
+
+def _start(facts: CallFacts, now: datetime) -> Decision:
+    if facts.paused or facts.run_is_over:
+        return STAY
+    if facts.due_at is not None and now < facts.due_at:
+        return Decision(look_at=facts.due_at)
+    if facts.target_kind != "agent":
+        return Decision(cause="started")
+    if facts.beyond_depth:
+        return Decision(cause="not_possible", detail="too_deep")
+    if facts.beyond_children:
+        return Decision(cause="not_possible", detail="too_many_children")
+    return Decision(cause="child_made")
+
+
+def _watch_attempt(facts: CallFacts) -> Decision:
+    if facts.attempt_is_open and facts.attempt_epoch == facts.epoch:
+        return Decision(effects=(Effect("toolcall", "execute", facts.id, facts.attempts),))
+    return Decision(cause="interrupted_once" if facts.effects is Effects.ONCE else "interrupted")
+
+
+def _watch_child(facts: CallFacts) -> Decision:
+    if facts.child is None:
+        return STAY
+    match facts.child.phase:
+        case RunPhase.SUCCEEDED:
+            return Decision(cause="child_succeeded")
+        case RunPhase.FAILED:
+            return Decision(cause="child_failed")
+        case RunPhase.CANCELLED:
+            return Decision(cause="child_cancelled")
+    return STAY
+
+
+def after_outcome(outcome: Outcome, /, *, effects: Effects, attempts: int, retries: int) -> str:
+    """Where an attempt's outcome leads. What ran is tried again only if doing it twice is harmless; what never started, always."""
+    harmless = effects is not Effects.ONCE or outcome.kind is OutcomeKind.NOT_STARTED
+    match outcome.kind:
+        case OutcomeKind.SUCCEEDED:
+            return "finished"
+        case OutcomeKind.FAILED | OutcomeKind.NOT_STARTED | OutcomeKind.TIMED_OUT if harmless and attempts <= retries:
+            return "retry_due"
+        case OutcomeKind.TIMED_OUT:
+            return "took_too_long"
+        case OutcomeKind.FAILED | OutcomeKind.NOT_STARTED:
+            return "went_wrong"
+        case _:
+            assert_never(outcome.kind)

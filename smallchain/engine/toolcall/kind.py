@@ -1,0 +1,411 @@
+"""The tool-call loop, assembled: what is observed for a decision, and how each cause is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from smallchain.engine.backoff import delay
+from smallchain.engine.kind import Step, Transact
+from smallchain.engine.ports import Executor, Secrets
+from smallchain.engine.run import decide as run_rules
+from smallchain.engine.run.kind import stop_and_ask
+from smallchain.engine.specs import Pins, ToolInUse, in_use, typed
+from smallchain.engine.toolcall import arguments as args
+from smallchain.engine.toolcall import decide as rules
+from smallchain.model.agent import MOST_CALLS, limits_of
+from smallchain.model.canonical import canonical
+from smallchain.model.decision import Decision, Effect
+from smallchain.model.errors import BadInput, Refused, Unknown
+from smallchain.model.human import HumanRequest, RequestKind
+from smallchain.model.lifecycles import CallPhase, RequestPhase
+from smallchain.model.references import unsupported
+from smallchain.model.run import Run
+from smallchain.model.templates import render
+from smallchain.model.toolcall import Effects, Outcome, OutcomeKind, Start, ToolCall
+from smallchain.store import eventlog, requests, resources, runs, toolcalls
+from smallchain.store.contract import Store, Tx
+
+
+class ToolCallKind:
+    """Moves tool calls."""
+
+    name = "toolcall"
+
+    def __init__(self, store: Store, executor: Executor, secrets: Secrets) -> None:
+        self._store = store
+        self._executor = executor
+        self._secrets = secrets
+
+    def step(self, tx: Tx, key: str, /) -> Step:
+        """Take the next step of a call."""
+        call = toolcalls.find(tx, key)
+        if call is None or call.is_over:
+            return Step(at_rest=True)
+        run = runs.get(tx, call.run_id)
+        facts = _observe(tx, run, call)
+        decision = rules.decide(facts, now=tx.now)
+        if decision.cause is not None:
+            _RECORD[decision.cause](tx, run, call, facts, decision)
+        elif decision.detail and decision.detail != call.detail:
+            toolcalls.save(tx, call, detail=decision.detail)
+        return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
+
+    async def perform(self, effect: Effect, transact: Transact, /) -> None:
+        """Execute an attempt through the port and record its outcome."""
+        start = await self._store.read(lambda tx: prepare(tx, effect.target, effect.attempt))
+        if start is None:
+            return
+        try:
+            env = {name: await self._value(value) for name, value in start.references.items()}
+        except BadInput as error:
+            outcome = Outcome(OutcomeKind.NOT_STARTED, f"{start.start.tool} could not start: {error}")
+        else:
+            outcome = await self._executor.execute(replace(start.start, env=env))
+        told = replace(outcome, text=self._secrets.mask(outcome.text))
+        await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, told))
+
+    async def _value(self, value: str | dict[str, Any]) -> str:
+        return value if isinstance(value, str) else await self._secrets.resolve(value)
+
+    def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
+        """An attempt that ended by a fault of ours: whether it happened is not known."""
+        call = toolcalls.find(tx, effect.target)
+        if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != effect.attempt:
+            return
+        if call.effects is Effects.ONCE:
+            _put_in_doubt(tx, runs.get(tx, call.run_id), call, error)
+        else:
+            record_outcome(tx, call.id, effect.attempt, Outcome(OutcomeKind.FAILED, error))
+
+    def keys(self, tx: Tx, /) -> list[str]:
+        """The calls that a loop can move."""
+        return toolcalls.unsettled_ids(tx)
+
+
+# ---- observing
+
+
+def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
+    facts: dict[str, Any] = {
+        "id": call.id,
+        "phase": call.phase,
+        "effects": call.effects,
+        "target_kind": call.target_kind,
+        "position": call.position,
+        "paused": run.paused,
+        "run_is_over": run.is_over,
+        "epoch": tx.epoch,
+        "attempts": call.attempts,
+        "due_at": call.due_at,
+    }
+    match call.phase:
+        case CallPhase.PENDING if call.target_kind:
+            pins = Pins(tx, run.root_id)
+            facts["fault_in_arguments"] = _fault_in_arguments(pins, run, call)
+            facts["held"] = _held(tx, pins, run, call)
+        case CallPhase.READY if call.target_kind == "agent":
+            agent = Pins(tx, run.root_id).agent(run.agent)
+            made = runs.children_of(tx, run.id)
+            if agent is not None:
+                limits = limits_of(agent)
+                facts["beyond_depth"] = run.depth + 1 > limits.depth
+                facts["beyond_children"] = made + 1 > limits.children
+        case CallPhase.EXECUTING:
+            attempt = toolcalls.attempt_of(tx, call)
+            if attempt is not None:
+                facts |= {"attempt_epoch": attempt["epoch"], "attempt_is_open": attempt["outcome"] == "open"}
+        case CallPhase.DELEGATED:
+            child = runs.by_call(tx, call.id)
+            if child is not None:
+                facts["child"] = rules.Child(child.phase, child.agent, child.output, child.error)
+    return rules.CallFacts(**facts)
+
+
+def _fault_in_arguments(pins: Pins, run: Run, call: ToolCall) -> str:
+    try:
+        given = args.read(call.arguments)
+    except BadInput as error:
+        return error.message
+    tool = pins.tool(call.tool) if call.target_kind == "tool" else None
+    if tool is not None and tool.spec.builtin is not None:
+        return ""  # a built-in reads numbers in texts too, and answers what it cannot read
+    agent = pins.agent(run.agent)
+    function = pins.functions(agent).get(call.function) if agent is not None else None
+    return args.fault(given, function.parameters) if function is not None else ""
+
+
+def _held(tx: Tx, pins: Pins, run: Run, call: ToolCall) -> str:
+    """Why a call may not start although it was pinned: the rules written now are stricter than this version can keep."""
+    agent = resources.get(tx, "agent", run.agent)
+    if agent is not None and (why := unsupported("agent", agent.spec)):
+        return f"agent '{run.agent}': {why}"
+    defaults = resources.get(tx, "defaults", "defaults")
+    if defaults is not None and (why := unsupported("defaults", defaults.spec)):
+        return f"the defaults: {why}"
+    if call.target_kind != "tool":
+        return ""
+    row = resources.get(tx, "tool", call.tool)
+    if row is not None and (why := unsupported("tool", row.spec)):
+        return f"tool '{call.tool}': {why}"
+    return ""
+
+
+# ---- recording
+
+
+def _end(tx: Tx, run: Run, call: ToolCall, cause: str, template: str, /, *, detail: str = "", **facts: str) -> ToolCall:
+    """End a call with a sentence of ours."""
+    text = render(template, Pins(tx, run.root_id).templates(), **{"detail": detail, **facts})
+    return toolcalls.move(tx, call, cause, result=text, template=template, detail=detail)
+
+
+def _admitted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    toolcalls.move(tx, call, "admitted", detail="")
+
+
+def _not_possible(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    pins = Pins(tx, run.root_id)
+    agent = pins.agent(run.agent)
+    limits = limits_of(agent) if agent is not None else None
+    names = ", ".join(pins.functions(agent)) if agent is not None else ""
+    detail, most = "", ""
+    match decision.detail:
+        case "too_many_calls":
+            detail = most = str(MOST_CALLS)
+        case "unknown_function":
+            detail = f"there is no function named {call.function}"
+        case "bad_arguments":
+            detail = facts.fault_in_arguments
+        case "too_deep" if limits is not None:
+            detail = most = str(limits.depth)
+        case "too_many_children" if limits is not None:
+            detail = most = str(limits.children)
+    if decision.detail in ("too_deep", "too_many_children", "too_many_calls"):
+        detail = f"the limit of {most} is reached"
+    ended = _end(tx, run, call, "not_possible", decision.detail, detail=detail, name=call.function, names=names or "(none)", most=most)
+    eventlog.tell(tx, "ToolCallFailed", eventlog.about_call(ended), of=run, tool=call.function, detail=detail)
+
+
+def _started(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    attempt = call.attempts + 1
+    toolcalls.open_attempt(tx, call, attempt=attempt)
+    toolcalls.move(tx, call, "started", attempts=attempt, due_at=None, detail="")
+    if attempt == 1:
+        eventlog.tell(tx, "ToolCallStarted", eventlog.about_call(call), of=run, tool=call.function)
+
+
+def _child_made(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    pins = Pins(tx, run.root_id)
+    agent = pins.agent(run.agent)
+    function = pins.functions(agent)[call.function] if agent is not None else None
+    if function is None:
+        return
+    number = runs.children_of(tx, run.id, agent=function.target) + 1
+    name = f"{run.name}/{function.target}-{number}"
+    while runs.by_name(tx, name) is not None:  # a person may have given a run this very name
+        number += 1
+        name = f"{run.name}/{function.target}-{number}"
+    message = str(args.read(call.arguments).get("message", ""))
+    runs.create(
+        tx,
+        name=name,
+        task=run.task,
+        agent=function.target,
+        user_message=message,
+        parent=run,
+        parent_call_id=call.id,
+        priority=run.priority,
+    )
+    toolcalls.move(tx, call, "child_made")
+    eventlog.tell(tx, "ToolCallStarted", eventlog.about_call(call), of=run, tool=call.function)
+
+
+def _interrupted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    toolcalls.settle_attempt(tx, call, outcome="interrupted", detail="the daemon ended while it ran")
+    crashes = call.crashes + 1
+    call = toolcalls.move(tx, call, "interrupted", crashes=crashes)
+    eventlog.tell(tx, "ToolCallInterrupted", eventlog.about_call(call), of=run, tool=call.function)
+    question = run_rules.after_crash(crashes)
+    if question and not run.paused:
+        stop_and_ask(tx, run, RequestKind.QUARANTINE, question)
+
+
+def _in_doubt(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    _put_in_doubt(tx, run, call, "the daemon ended while it ran")
+
+
+def _put_in_doubt(tx: Tx, run: Run, call: ToolCall, why: str) -> None:
+    toolcalls.settle_attempt(tx, call, outcome="unknown", detail=why)
+    call = toolcalls.move(tx, call, "interrupted_once", crashes=call.crashes + 1, detail=why)
+    eventlog.tell(tx, "ToolCallInDoubt", eventlog.about_call(call), of=run, tool=call.function)
+    ask_to_settle(tx, run, call)
+
+
+def ask_to_settle(tx: Tx, run: Run, call: ToolCall, /) -> HumanRequest:
+    """Ask a person what became of a call in doubt."""
+    question = f"{call.function} was running when the daemon ended: did it happen? `smallchain settle {call.id[-8:]}` tells it"
+    return requests.open_request(tx, run, kind=RequestKind.SETTLE, question=question, call_id=call.id)
+
+
+def _child_succeeded(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    output = facts.child.output if facts.child else ""
+    if output.strip():
+        ended = toolcalls.move(tx, call, "child_succeeded", result=output)
+    else:
+        ended = _end(tx, run, call, "child_succeeded", "child_said_nothing")
+    eventlog.tell(tx, "ToolCallSucceeded", eventlog.about_call(ended), of=run, tool=call.function)
+
+
+def _child_failed(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    cause = decision.cause or ""
+    detail = facts.child.error if facts.child else ""
+    agent = facts.child.agent if facts.child else ""
+    ended = _end(tx, run, call, cause, cause, detail=detail, agent=agent)
+    eventlog.tell(tx, "ToolCallFailed", eventlog.about_call(ended), of=run, tool=call.function, detail=detail)
+
+
+_Record = Callable[[Tx, Run, ToolCall, rules.CallFacts, Decision], None]
+_RECORD: dict[str, _Record] = {
+    "admitted": _admitted,
+    "not_possible": _not_possible,
+    "started": _started,
+    "child_made": _child_made,
+    "interrupted": _interrupted,
+    "interrupted_once": _in_doubt,
+    "child_succeeded": _child_succeeded,
+    "child_failed": _child_failed,
+    "child_cancelled": _child_failed,
+}
+
+
+# ---- starting
+
+
+class Prepared:
+    """A start, and the environment whose references are still to be resolved."""
+
+    __slots__ = ("references", "start")
+
+    def __init__(self, start: Start, references: dict[str, Any]) -> None:
+        self.start = start
+        self.references = references
+
+
+def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
+    """The start of an attempt from what is recorded; None when the call moved on before it began."""
+    call = toolcalls.find(tx, call_id)
+    if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
+        return None
+    run = runs.get(tx, call.run_id)
+    tool = Pins(tx, run.root_id).tool(call.tool)
+    if tool is None:
+        raise Unknown(f"run {run.name!r} is not pinned to a tool {call.tool!r}")
+    row = resources.get(tx, "tool", call.tool)
+    current = _current(tx, call.tool) or tool
+    executor: dict[str, Any] = {"builtin": tool.spec.builtin}
+    if tool.spec.executor is not None:
+        executor = tool.spec.executor.model_dump(mode="json", exclude_none=True)
+    timeout = timedelta(seconds=current.timeout_s if row is not None else tool.timeout_s)
+    env = {name: value if isinstance(value, str) else value.model_dump(exclude_none=True) for name, value in tool.spec.env.items()}
+    start = Start(
+        call_id=call.id,
+        run_id=run.id,
+        tool=call.tool,
+        executor=executor,
+        arguments=args.read(call.arguments),
+        parameters=tuple((tool.spec.parameters or {}).get("properties", {})),
+        idempotency_key=call.idempotency_key,
+        attempt=attempt,
+        timeout=timeout,
+        deadline=tx.now + timeout,
+        folder=tool.folder,
+    )
+    return Prepared(start, env)
+
+
+def _current(tx: Tx, name: str) -> ToolInUse | None:
+    row = resources.get(tx, "tool", name)
+    if row is None:
+        return None
+    defaults = resources.get(tx, "defaults", "defaults")
+    return in_use(typed("tool", row.digest, row.spec), typed("defaults", defaults.digest, defaults.spec) if defaults else None, row.folder)
+
+
+# ---- recording what came back
+
+
+def record_outcome(tx: Tx, call_id: str, attempt: int, outcome: Outcome, /) -> None:
+    """Record what came of an attempt; a call that moved on meanwhile (cancelled, settled) keeps its result."""
+    call = toolcalls.find(tx, call_id)
+    if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
+        return
+    run = runs.get(tx, call.run_id)
+    toolcalls.settle_attempt(tx, call, outcome=outcome.kind, exit_code=outcome.exit_code, detail=outcome.text[:500])
+    tool = Pins(tx, run.root_id).tool(call.tool)
+    retries = tool.spec.retries if tool is not None else 0
+    cause = rules.after_outcome(outcome, effects=call.effects, attempts=call.attempts, retries=retries)
+    about = eventlog.about_call(call)
+    first_line = outcome.text.strip().partition("\n")[0][:300]
+    if cause == "retry_due":
+        wait = delay(call.attempts, key=call.id)
+        toolcalls.move(tx, call, cause, due_at=tx.now + wait, detail=first_line)
+        eventlog.tell(tx, "ToolCallRetried", about, of=run, tool=call.function, detail=first_line)
+    elif cause == "finished":
+        if outcome.text.strip():
+            toolcalls.move(tx, call, cause, result=outcome.text)
+        else:
+            _end(tx, run, call, cause, "no_output")
+        eventlog.tell(tx, "ToolCallSucceeded", about, of=run, tool=call.function)
+    else:
+        template = "tool_timed_out" if cause == "took_too_long" else "tool_failed"
+        _end(tx, run, call, cause, template, detail=outcome.text)
+        reason = "ToolCallTimedOut" if cause == "took_too_long" else "ToolCallFailed"
+        eventlog.tell(tx, reason, about, of=run, tool=call.function, detail=first_line)
+
+
+# ---- what people do
+
+
+def settle(tx: Tx, call: ToolCall, /, *, happened: str | None, run_again: bool, by: str, note: str = "") -> ToolCall:
+    """Settle a call in doubt: it happened (with this result), it did not (neither given), or run it again under a new key.
+
+    Raises Refused when the call is not in doubt, naming who settled it.
+    """
+    request = requests.of_call(tx, call.id)
+    if call.phase is not CallPhase.IN_DOUBT or request is None or request.phase is not RequestPhase.OPEN:
+        who = (
+            f"already settled by {request.decided_by} at {request.decided_at:%Y-%m-%d %H:%M:%S} UTC"
+            if request and request.decided_at
+            else ""
+        )
+        raise Refused(f"tool call {call.id} is {call.phase}, not in doubt" + (f"; {who}" if who else ""))
+    run = runs.get(tx, call.run_id)
+    decision: dict[str, Any]
+    detail = f"settled by {by}"
+    if run_again:
+        decision, answer = {"run_again": True}, "run it again"
+        ended = toolcalls.move(tx, call, "run_again", generation=call.generation + 1, detail="")
+    elif happened is not None:
+        decision, answer = {"happened": happened}, "it happened"
+        if happened.strip():
+            ended = toolcalls.move(tx, call, "it_happened", result=happened, detail=detail)
+        else:
+            ended = _end(tx, run, call, "it_happened", "no_output", detail=detail)
+    else:
+        decision, answer = {"did_not_happen": True}, "it did not happen"
+        ended = _end(
+            tx,
+            run,
+            call,
+            "it_did_not_happen",
+            "settled_not",
+            detail=detail,
+            name=call.function,
+            note=f": {note}" if note else "",
+        )
+    requests.decide(tx, request, "answered", decision=canonical(decision), by=by, note=note)
+    eventlog.tell(tx, "RequestAnswered", eventlog.about(run), of=run, by=by, answer=answer + (f" ({note})" if note else ""))
+    return ended

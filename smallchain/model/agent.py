@@ -1,0 +1,48 @@
+"""Facts about agents: which LLM one uses, and the limits that hold where its YAML names none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smallchain.model.sections import AgentSpec
+
+MOST_CALLS = 32
+"""Tool calls of one reply that are carried out; the rest are answered with the reason."""
+SAME_CALLS = 5
+"""The same call with the same arguments and result, so often in a row, pauses the run."""
+MOST_CRASHES = 3
+"""Deaths of the daemon within one step of a run, after which it is paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a run of an agent ends."""
+
+    turns: int = 50
+    depth: int = 5
+    children: int = 20
+
+
+def limits_of(agent: AgentSpec) -> Limits:
+    """The limits of an agent, with the defaults for what its YAML leaves out."""
+    written = agent.limits
+    if written is None:
+        return Limits()
+    standard = Limits()
+    return Limits(
+        turns=standard.turns if written.turns is None else written.turns,
+        depth=standard.depth if written.depth is None else written.depth,
+        children=standard.children if written.children is None else written.children,
+    )
+
+
+def llm_of(agent: AgentSpec, /, *, default: str | None, llms: Sequence[str], caller: str | None) -> str | None:
+    """The LLM of an agent: its own, else the default, else the only one, else the calling agent's; None when nothing decides."""
+    if agent.llm is not None:
+        return agent.llm
+    if default is not None:
+        return default
+    if len(llms) == 1:
+        return llms[0]
+    return caller

@@ -1,0 +1,69 @@
+"""The tools that come with Smallchain, as the model sees them. A name in LATER is known, and not yet kept by this version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from smallchain.model.ids import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """What a model is told about a built-in tool."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+def _of_two_numbers(name: str, description: str, first: str, second: str) -> Builtin:
+    parameters = {
+        "type": "object",
+        "properties": {
+            "a": {"type": "number", "description": first},
+            "b": {"type": "number", "description": second},
+        },
+        "required": ["a", "b"],
+    }
+    return Builtin(name, description, parameters)
+
+
+BUILTINS: dict[str, Builtin] = {
+    builtin.name: builtin
+    for builtin in (
+        _of_two_numbers("add", "Add two numbers: a + b.", "The first number", "The second number"),
+        _of_two_numbers("subtract", "Subtract two numbers: a - b.", "The number to subtract from", "The number to subtract"),
+        _of_two_numbers("multiply", "Multiply two numbers: a * b.", "The first number", "The second number"),
+        _of_two_numbers("divide", "Divide two numbers: a / b.", "The number to divide", "The number to divide by"),
+        Builtin("now", "The current time in UTC, as ISO 8601.", {"type": "object", "properties": {}}),
+    )
+}
+
+LATER = frozenset(
+    {
+        "ask_human",
+        "cancel_work",
+        "check_budget",
+        "check_current_spend_since",
+        "list_work",
+        "set_priority",
+        "sleep_for",
+        "sleep_until",
+        "update_plan",
+        "wait_for_work",
+    }
+)
+
+
+def builtin_schema(name: str) -> Builtin:
+    """The built-in tool of a name; raises KeyError when this version has none."""
+    return BUILTINS[name]
+
+
+def fault_in_builtin(name: str) -> tuple[str, str] | None:
+    """Why a name cannot stand under `builtin` and what to do instead, or None when it can."""
+    if name in BUILTINS or name in LATER:
+        return None
+    hint = did_you_mean(name, BUILTINS.keys() | LATER) or "the built-in tools are " + ", ".join(BUILTINS)
+    return f"{name[:64]!r} is not a built-in tool", hint

@@ -1,0 +1,91 @@
+"""What is told: every reason an event can have, its level, and its sentence, in one table.
+
+The seed's nine lines (`[2024-07-28 12:00:00] [INFO] Starting Smallchain` ...) are among them word for word; every other event prints in
+the same form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+LONGEST = 4000
+
+
+class Level(StrEnum):
+    """How much an event wants to be seen."""
+
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """What an event is about."""
+
+    kind: str
+    name: str
+    id: str = ""
+
+
+SENTENCES: dict[str, tuple[Level, str]] = {
+    # the daemon
+    "DaemonStarted": (Level.INFO, "Starting Smallchain"),
+    "DaemonStopping": (Level.INFO, "Stopping Smallchain"),
+    "DaemonDied": (Level.WARNING, "The daemon ended without stopping; {count} live runs go on where they were"),
+    "RunsAsRoot": (Level.WARNING, "Running as root without a sandbox: tools have all rights on this machine"),
+    # the watched folder
+    "ConfigApplied": (Level.INFO, "Applied {what}"),
+    "ConfigRejected": (Level.ERROR, "{problem}; the folder stays at its last good version"),
+    "ConfigFolderGone": (Level.WARNING, "The config folder {folder} {why}; nothing is deleted"),
+    "DeletesHeld": (Level.WARNING, "Not deleted: {what}; {why}. `smallchain apply --accept-deletes` does it"),
+    "EntryUnchanged": (
+        Level.WARNING,
+        "The entry of run '{name}' changed in {place}; a run that exists is not changed by its entry",
+    ),
+    # what is used
+    "ResourceReady": (Level.INFO, "{kind} '{name}' is ready"),
+    "ResourcePending": (Level.WARNING, "{kind} '{name}' waits: {detail}"),
+    "ResourceError": (Level.ERROR, "{kind} '{name}' can't be used: {detail}"),
+    "ToolUnfenced": (Level.WARNING, "Tool '{name}' runs without a sandbox: this version has none yet"),
+    "ToolImageUnused": (Level.WARNING, "Tool '{name}' runs on this machine's own interpreter, not in the image {image}"),
+    # a run
+    "RunStarted": (Level.INFO, "Executing task: {task}"),
+    "AgentStarted": (Level.INFO, "Agent '{agent}' is executing the task"),
+    "RunPending": (Level.WARNING, "Run '{run}' waits: {detail}"),
+    "RunBackingOff": (Level.WARNING, "Run '{run}' calls the model again {when}: {detail}"),
+    "ModelCallInterrupted": (Level.WARNING, "Run '{run}' was calling the model when the daemon ended; it calls again"),
+    "ReplyMended": (Level.WARNING, "The reply of the model in run '{run}' was mended: {detail}"),
+    "AgentCompleted": (Level.INFO, "Agent '{agent}' has completed the task"),
+    "TaskCompleted": (Level.INFO, "Task completed: {task}"),
+    "RunOutput": (Level.INFO, "Output: {output}"),
+    "RunSucceeded": (Level.INFO, "Run '{run}' completed successfully"),
+    "RunFailed": (Level.ERROR, "Run '{run}' failed: {error}"),
+    "RunCancelled": (Level.WARNING, "Run '{run}' was cancelled by {by}{note}"),
+    "RunPaused": (Level.INFO, "Run '{run}' was paused by {by}"),
+    "RunResumed": (Level.INFO, "Run '{run}' was resumed by {by}"),
+    "RunRepriced": (Level.INFO, "The priority of run '{run}' is {priority}, set by {by}"),
+    # a tool call
+    "ToolCallStarted": (Level.INFO, "Agent '{agent}' is using tool: {tool}"),
+    "ToolCallSucceeded": (Level.INFO, "Tool '{tool}' executed successfully"),
+    "ToolCallFailed": (Level.WARNING, "Tool '{tool}' failed: {detail}"),
+    "ToolCallTimedOut": (Level.WARNING, "Tool '{tool}' took too long: {detail}"),
+    "ToolCallRetried": (Level.WARNING, "Tool '{tool}' is tried again: {detail}"),
+    "ToolCallInterrupted": (Level.WARNING, "Tool '{tool}' was running when the daemon ended; it runs again under the same key"),
+    "ToolCallInDoubt": (
+        Level.WARNING,
+        "Tool '{tool}' was running when the daemon ended; whether it happened is for a person to say",
+    ),
+    # people
+    "RequestOpened": (Level.WARNING, "Run '{run}' asks a person: {question}"),
+    "RequestAnswered": (Level.INFO, "{by} answered about run '{run}': {answer}"),
+    "RequestWithdrawn": (Level.INFO, "The request about run '{run}' was withdrawn: {why}"),
+}
+
+
+def sentence(reason: str, facts: dict[str, str]) -> tuple[Level, str]:
+    """Level and sentence of an event; facts are put in as they are, never read as templates, and the whole is bounded."""
+    level, template = SENTENCES[reason]
+    text = template.format_map(facts)
+    return level, text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -1,0 +1,113 @@
+"""The functions a model sees: what an agent lists, under names that every provider takes.
+
+The one rule: a name that a person wrote (a tool's) is kept as it is; a name that we make gives way to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from smallchain.model.builtins import BUILTINS, LATER
+from smallchain.model.ids import slug
+from smallchain.model.sections import AgentSpec, ChannelSpec
+from smallchain.model.toolspec import ToolSpec
+
+LONGEST_FUNCTION_NAME = 64
+_NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
+_MESSAGE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"message": {"type": "string", "description": "What the agent should do, with all it needs to know"}},
+    "required": ["message"],
+}
+_QUESTION: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "question": {"type": "string", "description": "What to ask"},
+        "choices": {"type": "array", "items": {"type": "string"}, "description": "Answers to choose from"},
+    },
+    "required": ["question"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function the model may call. `target` names the tool, agent or channel behind it."""
+
+    name: str
+    kind: Literal["tool", "agent", "human", "mcp"]
+    target: str
+    description: str
+    parameters: dict[str, Any]
+
+
+def tool_named(name: str, tools: Mapping[str, ToolSpec]) -> ToolSpec | None:
+    """The tool of a name: the one declared, else the built-in of that name, which needs no entry under `tools`."""
+    if name in tools:
+        return tools[name]
+    return ToolSpec(name=name, builtin=name) if name in BUILTINS or name in LATER else None
+
+
+def functions_of(
+    agent: AgentSpec,
+    *,
+    tools: Mapping[str, ToolSpec],
+    agents: Mapping[str, AgentSpec],
+    channels: Mapping[str, ChannelSpec] | None = None,
+) -> dict[str, Function]:
+    """What an agent may call, in the order it lists it, by function name.
+
+    An entry whose tool, agent or channel is missing is left out, as are MCP servers: their tools are known once they answer.
+    """
+    taken = {entry.tool for entry in agent.tools if entry.tool is not None}
+    found: list[Function] = []
+    for entry in agent.tools:
+        kind, name = entry.uses
+        match kind:
+            case "tool":
+                tool = tool_named(name, tools)
+                if tool is not None:
+                    found.append(_of_tool(tool))
+            case "agent" if name in agents:
+                description = agents[name].description or f"Delegate to the agent '{name}'."
+                found.append(Function(_made("delegate_to", name, taken), "agent", name, description, _MESSAGE))
+            case "channel" if channels is not None and name in channels:
+                about = channels[name].about or name
+                description = f"Ask a person ({about}) and wait for the answer."
+                found.append(Function(_made("ask", name, taken), "human", name, description, _QUESTION))
+    return {function.name: function for function in found}
+
+
+def as_openai_tools(functions: Mapping[str, Function] | Iterable[Function]) -> list[dict[str, Any]]:
+    """Functions as a chat-completions request lists them."""
+    listed = functions.values() if isinstance(functions, Mapping) else functions
+    return [
+        {
+            "type": "function",
+            "function": {"name": function.name, "description": function.description, "parameters": function.parameters},
+        }
+        for function in listed
+    ]
+
+
+def _of_tool(tool: ToolSpec) -> Function:
+    builtin = BUILTINS.get(tool.builtin) if tool.builtin is not None else None
+    description = tool.description or (builtin.description if builtin else "")
+    parameters = tool.parameters or (builtin.parameters if builtin else _NO_PARAMETERS)
+    return Function(tool.name, "tool", tool.name, description, parameters)
+
+
+def _made(verb: str, name: str, taken: set[str]) -> str:
+    """`verb_slug`, cut with a digest of the name when too long, numbered when taken; and taken from now on."""
+    whole = f"{verb}_{slug(name)}"
+    if len(whole) > LONGEST_FUNCTION_NAME:
+        whole = f"{whole[: LONGEST_FUNCTION_NAME - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    found, number = whole, 1
+    while found in taken:
+        number += 1
+        suffix = f"_{number}"
+        found = whole[: LONGEST_FUNCTION_NAME - len(suffix)] + suffix
+    taken.add(found)
+    return found

@@ -1,0 +1,266 @@
+"""How resources of all files stand together: clashes, missing references, what this version cannot keep, and warnings.
+
+The one rule: an error is what cannot mean anything (two things of one name); all else is a warning that heals by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+
+from smallchain.model.builtins import BUILTINS, LATER
+from smallchain.model.canonical import JSON
+from smallchain.model.errors import Problem
+from smallchain.model.fields import Section, looks_like_secret
+from smallchain.model.functions import tool_named
+from smallchain.model.ids import did_you_mean, slug
+from smallchain.model.llmspec import LLMSpec
+from smallchain.model.manifest import SPECS, Resource
+from smallchain.model.sections import (
+    AgentSpec,
+    BudgetSpec,
+    DefaultsSpec,
+    McpServerSpec,
+    Over,
+    RunSpec,
+    ScheduleSpec,
+    TaskSpec,
+)
+from smallchain.model.toolspec import ApprovalRule, ToolSpec
+
+_WORDS = {"llm": "LLM", "mcp_server": "MCP server"}
+
+
+def clashes(resources: Sequence[Resource]) -> tuple[Problem, ...]:
+    """Two things of one name: in two files, or among the functions of one agent."""
+    found = []
+    first: dict[tuple[str, str], Resource] = {}
+    for resource in resources:
+        known = first.setdefault((resource.kind, resource.name), resource)
+        if known is not resource:
+            message = f"{_named(resource.kind, resource.name)} stands in {known.place} already"
+            found.append(Problem(resource.place, message, "rename or remove one of them"))
+    for resource in resources:
+        if resource.kind == "agent":
+            found += _function_clashes(resource)
+    return tuple(found)
+
+
+def missing(resources: Sequence[Resource]) -> tuple[Problem, ...]:
+    """Every reference to something that is not there; it is Pending until it appears."""
+    names: dict[str, list[str]] = {kind: [] for kind in SPECS}
+    for resource in resources:
+        names[resource.kind].append(resource.name)
+    found = []
+    for resource in resources:
+        for kind, name in references(resource.kind, resource.spec):
+            if name in names[kind] or (kind == "tool" and tool_named(name, {}) is not None):
+                continue
+            near = did_you_mean(name, [*names[kind], *BUILTINS] if kind == "tool" else names[kind])
+            listed = ", ".join(sorted(names[kind])[:10])
+            hint = near or (f"there are: {listed}" if listed else "")
+            message = f"{_named(resource.kind, resource.name)} needs {_named(kind, name)}, which does not exist"
+            found.append(Problem(resource.place, message, hint))
+    return tuple(found)
+
+
+def references(kind: str, spec: Mapping[str, JSON]) -> tuple[tuple[str, str], ...]:
+    """What a resource names, as (kind, name), each once, in the order it names them."""
+    return tuple(dict.fromkeys(_references(SPECS[kind].model_validate(spec))))
+
+
+def warnings(resources: Sequence[Resource]) -> tuple[Problem, ...]:
+    """What is allowed and worth a second look: agents that can call themselves, and secrets in clear text."""
+    return (*_cycles(resources), *_clear_secrets(resources))
+
+
+def unsupported(kind: str, spec: Mapping[str, JSON]) -> str | None:
+    """Why this version cannot keep what a resource asks for, a sentence; None when it can."""
+    model = SPECS[kind].model_validate(spec)
+    for word, uses in _UNSUPPORTED.get(kind, ()):
+        if uses(model):
+            return f"{word} is not yet supported by this version"
+    return None
+
+
+def _references(model: Section) -> Iterator[tuple[str, str]]:
+    match model:
+        case LLMSpec(fallback=str(name)):
+            yield "llm", name
+        case AgentSpec():
+            if model.llm is not None:
+                yield "llm", model.llm
+            for entry in model.tools:
+                yield entry.uses
+                yield from _channels(entry.approval)
+        case ToolSpec() | McpServerSpec():
+            yield from _channels(model.approval)
+        case TaskSpec():
+            yield "agent", model.agent
+        case RunSpec() | ScheduleSpec():
+            yield "task", model.task
+        case BudgetSpec(over=Over() as over):
+            yield over.counts
+        case DefaultsSpec():
+            if model.llm is not None:
+                yield "llm", model.llm
+            yield from _channels(model.approval)
+
+
+def _channels(approval: str | ApprovalRule | None) -> Iterator[tuple[str, str]]:
+    if isinstance(approval, ApprovalRule):
+        if approval.channel is not None:
+            yield "channel", approval.channel
+        if approval.escalate is not None:
+            yield "channel", approval.escalate.to
+
+
+def _function_clashes(resource: Resource) -> Iterator[Problem]:
+    """A tool of ours and a tool of an MCP server under one function name."""
+    agent = AgentSpec.model_validate(resource.spec)
+    ours = {entry.tool for entry in agent.tools if entry.tool is not None}
+    for entry in agent.tools:
+        for tool in entry.only or ():
+            name = f"{slug(entry.mcp or '')}__{tool}"
+            if name in ours:
+                message = f"{_named('agent', agent.name)} has two functions {name!r}: a tool, and one of the MCP server {entry.mcp!r}"
+                yield Problem(resource.place, message, "rename the tool")
+
+
+def _cycles(resources: Sequence[Resource]) -> Iterator[Problem]:
+    delegates = {
+        resource.name: [name for kind, name in references("agent", resource.spec) if kind == "agent"]
+        for resource in resources
+        if resource.kind == "agent"
+    }
+    for resource in resources:
+        if resource.kind == "agent" and resource.name in _reachable(delegates, resource.name):
+            message = f"{_named('agent', resource.name)} can delegate to itself, directly or through others"
+            yield Problem(resource.place, message, "limits.depth ends it")
+
+
+def _reachable(edges: Mapping[str, list[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = list(edges.get(start, ()))
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += edges.get(name, ())
+    return found
+
+
+def _clear_secrets(resources: Iterable[Resource]) -> Iterator[Problem]:
+    for resource in resources:
+        for path, text in _texts(resource.spec, ""):
+            if looks_like_secret(text):
+                message = f"{_named(resource.kind, resource.name)}: `{path}` looks like a secret in clear text"
+                yield Problem(resource.place, message, "write {env: NAME}, {file: PATH} or {command: [...]} where the field takes it")
+
+
+def _texts(value: JSON, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _texts(inner, f"{path}[{number}]")
+
+
+def _named(kind: str, name: str) -> str:
+    word = _WORDS.get(kind, kind)
+    return f"`{word}`" if kind == "defaults" else f"{word} {name!r}"
+
+
+def _always(_: Section) -> bool:
+    return True
+
+
+def _has(field: str, model: Section) -> bool:
+    """Whether a field says something else than what it means when it is left out."""
+    return bool(getattr(model, field) != type(model).model_fields[field].get_default(call_default_factory=True))
+
+
+def _asks(model: Section) -> bool:
+    return getattr(model, "approval", None) not in (None, "never")
+
+
+def _entry(field: str, model: Section) -> bool:
+    return isinstance(model, AgentSpec) and any(getattr(entry, field) not in (None, "never") for entry in model.tools)
+
+
+def _fences(model: Section) -> bool:
+    return getattr(model, "isolation", None) in ("required", "container")
+
+
+def _executor(kind: str, model: Section) -> bool:
+    return isinstance(model, ToolSpec) and model.executor is not None and model.executor.kind == kind
+
+
+def _requirements(model: Section) -> bool:
+    return isinstance(model, ToolSpec) and bool(model.executor and model.executor.python and model.executor.python.requirements)
+
+
+def _later_builtin(model: Section) -> bool:
+    return isinstance(model, ToolSpec) and model.builtin in LATER
+
+
+def _lists_later(model: Section) -> bool:
+    return isinstance(model, AgentSpec) and any(entry.tool in LATER for entry in model.tools)
+
+
+def _limits(field: str, model: Section) -> bool:
+    return isinstance(model, AgentSpec) and model.limits is not None and getattr(model.limits, field) is not None
+
+
+def _provider(model: Section) -> bool:
+    return isinstance(model, LLMSpec) and model.provider not in ("openai", "scripted")
+
+
+_Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
+
+# THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
+_UNSUPPORTED: Mapping[str, _Rows] = {
+    "llm": (
+        ("`provider: python`", _provider),
+        ("`fallback`", partial(_has, "fallback")),
+        ("`tool_mode: json`", partial(_has, "tool_mode")),
+    ),
+    "agent": (
+        ("`approval`", partial(_entry, "approval")),
+        ("`{human: ...}`", partial(_entry, "human")),
+        ("`{mcp: ...}`", partial(_entry, "mcp")),
+        ("`detach: allowed`", partial(_entry, "detach")),
+        ("`budget`", partial(_has, "budget")),
+        ("`limits.wall_time`", partial(_limits, "wall_time")),
+        ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
+        ("a `context` other than full", partial(_has, "context")),
+        ("a built-in tool it lists", _lists_later),
+    ),
+    "tool": (
+        ("`approval`", _asks),
+        ("`deny`", partial(_has, "deny")),
+        ("`isolation: required` or `container`", _fences),
+        ("`network`", partial(_has, "network")),
+        ("`mounts`", partial(_has, "mounts")),
+        ("`limits`", partial(_has, "limits")),
+        ("`executor: docker`", partial(_executor, "docker")),
+        ("`executor: local_nodejs`", partial(_executor, "local_nodejs")),
+        ("`executor: http`", partial(_executor, "http")),
+        ("`executor: callback`", partial(_executor, "callback")),
+        ("`requirements`", _requirements),
+        ("this `builtin`", _later_builtin),
+    ),
+    "run": (("`budget`", partial(_has, "budget")),),
+    "defaults": (
+        ("`approval`", _asks),
+        ("`isolation: required` or `container`", _fences),
+        ("`templates`", partial(_has, "templates")),
+    ),
+    "mcp_server": (("`mcp_servers`", _always),),
+    "channel": (("`channels`", _always),),
+    "budget": (("`budgets`", _always),),
+    "schedule": (("`schedules`", _always),),
+}

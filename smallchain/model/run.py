@@ -1,0 +1,112 @@
+"""A run: one agent at work on one message. Its row as a value, and the one word (`status`) that people see of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from smallchain.model.lifecycles import RUN_TERMINAL, CallPhase, RunPhase
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run's row. `agent` is empty until the run starts; `crashes` counts daemon deaths within the step it stands in."""
+
+    id: str
+    name: str
+    root_id: str
+    parent_id: str | None
+    parent_call_id: str | None
+    depth: int
+    task: str
+    agent: str
+    llm: str
+    user_message: str | None
+    file: str
+    spec_digest: str
+    priority: int
+    phase: RunPhase
+    paused: bool
+    detail: str
+    turns: int
+    attempts: int
+    failures: int
+    failing_since: datetime | None
+    crashes: int
+    messages: int
+    calls_expected: int
+    loop_from: int
+    due_at: datetime | None
+    output: str
+    error: str
+    cost_nanousd: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    version: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended, one way or another."""
+        return self.phase in RUN_TERMINAL
+
+
+class Status(StrEnum):
+    """What people see of a run."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    WAITING = "Waiting"
+    SLEEPING = "Sleeping"
+    OVER_BUDGET = "OverBudget"
+    PAUSED = "Paused"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A tool call that has not ended, as far as a status needs it."""
+
+    phase: CallPhase
+    tool: str
+
+
+_PLAIN = {
+    RunPhase.PENDING: Status.PENDING,
+    RunPhase.READY: Status.RUNNING,
+    RunPhase.CALLING_MODEL: Status.RUNNING,
+    RunPhase.BACKING_OFF: Status.WAITING,
+    RunPhase.AWAITING_WORK: Status.WAITING,
+    RunPhase.OVER_BUDGET: Status.OVER_BUDGET,
+    RunPhase.SUCCEEDED: Status.SUCCEEDED,
+    RunPhase.FAILED: Status.FAILED,
+    RunPhase.CANCELLED: Status.CANCELLED,
+}
+_WAITING_CALLS = {
+    CallPhase.AWAITING_APPROVAL: "for an approval of {tool}",
+    CallPhase.AWAITING_ANSWER: "for an answer to {tool}",
+    CallPhase.AWAITING_CALLBACK: "for the callback of {tool}",
+    CallPhase.IN_DOUBT: "for a person to settle {tool}",
+}
+
+
+def status_of(run: Run, open_calls: Sequence[OpenCall]) -> tuple[Status, str]:
+    """The word people see, and a sentence part that says what for (empty when the word says it all)."""
+    if run.is_over:
+        return _PLAIN[run.phase], run.detail
+    if run.paused:
+        return Status.PAUSED, run.detail
+    if run.phase is RunPhase.CALLING_MODEL:
+        return Status.RUNNING, "calling the model"
+    if run.phase is not RunPhase.AWAITING_TOOLS:
+        return _PLAIN[run.phase], run.detail
+    for call in open_calls:
+        if call.phase in _WAITING_CALLS:
+            return Status.WAITING, _WAITING_CALLS[call.phase].format(tool=call.tool)
+    if open_calls and all(call.phase is CallPhase.SLEEPING for call in open_calls):
+        return Status.SLEEPING, "asleep"
+    return Status.RUNNING, "using " + ", ".join(dict.fromkeys(call.tool for call in open_calls)) if open_calls else ""

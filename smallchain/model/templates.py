@@ -1,0 +1,43 @@
+"""Every sentence that Smallchain itself ever adds to a context, under a name; replaceable under `defaults: templates:`.
+
+There are no other hidden words: what a person, an agent's prompt, the model or a tool did not say is one of these, and the
+transcript marks it as ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+TEMPLATES: dict[str, tuple[str, str]] = {
+    "no_output": ("a tool that succeeded without saying anything", "(no output)"),
+    "tool_failed": ("a tool that failed", "Error: {detail}"),
+    "tool_timed_out": ("a tool that took too long", "Error: {detail}"),
+    "unknown_function": (
+        "a call of a function that does not exist",
+        "Error: there is no function named {name}. The functions are: {names}",
+    ),
+    "bad_arguments": ("arguments that don't fit the schema", "Error: the arguments don't fit {name}: {detail}"),
+    "too_many_calls": (
+        "more calls in one reply than are carried out",
+        "Error: this call was not carried out: {most} calls in one reply are the most",
+    ),
+    "too_deep": ("a delegation beyond the limit of depth", "Error: delegation is limited to a depth of {most}; do this part yourself"),
+    "too_many_children": (
+        "a delegation beyond the limit of children",
+        "Error: delegation is limited to {most} children a run; do this part yourself",
+    ),
+    "child_failed": ("a delegate that failed", "Error: {agent} failed: {detail}"),
+    "child_cancelled": ("a delegate that was cancelled", "Error: {agent} was {detail}"),
+    "child_said_nothing": ("a delegate that answered with nothing", "(no answer)"),
+    "settled_not": ("a call in doubt that did not happen", "Error: {name} was interrupted and did not happen{note}"),
+    "call_cancelled": ("a call of a run that was cancelled", "Error: the call was cancelled"),
+}
+
+_PLACE = re.compile(r"\{([a-z_]+)\}")
+
+
+def render(name: str, overrides: Mapping[str, str], /, **facts: str) -> str:
+    """The sentence of a template with its facts put in as they are; a place without a fact stays as written."""
+    text = overrides.get(name) or TEMPLATES[name][1]
+    return _PLACE.sub(lambda place: facts.get(place[1], place[0]), text)

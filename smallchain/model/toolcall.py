@@ -1,0 +1,104 @@
+"""What a tool call's execution is: the start that goes to an executor, and the outcome that comes back as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase
+
+
+class Effects(StrEnum):
+    """What starting a tool twice would mean (design rule 4)."""
+
+    NONE = "none"
+    IDEMPOTENT = "idempotent"
+    ONCE = "once"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One attempt at a tool call. `arguments` were validated; `idempotency_key` is the same for all attempts of a call."""
+
+    call_id: str
+    run_id: str
+    tool: str
+    executor: dict[str, Any]
+    """One key, the executor's name, and its spec: `{"python": {"command": ...}}` or `{"builtin": "add"}`."""
+    arguments: dict[str, Any]
+    parameters: tuple[str, ...]
+    """All top-level argument names that the tool's schema has, given or not."""
+    idempotency_key: str
+    attempt: int
+    timeout: timedelta
+    deadline: datetime
+    env: dict[str, str] = field(default_factory=dict)
+    """What the tool's `env` resolved to."""
+    folder: str = ""
+    """The folder of the YAML file: relative paths start there; empty: the job folder."""
+
+    def __repr__(self) -> str:
+        return f"Start({self.tool}, call {self.call_id}, attempt {self.attempt})"
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """It ran and said no, crashed, was killed or answered with an error."""
+    TIMED_OUT = "timed_out"
+    NOT_STARTED = "not_started"
+    """Nothing ran: the one failure that may be tried again even for `once`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an attempt. `text` is what the model is told: never empty, bounded, an error it can act on."""
+
+    kind: OutcomeKind
+    text: str
+    exit_code: int | None = None
+    cut: bool = False
+    """The output was longer than the cap."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call's row. `arguments` is the model's own text; `generation` rises with each human "run again" (a new key)."""
+
+    id: str
+    run_id: str
+    turn: int
+    position: int
+    asked_id: str
+    function: str
+    target_kind: str
+    """`tool`, `agent`, `human`, `mcp`, or empty when no function has the name."""
+    tool: str
+    arguments: str
+    effects: Effects
+    phase: CallPhase
+    attempts: int
+    crashes: int
+    generation: int
+    result: str
+    template: str
+    """The template whose words `result` is, when they are ours; empty when they are the tool's."""
+    detail: str
+    due_at: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+    version: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call has its one result."""
+        return self.phase in CALL_TERMINAL
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for all attempts of the call; another after a person said "run it again"."""
+        return f"{self.id}.{self.generation}"

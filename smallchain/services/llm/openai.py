@@ -1,0 +1,159 @@
+"""Every OpenAI-compatible endpoint: the prepared bytes go out once, through the official package, within one deadline.
+
+Failures are values in words, and the key never stands in what comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from smallchain.model.durations import show_duration
+from smallchain.model.llm import Endpoint, Failure, FailureKind, ModelRequest, Reply
+from smallchain.services.llm.classify import classify
+from smallchain.services.llm.translate import translate
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+    from smallchain.services.llm.wire import Answer, Pool
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+
+_CHECK_AT_MOST = timedelta(seconds=15)
+_MOST_CLIENTS = 256
+_SHORTEST_SECRET = 8
+
+
+class OpenAIProvider:
+    """Implements `Provider`. Close it before its event loop ends."""
+
+    def __init__(self) -> None:
+        self._pool: Pool | None = None
+        self._clients: dict[tuple[str, str | None], AsyncOpenAI] = {}
+        self._opening = asyncio.Lock()
+
+    async def complete(self, endpoint: Endpoint, request: ModelRequest, /) -> Reply | Failure:
+        """Send the request's bytes exactly, once, and translate what comes back."""
+        client = await self._client(endpoint)
+        if isinstance(client, Failure):
+            return client
+        from smallchain.services.llm import wire
+
+        answer = await _within(endpoint, endpoint.timeout, lambda: wire.send(client, request.body))
+        if isinstance(answer, Failure):
+            return answer
+        body = _without_key(answer.body, endpoint.api_key)
+        if 200 <= answer.status < 300:
+            return translate(body)
+        return classify(answer.status, body, answer.headers, now=datetime.now(UTC))
+
+    async def check(self, endpoint: Endpoint, /) -> Failure | None:
+        """Ask for the list of models, which costs nothing; an endpoint without one has nothing against us."""
+        client = await self._client(endpoint)
+        if isinstance(client, Failure):
+            return client
+        from smallchain.services.llm import wire
+
+        answer = await _within(endpoint, min(endpoint.timeout, _CHECK_AT_MOST), lambda: wire.receive(client, "/models"))
+        if isinstance(answer, Failure):
+            return answer
+        if 200 <= answer.status < 300:
+            return None
+        body = _without_key(answer.body, endpoint.api_key)
+        if answer.status == 403 and b"scope" in body.lower():
+            # A restricted key may chat and not list models: "Missing scopes: api.model.read".
+            return None
+        failure = classify(answer.status, body, answer.headers, now=datetime.now(UTC))
+        return failure if failure.kind is FailureKind.UNUSABLE else None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._clients.clear()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.aclose()
+
+    async def _client(self, endpoint: Endpoint) -> AsyncOpenAI | Failure:
+        """The client for the endpoint's address and key; the first call imports the package, in a thread."""
+        base_url = endpoint.base_url or DEFAULT_BASE_URL
+        key = (base_url, endpoint.api_key)
+        if key in self._clients:
+            return self._clients[key]
+        fault = _fault_in_address(base_url) or _fault_in_key(endpoint.api_key)
+        if fault is not None:
+            return Failure(FailureKind.UNUSABLE, fault)
+        async with self._opening:
+            try:
+                if self._pool is None:
+                    self._pool = await asyncio.to_thread(_open_pool)
+            except OSError as error:
+                words = error.strerror or str(error)
+                return Failure(FailureKind.UNUSABLE, f"the certificates for TLS cannot be read: {words}; look at SSL_CERT_FILE")
+            pool = self._pool
+        from smallchain.services.llm import wire
+
+        if len(self._clients) >= _MOST_CLIENTS:
+            # Keys rotate: the oldest entry goes. It holds no connections of its own.
+            del self._clients[next(iter(self._clients))]
+        client = self._clients[key] = wire.open_client(base_url, endpoint.api_key, pool=pool)
+        return client
+
+
+def _open_pool() -> Pool:
+    from smallchain.services.llm import wire
+
+    return wire.open_pool()
+
+
+async def _within(endpoint: Endpoint, timeout: timedelta, ask: Callable[[], Awaitable[Answer]]) -> Answer | Failure:
+    """The answer, or the failure to get one, within the time-out as a whole."""
+    from smallchain.services.llm import wire
+
+    where = _shown(endpoint.base_url or DEFAULT_BASE_URL)
+    try:
+        async with asyncio.timeout(timeout.total_seconds()):
+            return await ask()
+    except TimeoutError:
+        return Failure(FailureKind.TRANSIENT, f"no reply from {where} within {show_duration(timeout)}")
+    except wire.Oversized as error:
+        return Failure(FailureKind.TRANSIENT, f"{where}: {error}")
+    except wire.Unsendable as error:
+        return Failure(FailureKind.UNUSABLE, _told(f"{where}: {error}", endpoint.api_key))
+    except ConnectionError as error:
+        return Failure(FailureKind.TRANSIENT, _told(f"{where}: {error}", endpoint.api_key))
+
+
+def _told(sentence: str, key: str | None) -> str:
+    return _without_key(sentence.encode("utf-8", "replace"), key).decode("utf-8", "replace")
+
+
+def _without_key(body: bytes, key: str | None) -> bytes:
+    """What came, without the key that some gateways repeat in their errors."""
+    if key is None or len(key) < _SHORTEST_SECRET:
+        return body
+    return body.replace(key.encode(), b"[secret]")
+
+
+def _shown(base_url: str) -> str:
+    """Scheme and host: no path, no query, no password."""
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _fault_in_address(base_url: str) -> str | None:
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    return None if usable else "`base_url` is not an address of the form http://host:port/path or https://host/path"
+
+
+def _fault_in_key(key: str | None) -> str | None:
+    if key is None or (key.isascii() and key.isprintable() and key == key.strip() and key):
+        return None
+    return "the API key is empty or holds characters that no HTTP header can (a space, a line break?)"

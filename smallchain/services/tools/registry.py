@@ -1,0 +1,45 @@
+"""All executors behind one port: the single key of a tool's executor picks who runs it, and few processes run at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from smallchain.engine.ports import Executor
+from smallchain.model.ids import did_you_mean
+from smallchain.model.toolcall import Outcome, OutcomeKind, Start
+
+PROCESSES_AT_A_TIME = 8
+
+
+class Tools:
+    """The executor of executors. Those `in_process` start at once, those with `processes` wait for one of `at_most` places.
+
+    The time spent waiting for a place is no part of the attempt's time-out.
+    """
+
+    def __init__(
+        self, *, in_process: Mapping[str, Executor], processes: Mapping[str, Executor], at_most: int = PROCESSES_AT_A_TIME
+    ) -> None:
+        self._in_process = dict(in_process)
+        self._processes = dict(processes)
+        self._places = asyncio.Semaphore(at_most)
+
+    async def execute(self, start: Start, /) -> Outcome:
+        """Run one attempt with the executor that its spec names."""
+        names = list(start.executor)
+        if len(names) != 1:
+            return _not_started(start, f"names {len(names)} executors; it needs exactly one", names)
+        name = names[0]
+        if name in self._in_process:
+            return await self._in_process[name].execute(start)
+        if name in self._processes:
+            async with self._places:
+                return await self._processes[name].execute(start)
+        known = [*self._in_process, *self._processes]
+        return _not_started(start, f"names the executor {name!r}, which is not here; {did_you_mean(name, known)}", known)
+
+
+def _not_started(start: Start, why: str, names: list[str]) -> Outcome:
+    there = f" ({', '.join(sorted(names))})" if names else ""
+    return Outcome(OutcomeKind.NOT_STARTED, f"the tool {start.tool!r} {why.rstrip('; ')}{there}; nothing ran")

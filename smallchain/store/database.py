@@ -1,0 +1,350 @@
+"""The one writer: transactions that wait at the same time share one COMMIT, and nobody hears success before it.
+
+A transaction is a function of a `Tx`. A pump takes all that wait, crosses to the connection's thread once, runs each in a savepoint
+of its own, commits, and answers the callers; so a cancelled caller can never fall between BEGIN and COMMIT. Reads have a connection
+of their own. aiosqlite's public `executemany` is the crossing: our connection class takes a whole piece of work there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import aiosqlite
+
+from smallchain.model.errors import Busy, Damaged
+from smallchain.model.ids import uuid7
+from smallchain.store import migrate, queries
+from smallchain.store.contract import Row, Tx, Value
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_BATCH = 256
+_BATCH_S = 0.05
+_IOERR = 10  # SQLITE_IOERR, https://www.sqlite.org/rescode.html#ioerr
+_FULL = 13
+_FATAL = {_IOERR, 11, 14, 26}  # with SQLITE_CORRUPT, CANTOPEN, NOTADB: what is known of the file is no longer true
+
+
+class _Lost(BaseException):
+    """An error ended the whole transaction, not only the savepoint it came from; nobody above a savepoint may carry on from it."""
+
+    def __init__(self, cause: BaseException) -> None:
+        self.cause = cause
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that runs a whole piece of work in one crossing to its thread."""
+
+    def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+        if callable(parameters):
+            parameters(self)
+            return self.cursor()
+        return super().executemany(sql, parameters)
+
+
+@dataclass(slots=True, eq=False)
+class SqliteTx:
+    """One transaction on a SQLite connection; see `store.contract.Tx`."""
+
+    _connection: sqlite3.Connection
+    now: datetime
+    epoch: int
+    wakes: list[tuple[str, str]] = field(default_factory=list)
+
+    def one(self, query: str, /, **values: Value) -> Row | None:
+        return cast("Row | None", self._connection.execute(_SQL[query], values).fetchone())
+
+    def all(self, query: str, /, **values: Value) -> list[Row]:
+        return self._connection.execute(_SQL[query], values).fetchall()
+
+    def run(self, query: str, /, **values: Value) -> int:
+        return self._connection.execute(_SQL[query], values).rowcount
+
+    def new_id(self) -> str:
+        return uuid7(self.now, secrets.token_bytes(10))
+
+    def wake(self, kind: str, key: str) -> None:
+        self.wakes.append((kind, key))
+
+    def take_wakes(self) -> list[tuple[str, str]]:
+        taken = self.wakes[:]
+        self.wakes.clear()
+        return taken
+
+    def attempt(self, work: Callable[[], T]) -> T:
+        heard = len(self.wakes)
+        self._connection.execute("SAVEPOINT part")
+        try:
+            result = work()
+        except _Lost:
+            raise
+        except BaseException as error:
+            if not self._connection.in_transaction or _code(error) in _FATAL:
+                raise _Lost(error) from error
+            self._connection.execute("ROLLBACK TO part")
+            self._connection.execute("RELEASE part")
+            del self.wakes[heard:]
+            raise
+        self._connection.execute("RELEASE part")
+        return result
+
+
+_SQL = queries.load()
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    work: Callable[[Tx], Any]
+    answer: asyncio.Future[Any]
+    alone: bool
+    then: Callable[[Any], None] | None
+    result: Any = None
+    error: BaseException | None = None
+    wakes: list[tuple[str, str]] = field(default_factory=list)
+    ran: bool = False
+
+
+class Database:
+    """A SQLite database with one writer; see `store.contract.Store`. Open it with `Database.open`, close it before the loop ends."""
+
+    def __init__(self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection, now: Callable[[], datetime]) -> None:
+        self._path = path
+        self._writer = writer
+        self._reader = reader
+        self._now = now
+        self._waiting: deque[_Job] = deque()
+        self._bell = asyncio.Event()
+        self._closing = False
+        self._reading = asyncio.Lock()
+        self._inode = _inode(path)
+        self.epoch = 0
+        self.fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        """Done when the database can no longer be trusted, with the reason; the daemon ends."""
+        self.on_commit: Callable[[list[tuple[str, str]]], None] = lambda wakes: None
+        """Called in the event loop after each commit, with what it woke."""
+        self._pump_task = asyncio.create_task(self._pump(), name="the database's pump")
+
+    @classmethod
+    async def open(cls, state_dir: Path, *, now: Callable[[], datetime]) -> Database:
+        """Check, migrate and open the database of a state folder, and begin a new epoch; raises Damaged."""
+        path = await asyncio.to_thread(migrate.prepare, state_dir)
+        writer = await aiosqlite.connect(path, factory=_Connection, isolation_level=None, cached_statements=512, timeout=5.0)
+        reader = await aiosqlite.connect(path, factory=_Connection, isolation_level=None, cached_statements=512, timeout=5.0)
+        await _across(writer, lambda connection: _set_up(connection, writing=True))
+        await _across(reader, lambda connection: _set_up(connection, writing=False))
+        database = cls(path, writer, reader, now)
+
+        def begin(tx: Tx) -> int:
+            tx.run("meta.raise_epoch")
+            row = tx.one("meta.get", name="epoch")
+            return int(row["value"]) if row else 0
+
+        database.epoch = await database.write(begin)
+        return database
+
+    async def write(self, work: Callable[[Tx], T], /, *, alone: bool = False, then: Callable[[T], None] | None = None) -> T:
+        """Run `work` as one transaction; its result once durable; see `store.contract.Store.write`.
+
+        Raises what `work` raises; Busy when the disk is full or the database is closing; Damaged when it can't be trusted any more.
+        """
+        if self._closing:
+            raise Busy("the daemon is stopping")
+        if self.fatal.done():
+            raise Damaged(f"the database {self._path} can't be trusted any more: {self.fatal.result()}")
+        job = _Job(work, asyncio.get_running_loop().create_future(), alone, then)
+        self._waiting.append(job)
+        self._bell.set()
+        return cast("T", await job.answer)
+
+    async def read(self, work: Callable[[Tx], T], /) -> T:
+        """Run `work` on one state of the database beside the writer; writing inside raises sqlite3.OperationalError."""
+        box: list[Any] = []
+
+        def whole(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN")
+            try:
+                box.append(work(SqliteTx(connection, self._now(), self.epoch)))
+            finally:
+                connection.execute("COMMIT")
+
+        async with self._reading:
+            await _across(self._reader, whole)
+        return cast("T", box[0])
+
+    def check_file(self) -> None:
+        """Find out whether the file was replaced or unlinked under us (writes would succeed into nothing); then it is fatal."""
+        if not self.fatal.done() and _inode(self._path) != self._inode:
+            self._die(Damaged(f"the database {self._path} was replaced or removed while in use"))
+
+    async def checkpoint(self) -> None:
+        """Fold the write-ahead log into the database, as far as readers allow."""
+        await _across(self._writer, lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+
+    async def close(self) -> None:
+        """Finish what waits, then close; the reader first, so that the writer's close folds the log."""
+        self._closing = True
+        self._bell.set()
+        await self._pump_task
+        await self._reader.close()
+        await self._writer.close()
+
+    async def _pump(self) -> None:
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            while self._waiting:
+                batch = self._take()
+                commit = _Commit(batch, self._now, self.epoch)
+                await _across(self._writer, commit)
+                if commit.fatal is not None:
+                    self._die(commit.fatal)
+                self._waiting.extendleft(reversed([job for job in batch if not job.ran]))
+                self._answer([job for job in batch if job.ran])
+            if self._closing:
+                return
+
+    def _take(self) -> list[_Job]:
+        if self._waiting[0].alone:
+            return [self._waiting.popleft()]
+        batch: list[_Job] = []
+        while self._waiting and len(batch) < _BATCH and not self._waiting[0].alone:
+            batch.append(self._waiting.popleft())
+        return batch
+
+    def _answer(self, jobs: Iterable[_Job]) -> None:
+        woken: dict[tuple[str, str], None] = {}
+        for job in jobs:
+            if job.error is None:
+                woken.update(dict.fromkeys(job.wakes))
+            if job.error is None and job.then is not None:
+                job.then(job.result)
+            if job.answer.done():
+                continue  # the caller was cancelled; the transaction stands all the same
+            if job.error is None:
+                job.answer.set_result(job.result)
+            else:
+                job.answer.set_exception(job.error)
+        self.on_commit(list(woken))
+
+    def _die(self, reason: BaseException) -> None:
+        log.error("the database can't be trusted any more: %s", reason)
+        if not self.fatal.done():
+            self.fatal.set_result(reason)
+
+
+@dataclass(slots=True, eq=False)
+class _Commit:
+    """One BEGIN to COMMIT on the writer's thread, and what became of each job in it."""
+
+    jobs: list[_Job]
+    now: Callable[[], datetime]
+    epoch: int
+    fatal: BaseException | None = None
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        try:
+            self._together(connection, self.jobs)
+            return
+        except (sqlite3.Error, _Lost) as error:
+            self._undo(connection)
+            first = error.cause if isinstance(error, _Lost) else error
+        tried = [job for job in self.jobs if job.ran]
+        for job in tried:
+            job.error, job.result, job.wakes = None, None, []
+        if not tried:
+            tried = self.jobs
+        for job in tried:
+            self._on_its_own(connection, job, first if len(tried) == 1 else None)
+
+    def _together(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        self._fence(connection)
+        until = time.monotonic() + _BATCH_S
+        for job in jobs:
+            tx = SqliteTx(connection, self.now(), self.epoch)
+            job.ran = True
+            try:
+                job.result = tx.attempt(lambda tx=tx, job=job: job.work(tx))  # type: ignore[misc]
+                job.wakes = tx.wakes
+            except _Lost:
+                raise
+            except BaseException as error:  # carried to the caller, who alone knows what it means
+                if _code(error) == _FULL:
+                    raise
+                job.error = error
+            if time.monotonic() > until:
+                break
+        connection.execute("COMMIT")
+
+    def _on_its_own(self, connection: sqlite3.Connection, job: _Job, seen: BaseException | None) -> None:
+        try:
+            if self.fatal is not None:
+                raise self.fatal
+            if seen is not None and _code(seen) in _FATAL:
+                raise seen
+            self._together(connection, [job])
+        except (sqlite3.Error, _Lost, Damaged) as error:
+            self._undo(connection)
+            job.ran = True
+            job.result, job.wakes = None, []
+            job.error = self._translate(error.cause if isinstance(error, _Lost) else error)
+
+    def _translate(self, error: BaseException) -> BaseException:
+        if _code(error) == _FULL:
+            return Busy("the disk is full: nothing was changed", hint="make room; what waits goes on by itself")
+        if _code(error) in _FATAL or isinstance(error, Damaged):
+            if self.fatal is None:
+                self.fatal = error
+            return Damaged(f"the database failed: {error}", hint="see `smallchain logs`; the daemon ends and checks the file at its start")
+        return error
+
+    def _fence(self, connection: sqlite3.Connection) -> None:
+        if self.epoch:
+            (found,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+            if int(found) != self.epoch:
+                self.fatal = Damaged(f"another daemon has taken over (epoch {found}; ours is {self.epoch})")
+                raise self.fatal
+
+    @staticmethod
+    def _undo(connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _code(error: BaseException) -> int:
+    """SQLite's primary result code of an error, or 0."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _set_up(connection: sqlite3.Connection, *, writing: bool) -> None:
+    connection.row_factory = sqlite3.Row
+    for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF", "mmap_size = 0", "cache_size = -16000"):
+        connection.execute(f"PRAGMA {pragma}")
+    if not writing:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+
+async def _across(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], object]) -> None:
+    """One crossing to the connection's thread; the whole of `work` runs there."""
+    await connection.executemany("", cast("Any", work))
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

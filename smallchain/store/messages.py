@@ -1,0 +1,37 @@
+"""Messages: a conversation, append-only, each kept in the very text that is sent to the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smallchain.model.canonical import canonical
+from smallchain.model.run import Run
+from smallchain.store.contract import Row, Tx
+from smallchain.store.times import to_text
+
+
+def append(tx: Tx, run: Run, message: dict[str, Any], /, *, number: int, template: str = "", attempt: int | None = None) -> None:
+    """Append message `number` (from 1) of a run; `template` names the template whose words these are, when they are ours.
+
+    The caller saves the run's own count of messages in the same transaction.
+    """
+    tx.run(
+        "messages.append",
+        run_id=run.id,
+        seq=number,
+        role=str(message["role"]),
+        wire=canonical(message),
+        template=template,
+        attempt=attempt,
+        created_at=to_text(tx.now),
+    )
+
+
+def wire(tx: Tx, run_id: str, upto: int, /) -> list[str]:
+    """The messages 1 to `upto` as texts of JSON, ready to be joined into a request."""
+    return [row["wire"] for row in tx.all("messages.wire", run_id=run_id, upto=upto)]
+
+
+def of_run(tx: Tx, run_id: str, /) -> list[Row]:
+    """All rows of a conversation, in order."""
+    return tx.all("messages.of_run", run_id=run_id)

@@ -1,0 +1,29 @@
+"""Named SQL: every statement lives in `sql/<kind>.sql` under a line `-- name: what it is for`, and is asked for as `<kind>.name`."""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib import resources
+
+_HEAD = re.compile(r"^-- (?P<name>[a-z_]+): (?P<purpose>.+)$", re.MULTILINE)
+
+
+@functools.cache
+def load() -> dict[str, str]:
+    """All statements by name; raises ValueError for a name that stands twice or a statement without a name."""
+    found: dict[str, str] = {}
+    for file in sorted(resources.files("smallchain.store").joinpath("sql").iterdir(), key=lambda each: each.name):
+        if not file.name.endswith(".sql"):
+            continue
+        kind = file.name.removesuffix(".sql")
+        text = file.read_text(encoding="utf-8")
+        heads = list(_HEAD.finditer(text))
+        if not heads or text[: heads[0].start()].strip():
+            raise ValueError(f"{file.name} holds a statement without a name")
+        for head, following in zip(heads, [*heads[1:], None], strict=True):
+            name = f"{kind}.{head['name']}"
+            if name in found:
+                raise ValueError(f"{name} stands twice")
+            found[name] = text[head.end() : following.start() if following else len(text)].strip().rstrip(";")
+    return found

@@ -1,0 +1,201 @@
+"""Runs: their rows, written against the version that was read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from typing import Any
+
+from smallchain.model import lifecycles
+from smallchain.model.errors import Conflict, Unknown
+from smallchain.model.lifecycles import CallPhase, RunPhase
+from smallchain.model.run import OpenCall, Run
+from smallchain.store.contract import Row, Tx, Value
+from smallchain.store.times import from_text, maybe, to_text
+
+KIND = "run"
+
+
+def _values(run: Run) -> dict[str, Value]:
+    values = asdict(run)
+    for name in ("failing_since", "due_at", "created_at", "started_at", "finished_at"):
+        values[name] = to_text(values[name]) if values[name] else None
+    values["paused"] = int(run.paused)
+    return values
+
+
+def from_row(row: Row) -> Run:
+    """The value of a row (which may hold more columns)."""
+    fields: dict[str, Any] = {name: row[name] for name in Run.__dataclass_fields__}
+    for name in ("failing_since", "due_at", "started_at", "finished_at"):
+        fields[name] = maybe(fields[name])
+    fields["created_at"] = from_text(fields["created_at"])
+    fields["phase"] = RunPhase(fields["phase"])
+    fields["paused"] = bool(fields["paused"])
+    return Run(**fields)
+
+
+def create(
+    tx: Tx,
+    /,
+    *,
+    name: str,
+    task: str,
+    agent: str = "",
+    user_message: str | None = None,
+    parent: Run | None = None,
+    parent_call_id: str | None = None,
+    file: str = "",
+    spec_digest: str = "",
+    priority: int = 0,
+) -> Run:
+    """A new run in `pending`; a child takes root, task and priority from its parent."""
+    id = tx.new_id()
+    run = Run(
+        id=id,
+        name=name,
+        root_id=parent.root_id if parent else id,
+        parent_id=parent.id if parent else None,
+        parent_call_id=parent_call_id,
+        depth=parent.depth + 1 if parent else 0,
+        task=task,
+        agent=agent,
+        llm="",
+        user_message=user_message,
+        file=file,
+        spec_digest=spec_digest,
+        priority=priority,
+        phase=RunPhase.PENDING,
+        paused=False,
+        detail="",
+        turns=0,
+        attempts=0,
+        failures=0,
+        failing_since=None,
+        crashes=0,
+        messages=0,
+        calls_expected=0,
+        loop_from=0,
+        due_at=None,
+        output="",
+        error="",
+        cost_nanousd=0,
+        created_at=tx.now,
+        started_at=None,
+        finished_at=None,
+        version=1,
+    )
+    tx.run("runs.insert", **_values(run))
+    tx.wake(KIND, run.id)
+    return run
+
+
+def save(tx: Tx, run: Run, /, **changes: Any) -> Run:
+    """Write changes of a run; raises Conflict when its row has another version."""
+    changed = replace(run, **changes)
+    values = _values(changed)
+    for fixed in (
+        "name",
+        "root_id",
+        "parent_id",
+        "parent_call_id",
+        "depth",
+        "task",
+        "user_message",
+        "file",
+        "spec_digest",
+        "created_at",
+    ):
+        del values[fixed]
+    if tx.run("runs.save", **values) != 1:
+        raise Conflict(f"run {run.name!r} was changed meanwhile")
+    tx.wake(KIND, run.id)
+    return replace(changed, version=run.version + 1)
+
+
+def move(tx: Tx, run: Run, cause: str, /, **changes: Any) -> Run:
+    """Move a run along an edge of its lifecycle, with other changes; a run that is over is stamped and wakes its parent's call."""
+    phase = RunPhase(lifecycles.move(lifecycles.RUN, run.phase, cause))
+    if phase in lifecycles.RUN_TERMINAL:
+        changes = {"finished_at": tx.now, "due_at": None, "paused": False, **changes}
+        if run.parent_call_id is not None:
+            tx.wake("toolcall", run.parent_call_id)
+    return save(tx, run, phase=phase, **changes)
+
+
+def get(tx: Tx, id: str, /) -> Run:
+    """A run by id; raises Unknown."""
+    row = tx.one("runs.get", id=id)
+    if row is None:
+        raise Unknown(f"there is no run with the id {id}")
+    return from_row(row)
+
+
+def find(tx: Tx, id: str, /) -> Run | None:
+    """A run by id, or None."""
+    row = tx.one("runs.get", id=id)
+    return from_row(row) if row else None
+
+
+def by_name(tx: Tx, name: str, /) -> Run | None:
+    """A run by its unique name, or None."""
+    row = tx.one("runs.by_name", name=name)
+    return from_row(row) if row else None
+
+
+def by_call(tx: Tx, call_id: str, /) -> Run | None:
+    """The child that a delegation made, or None."""
+    row = tx.one("runs.by_call", call_id=call_id)
+    return from_row(row) if row else None
+
+
+def tree(tx: Tx, id: str, /) -> list[Run]:
+    """A run and its descendants, parents before children."""
+    return [from_row(row) for row in tx.all("runs.tree", id=id)]
+
+
+def open_calls(row: Row) -> list[OpenCall]:
+    """The open calls that a row of `runs.list` carries."""
+    return [OpenCall(CallPhase(phase), tool) for phase, tool in json.loads(row["open_calls"])]
+
+
+def live_ids(tx: Tx, /) -> list[str]:
+    """Ids of the runs that are not over, by priority and age."""
+    return [row["id"] for row in tx.all("runs.live")]
+
+
+def children_of(tx: Tx, id: str, /, *, agent: str | None = None) -> int:
+    """How many children a run has made; of one agent where given."""
+    row = tx.one("runs.children", id=id, agent=agent or "")
+    return int(row["count" if agent is None else "of_agent"]) if row else 0
+
+
+def pending_ids(tx: Tx, /) -> list[str]:
+    """Ids of the runs that wait for their agent or model."""
+    return [row["id"] for row in tx.all("runs.pending")]
+
+
+def unsettled_ids(tx: Tx, /) -> list[str]:
+    """Ids of the runs that a loop, and not only the world, can move."""
+    return [row["id"] for row in tx.all("runs.unsettled")]
+
+
+def next_name(tx: Tx, stem: str, /) -> str:
+    """`STEM-n` with the first n above all that were ever made of the stem."""
+    numbers = (row["name"][len(stem) + 1 :] for row in tx.all("runs.numbered", stem=f"{stem}-"))
+    return f"{stem}-{1 + _highest(numbers)}"
+
+
+def _highest(texts: Iterable[str]) -> int:
+    return max((int(text) for text in texts if text.isdecimal() and len(text) < 10), default=0)
+
+
+def tree_costs(tx: Tx, /) -> dict[str, int]:
+    """What every run has cost with its descendants, in nano-dollars, by id."""
+    costs: dict[str, int] = {}
+    for row in tx.all("runs.all_costs"):  # the deepest first
+        costs[row["id"]] = costs.get(row["id"], 0) + row["cost_nanousd"]
+        if row["parent_id"]:
+            costs[row["parent_id"]] = costs.get(row["parent_id"], 0) + costs[row["id"]]
+    return costs

@@ -1,0 +1,49 @@
+-- put_spec: keep what a person wrote, under its digest
+INSERT INTO specs (digest, kind, name, folder, spec) VALUES (:digest, :kind, :name, :folder, :spec) ON CONFLICT (digest) DO NOTHING;
+
+-- spec: what a digest stands for
+SELECT * FROM specs WHERE digest = :digest;
+
+-- insert: a resource that is new
+INSERT INTO resources (id, kind, name, digest, file, line, generation, status, detail, failures, checked, created_at, updated_at, version)
+VALUES (:id, :kind, :name, :digest, :file, :line, 1, :status, :detail, 0, '', :now, :now, 1);
+
+-- change: a resource whose words or place changed
+UPDATE resources SET digest = :digest, file = :file, line = :line, generation = generation + (digest != :digest), updated_at = :now,
+  failures = CASE WHEN digest != :digest THEN 0 ELSE failures END, checked = CASE WHEN digest != :digest THEN '' ELSE checked END,
+  version = version + 1
+WHERE kind = :kind AND name = :name;
+
+-- delete: a resource that is no longer written anywhere
+DELETE FROM resources WHERE kind = :kind AND name = :name;
+
+-- set_status: whether it can be used, against the version that was read
+UPDATE resources SET status = :status, detail = :detail, failures = :failures, checked = :checked, updated_at = :now,
+  version = version + 1
+WHERE kind = :kind AND name = :name AND version = :version;
+
+-- get: a resource with its words
+SELECT resources.*, specs.spec, specs.folder FROM resources JOIN specs USING (digest)
+WHERE resources.kind = :kind AND resources.name = :name;
+
+-- of_kind: all of a kind with their words, by name
+SELECT resources.*, specs.spec, specs.folder FROM resources JOIN specs USING (digest) WHERE resources.kind = :kind ORDER BY resources.name;
+
+-- all: every resource with its words
+SELECT resources.*, specs.spec, specs.folder FROM resources JOIN specs USING (digest) ORDER BY resources.kind, resources.name;
+
+-- names: names of a kind
+SELECT name FROM resources WHERE kind = :kind;
+
+-- pin: what a run's tree goes on with
+INSERT INTO pins (root_id, kind, name, digest) VALUES (:root_id, :kind, :name, :digest)
+ON CONFLICT (root_id, kind, name) DO UPDATE SET digest = excluded.digest;
+
+-- pinned: one pinned spec
+SELECT specs.*, pins.digest AS pinned FROM pins JOIN specs USING (digest)
+WHERE pins.root_id = :root_id AND pins.kind = :kind AND pins.name = :name;
+
+-- pins: all that a run's tree goes on with, and whether it is still what is written
+SELECT pins.kind, pins.name, pins.digest, (pins.digest = resources.digest) AS current FROM pins
+LEFT JOIN resources ON resources.kind = pins.kind AND resources.name = pins.name
+WHERE pins.root_id = :root_id ORDER BY pins.kind, pins.name;

@@ -1,0 +1,70 @@
+-- insert: a new run
+INSERT INTO runs (id, name, root_id, parent_id, parent_call_id, depth, task, agent, llm, user_message, file, spec_digest, priority,
+  phase, paused, detail, turns, attempts, failures, failing_since, crashes, messages, calls_expected, loop_from, due_at, output, error,
+  cost_nanousd, created_at, started_at, finished_at, version)
+VALUES (:id, :name, :root_id, :parent_id, :parent_call_id, :depth, :task, :agent, :llm, :user_message, :file, :spec_digest, :priority,
+  :phase, :paused, :detail, :turns, :attempts, :failures, :failing_since, :crashes, :messages, :calls_expected, :loop_from, :due_at,
+  :output, :error, :cost_nanousd, :created_at, :started_at, :finished_at, :version);
+
+-- get: a run by id
+SELECT * FROM runs WHERE id = :id;
+
+-- by_name: a run by name
+SELECT * FROM runs WHERE name = :name;
+
+-- by_call: the child that a tool call made
+SELECT * FROM runs WHERE parent_call_id = :call_id;
+
+-- save: what moves of a run, against the version that was read
+UPDATE runs SET agent = :agent, llm = :llm, priority = :priority, phase = :phase, paused = :paused, detail = :detail, turns = :turns,
+  attempts = :attempts, failures = :failures, failing_since = :failing_since, crashes = :crashes, messages = :messages,
+  calls_expected = :calls_expected, loop_from = :loop_from, due_at = :due_at, output = :output, error = :error,
+  cost_nanousd = :cost_nanousd, started_at = :started_at, finished_at = :finished_at, version = version + 1
+WHERE id = :id AND version = :version;
+
+-- list: runs in the order of their making, each with what is open of it
+SELECT runs.*, (
+    SELECT json_group_array(json_array(phase, tool)) FROM toolcalls
+    WHERE run_id = runs.id AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
+  ) AS open_calls
+FROM runs ORDER BY id;
+
+-- list_tree: the same, of a run and its descendants
+WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
+SELECT runs.*, (
+    SELECT json_group_array(json_array(phase, tool)) FROM toolcalls
+    WHERE run_id = runs.id AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
+  ) AS open_calls
+FROM runs WHERE id IN (SELECT id FROM tree) ORDER BY id;
+
+-- tree: a run and its descendants, parents before children
+WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
+SELECT * FROM runs WHERE id IN (SELECT id FROM tree) ORDER BY depth, id;
+
+-- live: ids of the runs that are not over
+SELECT id FROM runs WHERE phase NOT IN ('succeeded', 'failed', 'cancelled') ORDER BY priority DESC, id;
+
+-- live_count: how many runs are not over
+SELECT count(*) AS count FROM runs WHERE phase NOT IN ('succeeded', 'failed', 'cancelled');
+
+-- unsettled: ids of live runs that a loop, and not only the world, can move
+SELECT id FROM runs WHERE phase IN ('pending', 'ready', 'calling_model', 'awaiting_tools') ORDER BY priority DESC, id;
+
+-- pending: ids of the runs that wait for their agent or model
+SELECT id FROM runs WHERE phase = 'pending' ORDER BY priority DESC, id;
+
+-- of_files: runs that come from an entry of a file
+SELECT id, name, file, spec_digest, phase FROM runs WHERE file != '';
+
+-- children: how many children a run has made of an agent, and in all
+SELECT count(*) AS count, coalesce(sum(agent = :agent), 0) AS of_agent FROM runs WHERE parent_id = :id;
+
+-- numbered: names that `run TASK` has made, TASK-1 onward
+SELECT name FROM runs WHERE parent_id IS NULL AND substr(name, 1, length(:stem)) = :stem;
+
+-- tree_cost: what a run and its descendants have cost
+WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
+SELECT coalesce(sum(cost_nanousd), 0) AS cost FROM runs WHERE id IN (SELECT id FROM tree);
+
+-- all_costs: cost and parent of every run, to roll costs up
+SELECT id, parent_id, cost_nanousd FROM runs ORDER BY depth DESC;

@@ -1,0 +1,20 @@
+"""Moments as the database keeps them: RFC 3339 in UTC with six places, so that their order is the text's order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def to_text(moment: datetime) -> str:
+    """The stored form of an aware moment: `2026-11-23T09:00:00.000000Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_text(text: str) -> datetime:
+    """The aware UTC moment of a stored text."""
+    return datetime.fromisoformat(text)
+
+
+def maybe(text: str | None) -> datetime | None:
+    """The moment of a column that may hold none."""
+    return None if text is None else from_text(text)

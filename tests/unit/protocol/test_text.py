@@ -1,0 +1,96 @@
+"""Hostile text is shown, whole and harmless."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallchain.protocol.text import LONGEST_LINE, cut, is_plain, one_line, pad, visible, visible_json, width
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\x1b]52;c;aGk=\x07", "\\x1b]52;c;aGk=\\x07"),
+        ("\x1b]8;;http://x\x1b\\link", "\\x1b]8;;http://x\\x1b\\link"),
+        ("\x1bPq", "\\x1bPq"),
+        ("good\rbad", "good\\rbad"),
+        ("a\bb\x7f", "a\\x08b\\x7f"),
+        ("\x9b2J", "\\x9b2J"),
+        ("\0", "\\x00"),
+        ("\u202egnp.exe", "<U+202E>gnp.exe"),
+        ("\u2066\u2069", "<U+2066><U+2069>"),
+        ("pass\u200bword", "pass<U+200B>word"),
+        ("\ufeffstart", "<U+FEFF>start"),
+        ("tag\U000e0041", "tag<U+E0041>"),
+        ("x\ufe0f\U000e0101", "x<U+FE0F><U+E0101>"),
+        ("half \ud800", "half <U+D800>"),
+        ("line\u2028line", "line<U+2028>line"),
+    ],
+)
+def test_what_is_not_seen_is_written_out(hostile: str, shown: str) -> None:
+    assert visible(hostile) == shown
+    assert not is_plain(hostile)
+
+
+def test_what_people_write_stays_as_it_is() -> None:
+    for plain in ("Tokyo 75°F (24°C)", "こんにちは", "Zoë — naïve", "emoji 🎉", "[INFO] a: b", "\\x1b written out"):
+        assert visible(plain) == plain
+
+
+def test_newlines_and_tabs_stay_only_where_lines_are_shown() -> None:
+    assert visible("a\tb\nc") == "a\\tb\\nc"
+    assert visible("a\tb\nc", multiline=True) == "a\tb\nc"
+    assert visible("a\r\nb", multiline=True) == "a\\r\nb"
+
+
+def test_a_long_line_is_cut_and_says_by_how_much() -> None:
+    shown = visible("short\n" + "é" * LONGEST_LINE, multiline=True)
+
+    first, second = shown.split("\n")
+    assert first == "short"
+    assert second.endswith(f"é… ({LONGEST_LINE} more bytes)")
+    assert len(second.encode()) < LONGEST_LINE + 64
+
+
+@given(st.text(st.characters()))
+def test_no_text_holds_a_control_character_afterwards(hostile: str) -> None:
+    shown = visible(hostile)
+
+    assert shown.isprintable() or all(char.isprintable() or char.isspace() for char in shown)
+    assert not any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in shown)
+    assert is_plain(shown)
+    shown.encode()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+)
+
+
+@given(json_values)
+def test_json_is_harmless_and_reads_back_unchanged(value: object) -> None:
+    for indent in (None, 2):
+        shown = visible_json(value, indent=indent)
+
+        assert is_plain(shown)
+        assert json.loads(shown) == value
+
+
+def test_width_counts_cells() -> None:
+    assert width("abc") == 3
+    assert width("日本") == 4
+    assert width("e\u0301") == 1
+    assert pad("日", 4) == "日  "
+
+
+def test_a_cut_text_fits_and_says_that_it_is_cut() -> None:
+    assert cut("abcdef", 6) == "abcdef"
+    assert cut("abcdefg", 6) == "abcde…"
+    assert width(cut("日本語日本語", 6)) <= 6
+    assert one_line("a\nb" * 10, cells=5) == "a\\nb…"
