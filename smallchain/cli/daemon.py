@@ -26,7 +26,7 @@ _LOOK_S = 0.1
 _LAST_LINES = 10
 
 
-def start(settings: Settings, environ: Mapping[str, str], *, command: tuple[str, ...] = ("-m", "smallchaind")) -> int:
+def start(settings: Settings, environ: Mapping[str, str]) -> int:
     """Start the daemon and return its pid once it is ready; if another one was faster, 0.
 
     Raises Terminal with the log's last lines when it ends instead, Busy when it takes longer than 20 s.
@@ -40,7 +40,7 @@ def start(settings: Settings, environ: Mapping[str, str], *, command: tuple[str,
     try:
         begins = os.fstat(said).st_size
         process = subprocess.Popen(
-            [sys.executable, *command, *flags],
+            [sys.executable, "-m", "smallchaind", *flags],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,

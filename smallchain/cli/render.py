@@ -29,6 +29,8 @@ class Column(NamedTuple):
     wide: bool = False
     cells: int | None = None
     """The most it takes in the narrow table."""
+    tail: int | None = None
+    """Only so many of its last characters in the narrow table: an id's random ones, which the daemon takes for the whole."""
 
 
 def add_output(parser: ArgumentParser, *, formats: Sequence[str] = FORMATS) -> None:
@@ -115,7 +117,7 @@ def text_of(value: object) -> str:
 
 
 def short_id(value: object) -> str:
-    """The last 8 characters of an id, which are its random ones; the daemon takes them for the whole."""
+    """The last 8 characters of an id: its random ones, which the daemon takes for the whole."""
     return text_of(value)[-8:]
 
 
@@ -148,7 +150,10 @@ def pretty_event(event: Item, *, local: bool = False) -> str:
 
 
 def _cell(column: Column, item: Item, *, wide: bool) -> str:
-    return one_line(text_of(column.cell(item)), cells=None if wide else column.cells) or NOTHING
+    text = text_of(column.cell(item))
+    if wide:
+        return one_line(text) or NOTHING
+    return one_line(text[-column.tail :] if column.tail else text, cells=column.cells) or NOTHING
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

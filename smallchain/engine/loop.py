@@ -53,14 +53,14 @@ class Driver:
             if key[0] in self._kinds:
                 self.queue.add(key)
 
-    async def transact(self, work: Callable[[Tx], T], /) -> T:
-        """Commit a change together with all steps it wakes, then perform their effects."""
+    async def transact(self, work: Callable[[Tx], T], /, *, alone: bool = False) -> T:
+        """Commit a change together with all steps it wakes, then perform their effects; `alone`: it shares its COMMIT with nobody."""
 
         def whole(tx: Tx) -> tuple[T, _Committed]:
             result = work(tx)
             return result, self._settle(tx)
 
-        result, _ = await self._store.write(whole, then=lambda answer: self._act(answer[1]))
+        result, _ = await self._store.write(whole, alone=alone, then=lambda answer: self._act(answer[1]))
         return result
 
     async def run(self) -> None:

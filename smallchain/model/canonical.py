@@ -74,7 +74,7 @@ def _finite(digits: str) -> float:
 
 
 def _check(value: Any, depth: int) -> None:
-    if depth > _MAX_DEPTH:
+    if depth >= _MAX_DEPTH and isinstance(value, dict | list):
         raise BadInput(f"nested deeper than {_MAX_DEPTH} levels")
     if isinstance(value, str):
         _check_text(value)

@@ -94,9 +94,16 @@ class Unknown(Terminal):
 
 @dataclass(eq=False)
 class Refused(Terminal):
-    """The rules say no: the thing is over, decided by somebody else, or wants a confirmation."""
+    """The rules say no: the thing is over, or decided by somebody else."""
 
     code: str = field(default="refused", init=False)
+
+
+@dataclass(eq=False)
+class Unconfirmed(BadInput):
+    """It would do more than was asked for (cancel live runs) and wants one word more; `problems` lists what would go."""
+
+    code: str = field(default="unconfirmed", init=False)
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ from decimal import ROUND_CEILING, Decimal
 from smallchain.model.errors import BadInput
 
 NANO = 1_000_000_000
-_GRAMMAR = re.compile(r"\$?(\d{1,9}(?:\.\d{1,9})?)")
+_GRAMMAR = re.compile(r"\$?(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
 
 
 def parse_dollars(text: str) -> int:

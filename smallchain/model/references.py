@@ -226,6 +226,7 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
     "llm": (
         ("`provider: python`", _provider),
         ("`fallback`", partial(_has, "fallback")),
+        ("`limits`", partial(_has, "limits")),
         ("`tool_mode: json`", partial(_has, "tool_mode")),
     ),
     "agent": (
@@ -257,7 +258,6 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
     "defaults": (
         ("`approval`", _asks),
         ("`isolation: required` or `container`", _fences),
-        ("`templates`", partial(_has, "templates")),
     ),
     "mcp_server": (("`mcp_servers`", _always),),
     "channel": (("`channels`", _always),),

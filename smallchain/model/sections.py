@@ -28,6 +28,7 @@ from smallchain.model.fields import (
     one_of,
 )
 from smallchain.model.ids import did_you_mean
+from smallchain.model.templates import TEMPLATES
 from smallchain.model.toolspec import Approval
 
 CHANNEL_TYPES = ("terminal", "slack", "email", "webhook")
@@ -327,3 +328,13 @@ class DefaultsSpec(Section):
     timeout: Duration | None = Field(None, description="Of tools")
     isolation: Isolation | None = Field(None, description="Of tools")
     templates: dict[str, str] = Field(default_factory=dict, description="Sentences of ours in contexts, by name")
+
+    @field_validator("templates")
+    @classmethod
+    def _ours(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if name not in TEMPLATES:
+                raise fault(
+                    f"{name[:60]!r} is not a template", hint=did_you_mean(name, TEMPLATES) or "`smallchain get templates` lists them"
+                )
+        return value

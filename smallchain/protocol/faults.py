@@ -6,7 +6,6 @@ The one rule: both ends read this table, so an error that the daemon raises is t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from smallchain.model.errors import (
@@ -18,6 +17,7 @@ from smallchain.model.errors import (
     Problem,
     Refused,
     SmallchainError,
+    Unconfirmed,
     Unknown,
     Unreachable,
 )
@@ -31,13 +31,6 @@ EXIT_TRY_AGAIN = 75
 EXIT_TIMED_OUT = 124
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
-
-
-@dataclass(eq=False)
-class Unconfirmed(BadInput):
-    """It would take something away, and wants `--prune` or `--accept-deletes`; `problems` lists what would go."""
-
-    code: str = field(default="unconfirmed", init=False)
 
 
 class Fault(NamedTuple):

@@ -18,7 +18,7 @@ _INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # soft hyphen, joiners, marks, fillers, selectors
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero-width, line separators, bidi controls
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"  # fillers, variation selectors, byte order mark
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # musical formats, tags, more selectors
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # formats, tags, more selectors
     "\ud800-\udfff"  # halves of surrogate pairs
 )
 _ON_ONE_LINE = re.compile(f"[\x00-\x1f{_INVISIBLE}]")

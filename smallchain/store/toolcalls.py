@@ -136,6 +136,11 @@ def unsettled_ids(tx: Tx, /) -> list[str]:
     return [row["id"] for row in tx.all("toolcalls.unsettled")]
 
 
+def executing(tx: Tx, /) -> list[ToolCall]:
+    """The calls that execute, or did when the daemon ended."""
+    return [from_row(row) for row in tx.all("toolcalls.executing")]
+
+
 def repeats(tx: Tx, run: Run, /, *, most: int) -> int:
     """How often the run's last call was made in a row with the same arguments and the same result, up to `most`."""
     rows = tx.all("toolcalls.last", run_id=run.id, from_turn=run.loop_from, most=most)

@@ -179,10 +179,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         while True:
             with fake.changed:
-                fake.changed.wait_for(lambda: fake.stopping or any(event["seq"] > after for event in fake.events))
+                while not fake.stopping and not (later := [event for event in fake.events if event["seq"] > after]):
+                    fake.changed.wait()
                 if fake.stopping:
                     return
-                event = next(event for event in fake.events if event["seq"] > after)
+                event = later[0]
             after = event["seq"]
             data = f": \n\nid: {after}\nevent: event\ndata: {json.dumps(event)}\n\n".encode()
             if left is not None and len(data) >= left:

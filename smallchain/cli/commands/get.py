@@ -59,7 +59,8 @@ def execute(arguments: Namespace, session: Session) -> int:
 
         return events.show(arguments, session)
     for flag in _EVENT_FLAGS:
-        if getattr(arguments, flag) not in (None, False):
+        given = getattr(arguments, flag)
+        if given is not None and given is not False:
             arguments.refuse(f"--{flag} is for events")
     if arguments.run is not None and plural not in _OF_A_RUN:
         arguments.refuse(f"--run is for {', '.join(_OF_A_RUN)}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
-from smallchain.cli.render import Column, Item, age, short_id, text_of
+from smallchain.cli.render import Column, Item, age, text_of
 
 _PLURALS = {
     "llm": "llms",
@@ -89,6 +89,7 @@ def _first_problem(item: Item) -> str:
 _NAME, _STATUS = column("NAME", "name"), column("STATUS", "status")
 _DETAIL = column("DETAIL", "detail", cells=80)
 _WRITTEN = Column("FILE", _place, wide=True)
+_ID = Column("ID", lambda item: item.get("id"), tail=8)
 _AGE = Column("AGE", lambda item: age(item.get("created_at")))
 _PLAIN = (_NAME, _STATUS, _DETAIL, _WRITTEN)
 
@@ -143,7 +144,7 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         column("DETAIL", "detail", wide=True),
     ),
     "toolcalls": (
-        Column("ID", lambda item: short_id(item.get("id")), cells=8),
+        _ID,
         column("RUN", "run"),
         column("TOOL", "tool"),
         column("PHASE", "phase"),
@@ -153,7 +154,7 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         column("RESULT", "result", cells=60),
     ),
     "requests": (
-        Column("ID", lambda item: short_id(item.get("id")), cells=8),
+        _ID,
         column("KIND", "kind"),
         column("RUN", "run"),
         column("TOOL", "tool"),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from typing import Any
-
-import jsonschema_rs
 
 from smallchain.model import canonical
 from smallchain.model.errors import BadInput
+from smallchain.model.schemas import faults_in_arguments
 
 _LONGEST = 1 << 20
 
@@ -30,16 +27,7 @@ def read(text: str) -> dict[str, Any]:
 
 def fault(arguments: dict[str, Any], schema: dict[str, Any]) -> str:
     """What does not fit a schema, in words a model can act on; empty when all does."""
-    error = next(iter(_validator(json.dumps(schema, sort_keys=True)).iter_errors(arguments)), None)
-    if error is None:
-        return ""
-    where = "/".join(str(step) for step in error.instance_path)
-    return f"{where}: {error.message}"[:500] if where else error.message[:500]
-
-
-@functools.lru_cache(maxsize=512)
-def _validator(schema: str) -> Any:
-    return jsonschema_rs.validator_for(json.loads(schema))
+    return "; ".join(faults_in_arguments(schema, arguments))
 
 
 def _word(value: object) -> str:

@@ -29,6 +29,9 @@ SELECT * FROM toolcalls WHERE run_id = :run_id
 -- unsettled: ids of calls that a loop, and not only the world, can move
 SELECT id FROM toolcalls WHERE phase IN ('pending', 'ready', 'executing', 'delegated', 'sleeping');
 
+-- executing: calls that execute, or did when the daemon ended
+SELECT * FROM toolcalls WHERE phase = 'executing';
+
 -- list: all calls, each with its run's name and the child it made
 SELECT toolcalls.*, runs.name AS run, child.name AS child FROM toolcalls JOIN runs ON runs.id = toolcalls.run_id
 LEFT JOIN runs AS child ON child.parent_call_id = toolcalls.id ORDER BY toolcalls.id;

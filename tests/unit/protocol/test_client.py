@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.fakedaemon import FakeDaemon, Request
 
 from smallchain.model.errors import Busy, Refused, SmallchainError, Unknown, Unreachable
 from smallchain.protocol import client as client_module
 from smallchain.protocol.client import Client, path_of
+from support.fakedaemon import FakeDaemon, Request
 
 
 @pytest.fixture

@@ -1,0 +1,77 @@
+"""`smallchaind`: the supervisor, in the foreground; logs to standard error."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import resource
+import sys
+
+from smallchain import __version__, settings
+from smallchain.model.durations import parse_duration
+from smallchain.model.errors import SmallchainError
+
+_EPILOG = """\
+examples:
+  smallchaind                          watch ~/.config/smallchain, keep state in ~/.local/state/smallchain
+  smallchaind --config-dir ./agents --state-dir ./state
+  smallchaind --drain 5m               a stop waits up to five minutes for tools that are running
+
+signals: SIGTERM stops gracefully, a second one at once; SIGHUP looks at the config folder now.
+exit codes: 0 stopped, 65 the database can't be used, 74 the disk failed, 75 another daemon holds the folder.
+"""
+
+_FEWEST_FILES = 256
+
+
+def main() -> None:
+    """Parse the flags, then serve until stopped."""
+    parser = argparse.ArgumentParser(
+        prog="smallchaind",
+        description="The supervisor of Smallchain: runs agents, and keeps every step of them.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    settings.add_arguments(parser)
+    parser.add_argument("--drain", metavar="TIME", default="60s", help="how long a stop waits for tools (default 60s)")
+    parser.add_argument("--print-ready", action="store_true", help="write one line to standard output when connections are accepted")
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info", help="what is logged (default info)")
+    parser.add_argument("--version", action="version", version=f"smallchaind {__version__}")
+    arguments = parser.parse_args()
+    _open_standard_files()
+    try:
+        drain = parse_duration(arguments.drain)
+        chosen = settings.Settings.of(arguments, os.environ)
+    except SmallchainError as error:
+        parser.error(str(error))
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < _FEWEST_FILES:
+        parser.exit(1, f"smallchaind: fewer than {_FEWEST_FILES} open files are allowed here; raise it with `ulimit -n 1024`\n")
+    logging.basicConfig(
+        level=arguments.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.raiseExceptions = False  # a full or closed log is no reason to stop
+    for noisy in ("watchfiles", "httpx2", "httpcore2", "openai", "asyncio", "aiosqlite"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    from smallchaind.lifetime import Options, serve
+
+    options = Options(drain_s=drain.total_seconds(), print_ready=arguments.print_ready)
+    sys.exit(asyncio.run(serve(chosen, options, dict(os.environ))))
+
+
+def _open_standard_files() -> None:
+    """A daemon started with a standard file closed must not give its number to the database."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+if __name__ == "__main__":
+    main()

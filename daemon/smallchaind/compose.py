@@ -1,0 +1,140 @@
+"""Knows all concrete classes and joins them; nobody else does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from smallchain.engine.alarms import Alarms
+from smallchain.engine.agent.kind import AgentKind
+from smallchain.engine.kind import Kind
+from smallchain.engine.llm.kind import LLMKind
+from smallchain.engine.loop import Driver
+from smallchain.engine.ports import Clock, Provider
+from smallchain.engine.readiness import ReadinessKind
+from smallchain.engine.run.execute import ModelCaller
+from smallchain.engine.run.kind import RunKind
+from smallchain.engine.tool.kind import ToolKind
+from smallchain.engine.toolcall.kind import ToolCallKind
+from smallchain.model.money import Price
+from smallchain.services.config.service import ConfigService
+from smallchain.services.llm import pricing
+from smallchain.services.llm.openai import OpenAIProvider
+from smallchain.services.llm.scripted import ScriptedProvider
+from smallchain.services.secrets import SecretStore
+from smallchain.services.tools.bash import BashExecutor
+from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.job import marks
+from smallchain.services.tools.process import end_leftovers
+from smallchain.services.tools.python import PythonExecutor
+from smallchain.services.tools.registry import Tools
+from smallchain.settings import Settings
+from smallchain.store import alarms, eventlog, toolcalls
+from smallchain.store.contract import Tx
+from smallchain.store.database import Database
+from smallchaind.feed import Feed
+
+
+@dataclass(slots=True)
+class House:
+    """Everything that runs in one daemon."""
+
+    settings: Settings
+    started_at: datetime
+    clock: Clock
+    database: Database
+    driver: Driver
+    alarms: Alarms
+    config: ConfigService
+    feed: Feed
+    providers: Mapping[str, Provider]
+    stopping: asyncio.Event
+    stop_now: asyncio.Event
+
+    async def close(self) -> None:
+        """Let go of what is outside, the database last."""
+        for provider in self.providers.values():
+            await provider.close()
+        await self.database.close()
+
+
+class _Prices:
+    """`genai-prices`, looked up in a thread (its data takes half a second to load) and kept."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str | None], Price | None] = {}
+
+    async def price(self, provider: str, model: str, base_url: str | None, /) -> tuple[Price | None, str]:
+        key = (provider, model, base_url)
+        if key not in self._known:
+            self._known[key] = await asyncio.to_thread(pricing.price_of, provider, model, base_url=base_url)
+        return self._known[key], f"genai-prices {pricing.data_version()}"
+
+
+async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) -> House:
+    """Open the database and put everything together; nothing runs yet. Raises Damaged."""
+    database = await Database.open(settings.state_dir, now=clock.now)
+    started_at = clock.now()
+    secrets = SecretStore(config_dir=settings.config_dir, environ=environ, pid=os.getpid(), started_at=started_at, clock=clock)
+    providers: dict[str, Provider] = {"openai": OpenAIProvider(), "scripted": ScriptedProvider()}
+    jobs = _empty(settings.state_dir / "jobs")
+    tools = Tools(
+        in_process={"builtin": BuiltinExecutor(clock=clock)},
+        processes={"python": PythonExecutor(jobs=jobs), "local_bash": BashExecutor(jobs=jobs)},
+    )
+    every: list[Kind] = [
+        RunKind(ModelCaller(database, providers, secrets, _Prices())),
+        ToolCallKind(database, tools, secrets),
+        LLMKind(database, providers, secrets),
+        AgentKind(),
+        ToolKind(),
+        ReadinessKind(),
+    ]
+    driver = Driver(database, {kind.name: kind for kind in every})
+    timer = Alarms(database, driver, clock)
+    feed = Feed()
+
+    def heard(wakes: list[tuple[str, str]]) -> None:
+        driver.heard(wakes)
+        kinds = {kind for kind, _ in wakes}
+        if eventlog.FEED in kinds:
+            feed.ring()
+        if alarms.KIND in kinds:
+            timer.ring()
+
+    database.on_commit = heard
+    return House(
+        settings=settings,
+        started_at=started_at,
+        clock=clock,
+        database=database,
+        driver=driver,
+        alarms=timer,
+        config=ConfigService(settings.config_dir, driver),
+        feed=feed,
+        providers=providers,
+        stopping=asyncio.Event(),
+        stop_now=asyncio.Event(),
+    )
+
+
+async def end_orphans(database: Database) -> None:
+    """End the processes that an earlier daemon left behind, before any call is looked at again."""
+
+    def left(tx: Tx) -> list[dict[str, str]]:
+        return [marks(call.id, attempt=call.attempts) for call in toolcalls.executing(tx)]
+
+    for each in await database.read(left):
+        await asyncio.to_thread(end_leftovers, each)
+
+
+def _empty(folder: Path) -> Path:
+    """A folder for the jobs of this life; what a daemon that was killed left in it is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder

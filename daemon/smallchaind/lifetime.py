@@ -1,0 +1,187 @@
+"""A daemon's life: take the folder, recover, serve, and on SIGTERM finish what is out and end. `kill -9` needs none of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from smallchain.engine import resync
+from smallchain.model.errors import Busy, Damaged, SmallchainError
+from smallchain.model.events import Object
+from smallchain.settings import Settings, private_folder
+from smallchain.store import eventlog, meta, runs
+from smallchain.store.contract import Tx
+from smallchain.store.lock import StateLock
+from smallchaind import compose, listener
+from smallchaind.api.app import create_app
+from smallchaind.clock import SystemClock
+from smallchaind.compose import House
+
+log = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_FAULT = 1
+EXIT_DAMAGED = 65
+EXIT_IO = 74
+EXIT_TRY_AGAIN = 75
+
+_MODEL_CALLS_S = 5.0
+_CLEAN = "ended_cleanly"
+_DAEMON = Object("daemon", "smallchaind")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a start can choose. `drain_s`: how long a stop waits for tools. `print_ready`: one line when connections are accepted."""
+
+    drain_s: float = 60.0
+    print_ready: bool = False
+
+
+async def serve(settings: Settings, options: Options, environ: Mapping[str, str]) -> int:
+    """Run a daemon until it is told to stop; its exit code."""
+    try:
+        private_folder(settings.state_dir)
+        settings.config_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = StateLock.take(settings.state_dir)
+    except Busy as error:
+        return _say(error, EXIT_TRY_AGAIN)
+    except (SmallchainError, OSError) as error:
+        return _say(error, EXIT_FAULT)
+    try:
+        try:
+            house = await compose.compose(settings, SystemClock(), environ)
+        except (Damaged, sqlite3.Error) as error:
+            return _say(error, EXIT_DAMAGED)
+        try:
+            return await _live(house, lock, options)
+        finally:
+            await house.close()
+    finally:
+        lock.release()
+
+
+async def _live(house: House, lock: StateLock, options: Options) -> int:
+    await compose.end_orphans(house.database)
+    await house.database.write(_begin)
+    await house.config.reconcile()
+    try:
+        listening = listener.bind(house.settings)
+    except (SmallchainError, OSError) as error:
+        return _say(error, EXIT_TRY_AGAIN if isinstance(error, Busy) else EXIT_FAULT)
+    server = listener.server(create_app(house))
+    _listen_to_signals(house)
+
+    def check() -> None:
+        house.database.check_file()
+        if not lock.still_held() and not house.database.fatal.done():
+            house.database.fatal.set_result(Damaged(f"the lock {lock.path} was removed or replaced"))
+
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[listening]), name="the socket"),
+        asyncio.create_task(house.driver.run(), name="the driver"),
+        asyncio.create_task(house.alarms.run(), name="the alarms"),
+        asyncio.create_task(house.config.run(), name="the config folder"),
+        asyncio.create_task(resync.run(house.database, house.driver, check), name="the resync"),
+        asyncio.create_task(_watch_ground(check), name="the ground"),
+    ]
+    told = asyncio.create_task(house.stopping.wait())
+    try:
+        await _until(lambda: server.started or tasks[0].done())
+        if options.print_ready:
+            _print_ready(house.settings)
+        log.info("ready on %s (pid %s, epoch %s)", house.settings.socket_path, os.getpid(), house.database.epoch)
+        await asyncio.wait([*tasks, told, house.database.fatal], return_when=asyncio.FIRST_COMPLETED)
+        if house.database.fatal.done():
+            return _died(house.database.fatal.result())
+        for task in tasks:
+            if task.done() and not house.stopping.is_set():
+                error = task.exception()
+                log.error("%s ended", task.get_name(), exc_info=error)
+                return EXIT_FAULT
+        return await _stop(house, options)
+    finally:
+        house.feed.close()
+        server.should_exit = True
+        told.cancel()
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks, told, return_exceptions=True)
+        await house.driver.close()
+        listener.unbind(house.settings, listening)
+
+
+async def _stop(house: House, options: Options) -> int:
+    """Admit nothing new, wait for what is out, and say that the end was a clean one."""
+    log.info("stopping: waiting up to %s s for tools and %s s for model calls", options.drain_s, _MODEL_CALLS_S)
+    house.driver.stop_admitting()
+    await house.database.write(lambda tx: eventlog.tell(tx, "DaemonStopping", _DAEMON))
+    drain = asyncio.create_task(house.driver.drain({"run": _MODEL_CALLS_S, "toolcall": options.drain_s}))
+    now = asyncio.create_task(house.stop_now.wait())
+    await asyncio.wait([drain, now], return_when=asyncio.FIRST_COMPLETED)
+    for task in (drain, now):
+        task.cancel()
+    await asyncio.gather(drain, now, return_exceptions=True)
+    await house.driver.close()
+    if house.database.fatal.done():
+        return _died(house.database.fatal.result())
+    await house.database.write(lambda tx: meta.put(tx, _CLEAN, "yes"))
+    return EXIT_OK
+
+
+def _begin(tx: Tx) -> None:
+    live = len(runs.live_ids(tx))
+    if meta.get(tx, _CLEAN) == "no" and tx.epoch > 1:
+        eventlog.tell(tx, "DaemonDied", _DAEMON, count=str(live))
+    meta.put(tx, _CLEAN, "no")
+    eventlog.tell(tx, "DaemonStarted", _DAEMON)
+    if os.getuid() == 0:
+        eventlog.tell(tx, "RunsAsRoot", _DAEMON)
+
+
+async def _watch_ground(check: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(3.0)
+        check()
+
+
+async def _until(happened: Callable[[], bool]) -> None:
+    while not happened():
+        await asyncio.sleep(0.005)
+
+
+def _listen_to_signals(house: House) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if house.stopping.is_set():
+            house.stop_now.set()
+        house.stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, house.config.ring)
+
+
+def _print_ready(settings: Settings) -> None:
+    try:
+        sys.stdout.write(f"ready {os.getpid()} {settings.socket_path}\n")
+        sys.stdout.flush()
+    except OSError:
+        log.warning("nobody read the ready line")
+
+
+def _died(reason: BaseException) -> int:
+    io = isinstance(reason, sqlite3.Error)
+    return _say(reason, EXIT_IO if io else EXIT_DAMAGED)
+
+
+def _say(error: BaseException, code: int) -> int:
+    log.error("%s", error)
+    return code

@@ -1,0 +1,609 @@
+"""What a person types, and what comes of it: exit codes, errors that say what to do, nothing that tears the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smallchain.cli.main import COMMANDS, main
+from support.command import environment, smallchain
+from support.fakedaemon import FakeDaemon
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
+    with FakeDaemon(tmp_path / "d.sock") as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setenv("SMALLCHAIN_SOCKET", str(tmp_path / "d.sock"))
+    monkeypatch.setenv("SMALLCHAIN_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("SMALLCHAIN_CONFIG_DIR", str(tmp_path / "config"))
+
+    def typed(*argv: str) -> tuple[int, str, str]:
+        code = main(argv)
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return typed
+
+
+def a_run(name: str = "monday", status: str = "Succeeded", **fields: Any) -> dict[str, Any]:
+    item = {"kind": "run", "id": f"id-of-{name}", "name": name, "agent": "a", "task": "t", "depth": 0, "status": status}
+    return item | {"output": "15" if status == "Succeeded" else None, "error": "boom" if status == "Failed" else None} | fields
+
+
+# What is typed
+
+
+def test_help_lists_every_command(run: Run) -> None:
+    code, out, _ = run("--help")
+
+    assert code == 0
+    assert all(f"  {name} " in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_examples(run: Run, command: str) -> None:
+    code, out, _ = run(command, "--help")
+
+    assert code == 0
+    assert "examples:\n" in out
+    assert f"smallchain {command}" in out.split("examples:")[1]
+    assert run("help", command)[1] == out
+
+
+def test_a_wrong_command_is_told_the_nearest(run: Run) -> None:
+    assert run("gte", "runs") == (2, "", "smallchain: 'gte' is no command; did you mean 'get'?; `smallchain --help` lists them\n")
+
+
+def test_a_wrong_kind_is_told_the_nearest(run: Run) -> None:
+    code, _, err = run("get", "rnus")
+
+    assert code == 2
+    assert "'rnus' is no kind; did you mean 'runs'?" in err
+
+
+@pytest.mark.parametrize("argv", [("get",), ("get", "runs", "-o", "xml"), ("--frobnicate",), ("run",), ("settle", "x"), ("wait",)])
+def test_wrong_usage_is_exit_2(run: Run, argv: tuple[str, ...]) -> None:
+    assert run(*argv)[0] == 2
+
+
+def test_an_abbreviated_flag_is_no_flag(run: Run) -> None:
+    assert run("get", "runs", "--out", "json")[0] == 2
+
+
+@pytest.mark.parametrize("place", ["before", "after", "between"])
+def test_flags_for_paths_stand_before_or_after_the_command(run: Run, fake: FakeDaemon, tmp_path: Path, place: str) -> None:
+    fake.answers[("GET", "/v1/runs")] = {"items": []}
+    flag, words = ["--socket", str(fake.path)], ["get", "runs"]
+    argv = {"before": flag + words, "after": words + flag, "between": ["get", *flag, "runs"]}[place]
+
+    assert run(*argv)[0] == 0
+    assert len(fake.requests) == 1
+
+
+def test_names_and_flags_mix(run: Run, fake: FakeDaemon) -> None:
+    fake.answers[("GET", "/v1/runs")] = {"items": [a_run("x"), a_run("y")]}
+
+    code, out, _ = run("get", "run", "x", "-o", "name", "y")
+
+    assert (code, out) == (0, "run/x\nrun/y\n")
+    assert fake.requests[0].query == {"name": ["x", "y"]}
+
+
+def test_no_daemon_is_exit_69_and_says_how_to_start_one(run: Run) -> None:
+    code, out, err = run("get", "runs")
+
+    assert (code, out) == (69, "")
+    assert err.startswith("smallchain: could not get runs: no daemon listens at ")
+    assert "`smallchain start`" in err
+
+
+def test_no_start_starts_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("agents: []\n")
+
+    assert run("apply", "-f", str(tmp_path / "a.yaml"), "--no-start")[0] == 69
+    assert run("run", "t", "--no-start")[0] == 69
+    assert not (tmp_path / "state").exists()
+
+
+# get
+
+
+def test_get_runs_prints_the_seeds_columns(run: Run, fake: FakeDaemon) -> None:
+    fake.answers[("GET", "/v1/runs")] = {"items": [a_run("my first run")]}
+
+    _, out, _ = run("get", "runs")
+
+    assert out.splitlines() == [
+        "RUN            NAME   STATUS      TASK ID   DEPTH",
+        "my first run   a      Succeeded   t         0",
+    ]
+
+
+def test_an_empty_list_is_told_beside_the_result(run: Run, fake: FakeDaemon) -> None:
+    fake.answers[("GET", "/v1/runs")] = {"items": []}
+
+    assert run("get", "runs") == (0, "", "No runs found.\n")
+    assert json.loads(run("get", "runs", "-o", "json")[1]) == {"items": []}
+
+
+def test_a_name_that_is_not_there_is_exit_1(run: Run, fake: FakeDaemon) -> None:
+    fake.answers[("GET", "/v1/runs")] = {"items": [a_run("x")]}
+
+    code, out, err = run("get", "runs", "x", "nope", "-o", "name")
+
+    assert (code, out) == (1, "run/x\n")
+    assert "'nope'" in err
+
+
+def test_flags_of_events_are_refused_elsewhere(run: Run, fake: FakeDaemon) -> None:
+    assert run("get", "runs", "--pretty")[0] == 2
+    assert run("get", "runs", "--tail", "0")[0] == 2
+    assert run("get", "llms", "--run", "x")[0] == 2
+
+
+def test_events_are_printed_in_the_seeds_form(run: Run, fake: FakeDaemon) -> None:
+    fake.tell(time="2024-07-28T12:00:00Z", message="Starting Smallchain")
+    fake.tell(time="2024-07-28T12:00:05Z", message="Output: \x1b[31m15\nsecond line", level="WARNING")
+
+    _, out, _ = run("get", "events", "--pretty")
+
+    assert out.splitlines() == [
+        "[2024-07-28 12:00:00] [INFO] Starting Smallchain",
+        "[2024-07-28 12:00:05] [WARNING] Output: \\x1b[31m15\\nsecond line",
+    ]
+
+
+def test_times_are_utc_even_where_the_time_zone_is_none(run: Run, fake: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "bogus/nowhere")
+    fake.tell(time="2024-07-28T12:00:00Z", message="m")
+
+    assert run("get", "events", "--pretty")[1] == "[2024-07-28 12:00:00] [INFO] m\n"
+
+
+def test_events_are_chosen_by_number_and_time(run: Run, fake: FakeDaemon) -> None:
+    for _ in range(4):
+        fake.tell()
+
+    assert run("get", "events", "--after", "2", "-o", "name")[1] == "event/3\nevent/4\n"
+    assert run("get", "events", "--tail", "1", "-o", "name")[1] == "event/4\n"
+    run("get", "events", "--since", "2026-11-23T09:00:00+01:00")
+    assert fake.requests[-1].query == {"since": ["2026-11-23T08:00:00.000000Z"]}
+    assert run("get", "events", "--since", "yesterday")[0] == 2
+    assert run("get", "events", "--after", "-1")[0] == 2
+
+
+# What runs do
+
+
+def test_wait_prints_the_output_and_exits_by_the_status(run: Run, fake: FakeDaemon) -> None:
+    for status, code, out in (("Succeeded", 0, "15\n"), ("Failed", 1, ""), ("Cancelled", 3, "")):
+        fake.answers[("GET", "/v1/runs")] = {"items": [a_run(status=status)]}
+        assert run("wait", "monday")[:2] == (code, out)
+
+
+def test_wait_tells_why_a_run_failed(run: Run, fake: FakeDaemon) -> None:
+    fake.answers[("GET", "/v1/runs")] = {"items": [a_run(status="Failed")]}
+
+    assert run("wait", "monday")[2] == "run/monday Failed: boom\n"
+
+
+def test_wait_hears_of_the_end_from_the_events(run: Run, fake: FakeDaemon) -> None:
+    def status(request: Any) -> tuple[int, Any]:
+        if not fake.asked("GET", "/v1/events/stream"):  # still at the first look: let it end once it is followed
+            fake.tell(reason="RunSucceeded", run_id="id-of-monday", object={"kind": "run", "id": "id-of-monday"})
+            return 200, {"items": [a_run(status="Running")]}
+        return 200, {"items": [a_run()]}
+
+    fake.answers[("GET", "/v1/runs")] = status
+
+    assert run("wait", "monday", "--timeout", "20s")[:2] == (0, "15\n")
+
+
+def test_wait_gives_up_when_the_time_is_up(run: Run, fake: FakeDaemon) -> None:
+    fake.answers[("GET", "/v1/runs")] = {"items": [a_run(status="Running")]}
+
+    code, out, err = run("wait", "monday", "--timeout", "100ms")
+
+    assert (code, out) == (124, "")
+    assert "is still Running" in err
+    assert run("wait", "monday", "--timeout", "soon")[0] == 2
+
+
+def test_waiting_for_several_runs_exits_by_the_worst(run: Run, fake: FakeDaemon) -> None:
+    ends = {"a": "Succeeded", "b": "Cancelled", "c": "Failed"}
+
+    def status(request: Any) -> tuple[int, Any]:
+        name = request.query["name"][0]
+        return 200, {"items": [a_run(name, status=ends[name])]}
+
+    fake.answers[("GET", "/v1/runs")] = status
+
+    assert run("wait", "a", "b")[0] == 3
+    assert run("wait", "a", "b", "c")[0] == 1
+
+
+def test_run_with_wait_leaves_only_the_answer_on_standard_output(run: Run, fake: FakeDaemon) -> None:
+    fake.answers[("POST", "/v1/runs")] = {"run": a_run("t-1", status="Pending")}
+    fake.answers[("GET", "/v1/runs")] = {"items": [a_run("t-1", output="a\x1b[2J\nb")]}
+
+    assert run("run", "t", "--message", "hi", "--wait")[:2] == (0, "a\\x1b[2J\nb\n")
+    assert fake.asked("POST", "/v1/runs")[0].body == {"task": "t", "message": "hi"}
+
+
+def test_run_says_how_to_go_on(run: Run, fake: FakeDaemon) -> None:
+    fake.answers[("POST", "/v1/runs")] = {"run": a_run("my run", status="Pending")}
+
+    code, out, err = run("run", "t")
+
+    assert (code, out) == (0, "run/my run created\n")
+    assert "smallchain wait 'my run'" in err
+
+
+def test_run_with_follow_prints_events_beside_the_answer(run: Run, fake: FakeDaemon) -> None:
+    def begin(request: Any) -> tuple[int, Any]:
+        fake.tell(message="Executing task: t", run_id="id-of-t-1", object={"kind": "run", "id": "id-of-t-1"})
+        fake.tell(message="done", reason="RunSucceeded", run_id="id-of-t-1", object={"kind": "run", "id": "id-of-t-1"})
+        return 200, {"run": a_run("t-1", status="Pending")}
+
+    fake.answers[("POST", "/v1/runs")] = begin
+    fake.answers[("GET", "/v1/runs")] = {"items": [a_run("t-1")]}
+
+    code, out, err = run("run", "t", "--follow")
+
+    assert (code, out) == (0, "15\n")
+    assert [line.partition("] ")[2] for line in err.splitlines()[1:3]] == ["[INFO] Executing task: t", "[INFO] done"]
+
+
+def test_cancel_acts_on_each_run_and_tells_which_it_could_not(run: Run, fake: FakeDaemon) -> None:
+    fake.answers[("POST", "/v1/cancel/a")] = {"runs": [a_run("a"), a_run("a/b-1")]}
+    told = {"error": {"code": "refused", "message": "it has succeeded", "hint": "", "problems": []}}
+    fake.answers[("POST", "/v1/cancel/over")] = lambda _: (409, told)
+
+    code, out, err = run("cancel", "over", "a", "--note", "why")
+
+    assert (code, out) == (1, "run/a cancelled\nrun/a/b-1 cancelled\n")
+    assert err == "smallchain: could not cancel run 'over': it has succeeded\n"
+    assert fake.asked("POST", "/v1/cancel/a")[0].body == {"only": False, "note": "why"}
+
+
+def test_pause_resume_and_priority_reach_their_routes(run: Run, fake: FakeDaemon) -> None:
+    for act in ("pause", "resume", "priority"):
+        fake.answers[("POST", f"/v1/{act}/a/b-1")] = {"runs": [a_run("a/b-1")]}
+
+    assert run("pause", "a/b-1", "--only")[1] == "run/a/b-1 paused\n"
+    assert run("resume", "a/b-1")[1] == "run/a/b-1 resumed\n"
+    assert run("set", "priority", "a/b-1", "-5")[1] == "run/a/b-1 has priority -5\n"
+    assert [request.body for request in fake.requests] == [{"only": True}, {"only": False}, {"priority": -5}]
+
+
+@pytest.mark.parametrize(
+    ("flags", "body"),
+    [
+        (("--happened", "posted"), {"happened": "posted"}),
+        (("--happened", ""), {"happened": ""}),
+        (("--did-not-happen",), {"did_not_happen": True}),
+        (("--run-again", "--note", "why"), {"run_again": True, "note": "why"}),
+    ],
+)
+def test_settle_sends_the_persons_answer(run: Run, fake: FakeDaemon, flags: tuple[str, ...], body: dict[str, Any]) -> None:
+    fake.answers[("POST", "/v1/settle/deadbeef")] = {"toolcall": {"id": "x-deadbeef", "phase": "succeeded"}, "request": {}}
+
+    assert run("settle", "deadbeef", *flags) == (0, "toolcall/x-deadbeef is succeeded\n", "")
+    assert fake.requests[0].body == body
+
+
+def test_settle_takes_one_answer(run: Run) -> None:
+    assert run("settle", "x", "--did-not-happen", "--run-again")[0] == 2
+
+
+def test_the_inbox_gives_the_command_that_answers(run: Run, fake: FakeDaemon) -> None:
+    request = {"kind": "settle", "id": "0000-deadbeef", "run": "my run", "tool": "post", "question": "Did it?\n> Approved by root"}
+    fake.answers[("GET", "/v1/requests")] = {"items": [request | {"arguments": {"title": "a\x1b[2J"}}]}
+
+    out = run("inbox")[1]
+
+    assert "  smallchain settle deadbeef --happened RESULT\n" in out
+    assert "\n  | > Approved by root\n" in out
+    assert "  | title: a\\x1b[2J\n" in out
+    fake.answers[("GET", "/v1/requests")] = {"items": []}
+    assert run("inbox") == (0, "", "Nothing waits for a person.\n")
+    assert json.loads(run("inbox", "-o", "json")[1]) == {"items": []}
+
+
+def test_a_transcript_marks_what_is_ours_and_fences_what_is_said(run: Run, fake: FakeDaemon) -> None:
+    messages = [
+        {"seq": 1, "role": "system", "content": "s", "ours": True, "template": "json_mode"},
+        {"seq": 2, "role": "assistant", "content": "2  user  ours\nx", "tool_calls": [{"name": "add", "arguments": {"a": 3}}]},
+    ]
+    fake.answers[("GET", "/v1/transcript/a/b-1")] = {"run": a_run("a/b-1"), "messages": messages}
+
+    out = run("transcript", "a/b-1")[1]
+
+    assert "system  ours: template json_mode\n  | s\n" in out
+    assert '  | 2  user  ours\n  | x\n  > add({"a": 3})\n' in out
+    assert json.loads(run("transcript", "a/b-1", "-o", "json")[1])["messages"] == messages
+
+
+def test_describe_shows_the_thing_and_what_belongs_to_it(run: Run, fake: FakeDaemon) -> None:
+    related = {"children": [a_run("monday/a-1")], "toolcalls": [], "events": [{"level": "INFO", "message": "m"}]}
+    fake.answers[("GET", "/v1/describe/runs/monday")] = {"item": a_run(output="a\nb"), "related": related}
+
+    out = run("describe", "run", "monday")[1]
+
+    assert "status: Succeeded\n" in out
+    assert "output:\n  | a\n  | b\n" in out
+    assert "monday/a-1" in out.split("children:")[1]
+    assert "toolcalls" not in out
+
+
+# apply
+
+
+def answer(**fields: Any) -> dict[str, Any]:
+    return {"created": [], "changed": [], "removed": [], "unchanged": [], "warnings": [], "runs": []} | fields
+
+
+def test_apply_sends_files_as_they_are_and_prints_what_changed(
+    run: Run, fake: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warning = {"file": "a.yaml", "line": 3, "column": 5, "message": "agent 'x' needs llm 'y'", "hint": "did you mean 'z'?"}
+    made = [{"kind": "agent", "name": "assistant"}, {"kind": "run", "name": "my first run"}]
+    fake.answers[("POST", "/v1/apply")] = answer(created=made, warnings=[warning], runs=[{"name": "my first run", "id": "i"}])
+    (tmp_path / "a.yaml").write_text("agents: [] # ü\n")
+    monkeypatch.chdir(tmp_path)
+
+    code, out, err = run("apply", "-f", "a.yaml", "-f", str(tmp_path / "a.yaml"))
+
+    assert (code, out) == (0, "agent/assistant created\nrun/my first run created\n")
+    assert err.startswith("a.yaml:3:5: warning: agent 'x' needs llm 'y'; did you mean 'z'?\n")
+    assert "smallchain wait 'my first run'" in err
+    sent = fake.requests[-1].body
+    source = {"source": str(tmp_path / "a.yaml"), "folder": str(tmp_path), "text": "agents: [] # ü\n", "shown": "a.yaml"}
+    assert sent == {"sources": [source], "prune": False, "accept_deletes": False, "dry_run": False}
+
+
+def test_a_folder_is_its_yaml_files_by_name(run: Run, fake: FakeDaemon, tmp_path: Path) -> None:
+    fake.answers[("POST", "/v1/apply")] = answer()
+    for name in ("b.yml", "a.yaml", "c.txt", ".hidden.yaml"):
+        (tmp_path / name).write_text("")
+
+    assert run("apply", "-f", str(tmp_path))[1] == "nothing changed\n"
+    assert [os.path.basename(source["source"]) for source in fake.requests[-1].body["sources"]] == ["a.yaml", "b.yml"]
+
+
+def test_a_link_that_is_swapped_stays_the_same_source(run: Run, fake: FakeDaemon, tmp_path: Path) -> None:
+    fake.answers[("POST", "/v1/apply")] = answer()
+    (tmp_path / "v1.yaml").write_text("agents: []\n")
+    (tmp_path / "current.yaml").symlink_to("v1.yaml")
+
+    run("apply", "-f", str(tmp_path / "current.yaml"))
+
+    assert fake.requests[-1].body["sources"][0]["source"] == str(tmp_path / "current.yaml")
+
+
+def test_what_would_go_is_listed_and_is_exit_65(run: Run, fake: FakeDaemon, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("")
+    problem = {"file": "a.yaml", "line": 0, "column": 0, "message": "run 'x' is live", "hint": ""}
+    told = {"error": {"code": "unconfirmed", "message": "1 live run would go", "hint": "add --prune", "problems": [problem]}}
+    fake.answers[("POST", "/v1/apply")] = lambda _: (409, told)
+
+    code, out, err = run("apply", "-f", str(tmp_path / "a.yaml"))
+
+    assert (code, out) == (65, "")
+    assert err.splitlines()[0] == "a.yaml: run 'x' is live"
+    assert err.splitlines()[1].endswith("1 live run would go; add --prune")
+
+
+def test_apply_refuses_what_is_no_file(run: Run, fake: FakeDaemon, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "huge.yaml").open("wb") as huge:
+        huge.truncate(2 * 2**30)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "latin.yaml").write_bytes(b"agents: []\n# caf\xe9\n")
+    refused = {
+        str(tmp_path / "missing.yaml"): (1, "No such file"),
+        str(tmp_path / "pipe"): (1, "not a regular file"),
+        "/dev/null": (1, "not a regular file"),
+        "/dev/zero": (1, "not a regular file"),
+        "/dev/stdin": (1, ""),
+        str(tmp_path / "huge.yaml"): (1, "1 MiB"),
+        str(tmp_path / "empty"): (1, "holds no *.yaml"),
+        "http://example.com/a.yaml": (2, "not addresses"),
+        "-": (2, "--name"),
+        "": (2, "no file"),
+        str(tmp_path / "latin.yaml"): (65, "latin.yaml:2:6: the byte 0xE9 is not UTF-8"),
+    }
+
+    for file, (code, words) in refused.items():
+        got, out, err = run("apply", "-f", file)
+        assert (got, out) == (code, ""), (file, err)
+        assert words in err
+    assert fake.asked("POST", "/v1/apply") == []
+
+
+def test_accept_deletes_needs_no_file_and_apply_without_either_is_usage(run: Run, fake: FakeDaemon) -> None:
+    fake.answers[("POST", "/v1/accept-deletes")] = answer(removed=[{"kind": "agent", "name": "a"}])
+
+    assert run("apply", "--accept-deletes")[:2] == (0, "agent/a removed\n")
+    assert run("apply")[0] == 2
+
+
+def test_delete_takes_back_a_source_whose_file_is_gone(run: Run, fake: FakeDaemon, tmp_path: Path) -> None:
+    fake.answers[("POST", "/v1/delete")] = answer(removed=[{"kind": "agent", "name": "a"}])
+
+    assert run("delete", "-f", str(tmp_path / "gone.yaml"), "-f", "-", "--name", "made")[1] == "agent/a removed\n"
+    assert fake.requests[-1].body == {"sources": [str(tmp_path / "gone.yaml"), "made"], "prune": False}
+
+
+# validate, schema, version, status, logs
+
+
+def test_validate_works_without_a_daemon(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("agents:\n- {name: a, llm: fst}\nllms:\n- {name: fast, provider: openai, model: m}\n")
+
+    code, out, err = run("validate", str(tmp_path / "a.yaml"))
+
+    assert code == 0
+    assert out.endswith("valid (1 agent, 1 llm)\n")
+    assert f"{tmp_path}/a.yaml:2:" in err
+    assert "did you mean 'fast'?" in err
+    assert run("validate", "--strict", "-f", str(tmp_path / "a.yaml"))[0] == 65
+
+
+def test_validate_puts_the_place_first(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text('llms:\n  - name: "gpt-4o\n    provider: openai\n')
+
+    code, out, err = run("validate", str(tmp_path / "a.yaml"))
+
+    assert (code, out) == (65, "")
+    assert err.startswith(f"{tmp_path}/a.yaml:2:11: ")
+
+
+def test_the_schema_is_draft_7(run: Run) -> None:
+    code, out, _ = run("schema")
+
+    assert code == 0
+    assert json.loads(out)["$schema"] == "http://json-schema.org/draft-07/schema#"
+
+
+def test_version_needs_no_daemon_and_names_it_when_there_is_one(run: Run, fake: FakeDaemon) -> None:
+    fake.answers[("GET", "/v1/status")] = {"version": "9.9"}
+    assert run("version")[1].splitlines()[1] == "smallchaind 9.9"
+
+    assert run("version", "--socket", "/nowhere.sock")[0] == 0
+    assert run("--version")[1] == run("version", "--socket", "/nowhere.sock")[1]
+
+
+def test_status_tells_of_a_held_config(run: Run, fake: FakeDaemon) -> None:
+    problem = {"file": "a.yaml", "line": 2, "column": 11, "message": "a quote opens here", "hint": ""}
+    config = {"status": "Held", "problems": [problem]}
+    fake.answers[("GET", "/v1/status")] = {"pid": 7, "config": config, "runs": {"Running": 2}, "waiting_for": []}
+
+    code, out, err = run("status")
+
+    assert code == 0
+    assert "pid 7" in out
+    assert "2 Running" in out
+    assert err == "a.yaml:2:11: a quote opens here\n"
+
+
+def test_logs_show_the_end_of_the_log_harmlessly(run: Run, tmp_path: Path) -> None:
+    assert run("logs")[0] == 1
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "daemon.log").write_bytes(b"one\ntwo \x1b[2J\xff\n")
+
+    assert run("logs", "--tail", "1")[1] == "two \\x1b[2J\ufffd\n"
+
+
+# The terminal
+
+
+def test_a_closed_pipe_is_no_traceback(fake: FakeDaemon, tmp_path: Path) -> None:
+    for _ in range(3000):
+        fake.tell(message="x" * 100)
+    command = [sys.executable, "-m", "smallchain.cli.main", "get", "events", "--socket", str(fake.path), "-o", "jsonl"]
+
+    with subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+        code = process.wait(30)
+
+    assert (code, err) == (141, b"")
+
+
+def test_a_closed_standard_output_is_no_traceback(fake: FakeDaemon, tmp_path: Path) -> None:
+    fake.tell()
+    line = f'exec "{sys.executable}" -m smallchain.cli.main get events --socket "{fake.path}" >&-'
+
+    done = subprocess.run(["bash", "-c", line], env=environment(tmp_path), capture_output=True, timeout=30, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"LANG": "C", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "1"},
+        {"COLUMNS": "10000"},
+    ],
+    ids=["LANG=C", "latin-1", "dumb", "wide"],
+)
+def test_the_terminal_always_gets_utf_8(fake: FakeDaemon, tmp_path: Path, variables: dict[str, str]) -> None:
+    fake.tell(message="75°F 東京", time="2024-07-28T12:00:00Z")
+
+    done = smallchain("get", "events", "--pretty", "--socket", str(fake.path), env=environment(tmp_path, **variables))
+    helped = smallchain("get", "--help", env=environment(tmp_path, **variables))
+
+    assert done.stdout.decode() == "[2024-07-28 12:00:00] [INFO] 75°F 東京\n"
+    assert (done.returncode, done.stderr, helped.returncode) == (0, b"", 0)
+
+
+def test_an_argument_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable.encode(), b"-m", b"smallchain.cli.main", b"get", b"runs", b"caf\xe9"]
+
+    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, timeout=30, check=False)
+
+    assert done.returncode == 2
+    assert b"is not UTF-8" in done.stderr
+
+
+def test_ctrl_c_ends_following_with_130_and_no_traceback(fake: FakeDaemon, tmp_path: Path) -> None:
+    fake.tell()
+    command = [sys.executable, "-m", "smallchain.cli.main", "get", "events", "-f", "--pretty", "--socket", str(fake.path)]
+
+    with subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+
+    assert (process.returncode, err) == (130, b"")
+
+
+def test_ctrl_c_while_waiting_says_that_the_run_goes_on(fake: FakeDaemon, tmp_path: Path) -> None:
+    fake.answers[("GET", "/v1/runs")] = {"items": [a_run(status="Running")]}
+    command = [sys.executable, "-m", "smallchain.cli.main", "wait", "monday", "--socket", str(fake.path)]
+
+    with subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE) as process:
+        while not fake.asked("GET", "/v1/events/stream"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+
+    assert (process.returncode, err) == (130, b"smallchain: interrupted; run 'monday' goes on\n")
+
+
+def test_standard_input_is_a_source_with_a_name(fake: FakeDaemon, tmp_path: Path) -> None:
+    fake.answers[("POST", "/v1/apply")] = answer()
+
+    done = smallchain(
+        "apply", "-f", "-", "--name", "made", "--socket", str(fake.path), env=environment(tmp_path), stdin="agents: [] # ü".encode()
+    )
+
+    assert done.returncode == 0
+    assert fake.requests[-1].body["sources"][0] | {"folder": ""} == {
+        "source": "made",
+        "folder": "",
+        "text": "agents: [] # ü",
+        "shown": "made",
+    }
