@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from smallchain.engine.alarms import Alarms
 from smallchain.engine.agent.kind import AgentKind
+from smallchain.engine.alarms import Alarms
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver

@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from smallchain.engine import resync
 from smallchain.model.errors import Busy, Damaged, SmallchainError
@@ -93,17 +94,18 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
     ]
     told = asyncio.create_task(house.stopping.wait())
     try:
-        await _until(lambda: server.started or tasks[0].done())
+        while not server.started and not tasks[0].done():  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.005)
         if options.print_ready:
             _print_ready(house.settings)
         log.info("ready on %s (pid %s, epoch %s)", house.settings.socket_path, os.getpid(), house.database.epoch)
-        await asyncio.wait([*tasks, told, house.database.fatal], return_when=asyncio.FIRST_COMPLETED)
+        waited: list[asyncio.Future[Any]] = [*tasks, told, house.database.fatal]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if house.database.fatal.done():
             return _died(house.database.fatal.result())
         for task in tasks:
             if task.done() and not house.stopping.is_set():
-                error = task.exception()
-                log.error("%s ended", task.get_name(), exc_info=error)
+                log.error("%s ended", task.get_name(), exc_info=task.exception())
                 return EXIT_FAULT
         return await _stop(house, options)
     finally:
@@ -149,11 +151,6 @@ async def _watch_ground(check: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(3.0)
         check()
-
-
-async def _until(happened: Callable[[], bool]) -> None:
-    while not happened():
-        await asyncio.sleep(0.005)
 
 
 def _listen_to_signals(house: House) -> None:

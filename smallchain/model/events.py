@@ -65,7 +65,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RunCancelled": (Level.WARNING, "Run '{run}' was cancelled by {by}{note}"),
     "RunPaused": (Level.INFO, "Run '{run}' was paused by {by}"),
     "RunResumed": (Level.INFO, "Run '{run}' was resumed by {by}"),
-    "RunRepriced": (Level.INFO, "The priority of run '{run}' is {priority}, set by {by}"),
+    "RunPriority": (Level.INFO, "The priority of run '{run}' is {priority}, set by {by}"),
     # a tool call
     "ToolCallStarted": (Level.INFO, "Agent '{agent}' is using tool: {tool}"),
     "ToolCallSucceeded": (Level.INFO, "Tool '{tool}' executed successfully"),

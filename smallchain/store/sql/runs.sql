@@ -68,3 +68,6 @@ SELECT coalesce(sum(cost_nanousd), 0) AS cost FROM runs WHERE id IN (SELECT id F
 
 -- all_costs: cost and parent of every run, to roll costs up
 SELECT id, parent_id, cost_nanousd FROM runs ORDER BY depth DESC;
+
+-- by_part: runs whose id begins or ends with a text
+SELECT id FROM runs WHERE substr(id, 1, length(:part)) = :part OR substr(id, -length(:part)) = :part LIMIT 2;

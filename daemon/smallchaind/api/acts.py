@@ -1,0 +1,119 @@
+"""What people do: start a task, cancel, pause, resume, set a priority, settle a call in doubt. Verb first, so any name fits the path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from smallchain.engine.run import kind as run_loop
+from smallchain.engine.toolcall import kind as toolcall_loop
+from smallchain.model.errors import BadInput, Refused, Unknown
+from smallchain.model.ids import fault_in_name
+from smallchain.model.run import Run
+from smallchain.model.toolcall import ToolCall
+from smallchain.protocol.messages import ActMessage, PriorityMessage, RunMessage, SettleMessage
+from smallchain.store import eventlog, requests, runs, toolcalls
+from smallchain.store.contract import Tx
+from smallchaind.api import items, keyed
+from smallchaind.compose import House
+
+
+def routes(house: House) -> APIRouter:
+    """The routes of this family."""
+    router = APIRouter()
+
+    @router.post("/v1/runs")
+    async def start(message: RunMessage, request: Request) -> dict[str, Any]:
+        """Start a task as a new run; named TASK-n where no name is given."""
+        return await keyed.act(house, request, lambda tx: {"run": _start(tx, message)})
+
+    @router.post("/v1/cancel/{ref:path}")
+    async def cancel(ref: str, message: ActMessage, request: Request) -> dict[str, Any]:
+        """Cancel a run and its descendants."""
+        by = keyed.actor(request)
+        return await keyed.act(
+            house, request, lambda tx: _on_run(tx, ref, lambda run: run_loop.cancel(tx, run, by=by, note=message.note, only=message.only))
+        )
+
+    @router.post("/v1/pause/{ref:path}")
+    async def pause(ref: str, message: ActMessage, request: Request) -> dict[str, Any]:
+        """Pause a run and its descendants."""
+        by = keyed.actor(request)
+        return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: run_loop.pause(tx, run, by=by, only=message.only)))
+
+    @router.post("/v1/resume/{ref:path}")
+    async def resume(ref: str, message: ActMessage, request: Request) -> dict[str, Any]:
+        """Let a paused run and its descendants go on."""
+        by = keyed.actor(request)
+        return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: run_loop.resume(tx, run, by=by, only=message.only)))
+
+    @router.post("/v1/priority/{ref:path}")
+    async def priority(ref: str, message: PriorityMessage, request: Request) -> dict[str, Any]:
+        """Set the priority of a run and its descendants."""
+        by = keyed.actor(request)
+
+        def set_priority(tx: Tx, run: Run) -> list[Run]:
+            changed = [runs.save(tx, each, priority=message.priority) for each in runs.tree(tx, run.id) if not each.is_over]
+            eventlog.tell(tx, "RunPriority", eventlog.about(run), of=run, priority=str(message.priority), by=by)
+            return changed
+
+        return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: set_priority(tx, run)))
+
+    @router.post("/v1/settle/{ref}")
+    async def settle(ref: str, message: SettleMessage, request: Request) -> dict[str, Any]:
+        """Say what became of a tool call in doubt."""
+        by = keyed.actor(request)
+
+        def carry_out(tx: Tx) -> dict[str, Any]:
+            call = _find_call(tx, ref)
+            toolcall_loop.settle(tx, call, happened=message.happened, run_again=message.run_again, by=by, note=message.note)
+            rows = [row for row in tx.all("requests.list", all=1) if row["call_id"] == call.id]
+            row = next(row for row in tx.all("toolcalls.list_tree", run_id=call.run_id) if row["id"] == call.id)
+            return {"request": items.request(rows[-1]), "toolcall": items.toolcall(row)}
+
+        return await keyed.act(house, request, carry_out)
+
+    return router
+
+
+def _start(tx: Tx, message: RunMessage) -> dict[str, Any]:
+    items.find_resource(tx, "task", message.task)
+    if message.name is not None:
+        fault = fault_in_name(message.name)
+        if fault:
+            raise BadInput(f"the name {message.name[:63]!r} {fault}")
+        if runs.by_name(tx, message.name) is not None:
+            raise Refused(f"there is a run named {message.name!r} already", hint="choose another --name, or leave it out")
+    name = message.name or runs.next_name(tx, message.task)
+    run = runs.create(tx, name=name, task=message.task, user_message=message.message, priority=message.priority or 0)
+    return items.run_item(tx, run.id)
+
+
+def _on_run(tx: Tx, ref: str, act: Callable[[Run], list[Run]]) -> dict[str, Any]:
+    run = items.find_run(tx, ref)
+    if run.is_over:
+        when = f"{run.finished_at:%Y-%m-%d %H:%M:%S} UTC" if run.finished_at else "before"
+        raise Refused(f"run {run.name!r} is over: it {run.phase} at {when}")
+    changed = act(run)
+    return {"runs": [items.run_item(tx, each.id) for each in changed]}
+
+
+def _find_call(tx: Tx, ref: str) -> ToolCall:
+    """A tool call by its id, its settle request's id, or a part of either (from 6 characters)."""
+    call = toolcalls.find(tx, ref)
+    request = requests.find(tx, ref)
+    if call is None and request is None and len(ref) >= 6:
+        part = ref.lower()
+        ids = [row["id"] for row in tx.all("toolcalls.by_part", part=part)]
+        asked = [row["id"] for row in tx.all("requests.by_part", part=part)]
+        if len(ids) + len(asked) > 1:
+            raise Refused(f"{ref!r} is part of several ids", hint="write more of it")
+        call = toolcalls.find(tx, ids[0]) if ids else None
+        request = requests.find(tx, asked[0]) if asked else None
+    if call is None and request is not None and request.call_id is not None:
+        call = toolcalls.find(tx, request.call_id)
+    if call is None:
+        raise Unknown(f"there is no tool call or request {ref!r}", hint="`smallchain inbox` lists what waits for a person")
+    return call

@@ -1,0 +1,114 @@
+"""One thing with all that belongs to it, and a run's conversation."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import APIRouter
+
+from smallchain.model.errors import Unknown
+from smallchain.model.ids import did_you_mean
+from smallchain.model.money import show_dollars
+from smallchain.store import eventlog, messages, modelcalls, resources
+from smallchain.store.contract import Row, Tx
+from smallchaind.api import items, lists
+from smallchaind.api.items import Item
+from smallchaind.compose import House
+
+_EVENTS = 20
+
+
+def routes(house: House) -> APIRouter:
+    """The routes of this family."""
+    router = APIRouter()
+
+    @router.get("/v1/describe/{kind}/{ref:path}")
+    async def describe(kind: str, ref: str) -> dict[str, Any]:
+        """One item and what is related to it."""
+        return await house.database.read(lambda tx: _describe(tx, kind.removesuffix("s"), ref))
+
+    @router.get("/v1/transcript/{ref:path}")
+    async def transcript(ref: str) -> dict[str, Any]:
+        """The whole conversation of a run: what was sent to the model and what it said, ours marked as ours."""
+        return await house.database.read(lambda tx: _transcript(tx, ref))
+
+    return router
+
+
+def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
+    if kind == "run":
+        return _run(tx, ref)
+    if kind in lists.WRITTEN.values():
+        return {"item": items.resource(items.find_resource(tx, kind, ref)), "related": {}}
+    plural = f"{kind}s"
+    if plural not in lists.KINDS or kind in ("event", "spend"):
+        raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
+    found = lists.named(plural, lists.listed(tx, plural, None, True), [ref])[0]
+    related: dict[str, Any] = {}
+    if kind == "toolcall":
+        related["attempts"] = [dict(row) for row in tx.all("toolcalls.attempts", call_id=found["id"])]
+    return {"item": found, "related": related}
+
+
+def _run(tx: Tx, ref: str) -> dict[str, Any]:
+    run = items.find_run(tx, ref)
+    tree = items.run_items(tx, tree_of=run.id)
+    item = next(each for each in tree if each["id"] == run.id)
+    calls = [items.toolcall(row) for row in tx.all("toolcalls.list_tree", run_id=run.id) if row["run_id"] == run.id]
+    after = eventlog.before_tail(tx, _EVENTS, run_id=run.id)
+    return {
+        "item": item,
+        "related": {
+            "toolcalls": calls,
+            "children": [each for each in tree if each["parent_id"] == run.id],
+            "requests": [items.request(row) for row in tx.all("requests.list", all=1) if row["run_id"] == run.id],
+            "events": [items.event(row) for row in eventlog.after(tx, after, most=_EVENTS, run_id=run.id)],
+            "pins": [
+                {"kind": row["kind"], "name": row["name"], "digest": row["digest"], "current": bool(row["current"])}
+                for row in resources.pins(tx, run.root_id)
+            ],
+            "modelcalls": [_modelcall(row) for row in modelcalls.of_run(tx, run.id)],
+        },
+    }
+
+
+def _modelcall(row: Row) -> Item:
+    columns = ("attempt", "turn", "llm", "model", "outcome", "error", "finish_reason", "input_tokens", "output_tokens", "cached_tokens")
+    cost = row["cost_nanousd"]
+    return {
+        **{name: row[name] for name in (*columns, "priced_by", "started_at", "finished_at")},
+        "cost_usd": show_dollars(cost) if cost is not None else None,
+    }
+
+
+def _transcript(tx: Tx, ref: str) -> dict[str, Any]:
+    run = items.find_run(tx, ref)
+    attempts = {row["attempt"]: row for row in modelcalls.of_run(tx, run.id)}
+    asked: dict[str, str] = {}
+    found = []
+    for row in messages.of_run(tx, run.id):
+        message = json.loads(row["wire"])
+        calls = [
+            {"id": call["id"], "name": call["function"]["name"], "arguments": call["function"]["arguments"]}
+            for call in message.get("tool_calls") or ()
+        ]
+        asked |= {call["id"]: call["name"] for call in calls}
+        attempt = attempts.get(row["attempt"]) if row["attempt"] is not None else None
+        found.append(
+            {
+                "seq": row["seq"],
+                "time": row["created_at"],
+                "role": row["role"],
+                "content": message.get("content"),
+                "tool_calls": calls,
+                "tool_call_id": message.get("tool_call_id"),
+                "tool": asked.get(message.get("tool_call_id", "")),
+                "ours": bool(row["template"]),
+                "template": row["template"] or None,
+                "finish_reason": attempt["finish_reason"] if attempt else None,
+                "model": attempt["model"] if attempt else None,
+                "cost_usd": show_dollars(attempt["cost_nanousd"]) if attempt and attempt["cost_nanousd"] is not None else None,
+            }
+        )
+    return {"run": items.run_item(tx, run.id), "messages": found}

@@ -1,0 +1,224 @@
+"""Rows as the items that people and programs see; every item has `kind`, `name` and `id`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from smallchain.model.errors import Refused, Unknown
+from smallchain.model.ids import did_you_mean
+from smallchain.model.lifecycles import RUN_TERMINAL
+from smallchain.model.money import show_dollars
+from smallchain.model.run import Run, status_of
+from smallchain.model.templates import TEMPLATES
+from smallchain.store import resources, runs
+from smallchain.store.contract import Row, Tx
+from smallchain.store.resources import Written
+from smallchain.store.times import to_text
+
+Item = dict[str, Any]
+
+
+def when(moment: datetime | None) -> str | None:
+    """A moment as it travels: RFC 3339 in UTC."""
+    return to_text(moment) if moment is not None else None
+
+
+def resource(written: Written) -> Item:
+    """An LLM, agent, tool, task, ..."""
+    return {
+        "kind": written.kind,
+        "name": written.name,
+        "id": written.id,
+        "status": written.status,
+        "detail": written.detail,
+        "file": written.file,
+        "line": written.line,
+        "generation": written.generation,
+        "updated_at": when(written.updated_at),
+        "spec": written.spec,
+    }
+
+
+def run(row: Row, /, *, names: Mapping[str, str], tree_costs: Mapping[str, int]) -> Item:
+    """A run, with its one word of status."""
+    value = runs.from_row(row)
+    status, detail = status_of(value, runs.open_calls(row))
+    return {
+        "kind": "run",
+        "name": value.name,
+        "id": value.id,
+        "run": value.name,
+        "run_id": value.id,
+        "status": status,
+        "phase": value.phase,
+        "paused": value.paused,
+        "detail": detail,
+        "output": value.output,
+        "error": value.error,
+        "agent": value.agent,
+        "llm": value.llm,
+        "task": value.task,
+        "parent": names.get(value.parent_id) if value.parent_id else None,
+        "parent_id": value.parent_id,
+        "root": names.get(value.root_id, value.name),
+        "root_id": value.root_id,
+        "depth": value.depth,
+        "turns": value.turns,
+        "priority": value.priority,
+        "cost_usd": show_dollars(value.cost_nanousd),
+        "tree_cost_usd": show_dollars(tree_costs.get(value.id, value.cost_nanousd)),
+        "due_at": when(value.due_at),
+        "created_at": when(value.created_at),
+        "started_at": when(value.started_at),
+        "finished_at": when(value.finished_at),
+        "file": value.file,
+    }
+
+
+def run_items(tx: Tx, /, *, tree_of: str | None = None) -> list[Item]:
+    """All runs, or one and its descendants, in the order of their making."""
+    rows = tx.all("runs.list") if tree_of is None else tx.all("runs.list_tree", id=tree_of)
+    names = {row["id"]: row["name"] for row in rows}
+    if tree_of is not None and rows:
+        for id in {each for row in rows for each in (row["root_id"], row["parent_id"]) if each} - names.keys():
+            names[id] = runs.get(tx, id).name
+    costs = runs.tree_costs(tx)
+    return [run(row, names=names, tree_costs=costs) for row in rows]
+
+
+def run_item(tx: Tx, id: str, /) -> Item:
+    """One run."""
+    return next(item for item in run_items(tx, tree_of=id) if item["id"] == id)
+
+
+def toolcall(row: Row, /) -> Item:
+    """A tool call; `arguments` are the model's as an object, or its text where that is no object."""
+    return {
+        "kind": "toolcall",
+        "name": row["tool"],
+        "id": row["id"],
+        "run": row["run"],
+        "run_id": row["run_id"],
+        "tool": row["tool"],
+        "function": row["function"],
+        "arguments": _arguments(row["arguments"]),
+        "phase": row["phase"],
+        "result": row["result"],
+        "detail": row["detail"],
+        "attempts": row["attempts"],
+        "effects": row["effects"],
+        "asked_id": row["asked_id"],
+        "turn": row["turn"],
+        "child": row["child"],
+        "created_at": row["created_at"],
+        "finished_at": row["finished_at"],
+    }
+
+
+def request(row: Row, /) -> Item:
+    """A request to a person; its `kind` is what is asked."""
+    return {
+        "kind": row["kind"],
+        "name": row["tool"] or row["run"],
+        "id": row["id"],
+        "run": row["run"],
+        "run_id": row["run_id"],
+        "tool": row["tool"],
+        "toolcall_id": row["call_id"],
+        "arguments": _arguments(row["arguments"]) if row["arguments"] is not None else None,
+        "digest": row["digest"],
+        "path": " > ".join(part for part in (row["run"], row["tool"]) if part),
+        "question": row["question"],
+        "phase": row["phase"],
+        "created_at": row["created_at"],
+        "answered_at": row["decided_at"],
+        "answered_by": row["decided_by"],
+        "answer": json.loads(row["decision"]) if row["decision"] else None,
+        "note": row["note"],
+    }
+
+
+def event(row: Row, /) -> Item:
+    """An event."""
+    return {
+        "kind": "event",
+        "name": row["reason"],
+        "id": str(row["seq"]),
+        "seq": row["seq"],
+        "time": row["time"],
+        "level": row["level"],
+        "reason": row["reason"],
+        "object": {"kind": row["object_kind"], "name": row["object_name"], "id": row["object_id"]},
+        "message": row["message"],
+        "run": row["run"],
+        "run_id": row["run_id"],
+    }
+
+
+def file(row: Row, /) -> Item:
+    """A file of the config folder."""
+    return {
+        "kind": "file",
+        "name": row["source"] or row["path"],
+        "id": row["path"],
+        "status": row["status"],
+        "since": row["since"],
+        "problems": json.loads(row["problems"]),
+        "source": row["source"],
+    }
+
+
+def templates(overrides: Mapping[str, str], /) -> list[Item]:
+    """Every sentence of ours, as it stands."""
+    return [
+        {
+            "kind": "template",
+            "name": name,
+            "id": name,
+            "used_for": used_for,
+            "text": overrides.get(name, text),
+            "replaced": name in overrides,
+        }
+        for name, (used_for, text) in TEMPLATES.items()
+    ]
+
+
+def find_run(tx: Tx, ref: str, /) -> Run:
+    """A run by name, id, or a part of its id (from 6 characters, its beginning or end); raises Unknown with a did-you-mean."""
+    found = runs.by_name(tx, ref) or runs.find(tx, ref)
+    if found is None and len(ref) >= 6:
+        rows = tx.all("runs.by_part", part=ref.lower())
+        if len(rows) > 1:
+            raise Refused(f"{ref!r} is part of several runs' ids", hint="write more of it")
+        found = runs.get(tx, rows[0]["id"]) if rows else None
+    if found is None:
+        near = did_you_mean(ref, (row["name"] for row in tx.all("runs.list")))
+        raise Unknown(f"there is no run {ref!r}", hint=near or "`smallchain get runs` lists them")
+    return found
+
+
+def find_resource(tx: Tx, kind: str, ref: str, /) -> Written:
+    """A resource by name or id; raises Unknown with a did-you-mean."""
+    found = resources.get(tx, kind, ref)
+    if found is None:
+        found = next((each for each in resources.of_kind(tx, kind) if each.id == ref), None)
+    if found is None:
+        near = did_you_mean(ref, resources.names(tx, kind))
+        raise Unknown(f"there is no {kind.replace('_', ' ')} {ref!r}", hint=near or f"`smallchain get {kind}s` lists them")
+    return found
+
+
+def is_over(item: Item, /) -> bool:
+    """Whether a run's item is of one that has ended."""
+    return item["phase"] in RUN_TERMINAL
+
+
+def _arguments(text: str) -> Any:
+    try:
+        value = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, dict) else text

@@ -1,0 +1,131 @@
+"""Lists of every kind: `GET /v1/<kind>`, always `{"items": [...]}`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from smallchain.engine.specs import typed
+from smallchain.model.errors import BadInput, Unknown
+from smallchain.model.ids import did_you_mean
+from smallchain.store import eventlog, files, resources
+from smallchain.store.contract import Tx
+from smallchain.store.times import to_text
+from smallchaind.api import items
+from smallchaind.api.items import Item
+from smallchaind.compose import House
+
+WRITTEN = {
+    "llms": "llm",
+    "agents": "agent",
+    "tools": "tool",
+    "tasks": "task",
+    "mcp_servers": "mcp_server",
+    "channels": "channel",
+    "budgets": "budget",
+    "schedules": "schedule",
+}
+NOT_YET = ("grants", "spend", "artifacts")
+"""Kinds whose loops come later: their lists are there, and empty."""
+KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "events", "files", "templates", *NOT_YET)
+
+_MOST_EVENTS = 1000
+_Seq = Annotated[int, Query(ge=0, le=2**62)]
+
+
+def routes(house: House) -> APIRouter:
+    """The routes of this family."""
+    router = APIRouter()
+
+    @router.get("/v1/events")
+    async def events(
+        after: _Seq = 0,
+        tail: Annotated[int | None, Query(ge=0, le=1_000_000)] = None,
+        since: datetime | None = None,
+        run: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=_MOST_EVENTS)] = _MOST_EVENTS,
+    ) -> dict[str, Any]:
+        """Events after a sequence number, oldest first, at most `limit`; page on with `after`. `last` is the newest there is."""
+
+        def look(tx: Tx) -> dict[str, Any]:
+            run_id = items.find_run(tx, run).id if run else None
+            start = after
+            if since is not None:
+                start = max(start, eventlog.before_moment(tx, to_text(_aware(since))))
+            if tail is not None:
+                start = max(start, eventlog.before_tail(tx, tail, run_id=run_id) if tail else eventlog.last(tx))
+            rows = eventlog.after(tx, start, most=limit, run_id=run_id)
+            return {"items": [items.event(row) for row in rows], "last": eventlog.last(tx)}
+
+        return await house.database.read(look)
+
+    @router.get("/v1/{kind}")
+    async def of_kind(
+        kind: str,
+        name: Annotated[list[str] | None, Query()] = None,
+        run: str | None = None,
+        status: str | None = None,
+        phase: str | None = None,
+        all: bool = False,
+    ) -> dict[str, Any]:
+        """All of a kind, narrowed by names or ids, run, status, phase. Requests: the open ones, unless `all`."""
+
+        def look(tx: Tx) -> dict[str, Any]:
+            found = listed(tx, kind, run, all or phase is not None)
+            if name:
+                found = named(kind, found, name)
+            if status is not None:
+                found = [item for item in found if str(item.get("status", "")).casefold() == status.casefold()]
+            if phase is not None:
+                found = [item for item in found if item.get("phase") == phase]
+            return {"items": found}
+
+        return await house.database.read(look)
+
+    return router
+
+
+def listed(tx: Tx, kind: str, run: str | None, whole: bool) -> list[Item]:
+    """All items of a kind; of a run and its descendants where it is given; `whole`: closed requests too. Raises Unknown."""
+    if kind in WRITTEN:
+        return [items.resource(each) for each in resources.of_kind(tx, WRITTEN[kind])]
+    if kind in NOT_YET:
+        return []
+    of = items.find_run(tx, run).id if run else None
+    if kind == "runs":
+        return items.run_items(tx, tree_of=of)
+    if kind == "toolcalls":
+        rows = tx.all("toolcalls.list") if of is None else tx.all("toolcalls.list_tree", run_id=of)
+        return [items.toolcall(row) for row in rows]
+    if kind == "requests":
+        tree = {item["id"] for item in items.run_items(tx, tree_of=of)} if of else None
+        rows = tx.all("requests.list", all=int(whole))
+        return [items.request(row) for row in rows if tree is None or row["run_id"] in tree]
+    if kind == "files":
+        return [items.file(row) for row in files.everything(tx)]
+    if kind == "templates":
+        row = resources.get(tx, "defaults", "defaults")
+        return items.templates(typed("defaults", row.digest, row.spec).templates if row else {})
+    raise Unknown(f"there is no kind {kind!r}", hint=did_you_mean(kind, KINDS) or "the kinds are " + ", ".join(KINDS))
+
+
+def named(kind: str, found: list[Item], names: list[str]) -> list[Item]:
+    """The items of these names or ids, in the order asked; raises Unknown for one that is not there."""
+    chosen: list[Item] = []
+    for name in names:
+        hits = [item for item in found if name in (item["name"], item["id"])]
+        if not hits and len(name) >= 6:
+            hits = [item for item in found if item["id"].startswith(name.lower()) or item["id"].endswith(name.lower())]
+        if not hits:
+            near = did_you_mean(name, (item["name"] for item in found))
+            raise Unknown(f"there is no {kind.removesuffix('s')} {name!r}", hint=near or f"`smallchain get {kind}` lists them")
+        chosen += hits
+    return chosen
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise BadInput("`since` needs a time zone", hint="write it as 2026-11-23T09:00:00Z")
+    return moment
