@@ -150,9 +150,7 @@ def _short(path: Path, environ: Mapping[str, str]) -> Path:
         short = Path(temporary, f"smallchain-{os.geteuid()}", name)
         if short.is_absolute() and len(os.fsencode(short)) <= LONGEST_SOCKET_PATH:
             return short
-    raise Refused(
-        f"the socket's path {path} is longer than {LONGEST_SOCKET_PATH} bytes", hint="name a shorter one with --socket"
-    )
+    raise Refused(f"the socket's path {path} is longer than {LONGEST_SOCKET_PATH} bytes", hint="name a shorter one with --socket")
 
 
 def _written(file: Path) -> Path | None:

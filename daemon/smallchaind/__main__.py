@@ -56,7 +56,7 @@ def main() -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.raiseExceptions = False  # a full or closed log is no reason to stop
-    for noisy in ("watchfiles", "httpx2", "httpcore2", "openai", "asyncio", "aiosqlite"):
+    for noisy in ("watchfiles", "httpx2", "httpcore2", "openai", "asyncio", "aiosqlite", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     from smallchaind.lifetime import Options, serve
 

@@ -25,6 +25,8 @@ class Reach:
     broken: list[str] = field(default_factory=list)
     llm: str | None = None
     """The LLM of the agent itself, if that is decided."""
+    settling: bool = False
+    """Something was not looked at yet: there will be news in a moment, and until then nothing is worth telling."""
 
 
 def reach_of(tx: Tx, name: str, /) -> Reach:
@@ -79,6 +81,8 @@ def _take(tx: Tx, reach: Reach, kind: str, word: str, name: str) -> None:
         reach.lacking.append(_missing(tx, kind, word, name))
         return
     reach.found[kind, name] = row
+    if row.status is Readiness.PENDING and not row.checked:
+        reach.settling = True
     if row.status is Readiness.PENDING:
         reach.lacking.append(f"{word} '{name}' waits: {row.detail}")
     elif row.status is Readiness.ERROR:

@@ -219,9 +219,7 @@ class _Connection(http.client.HTTPConnection):
         self.held.close()
 
 
-def _stream_events(
-    response: http.client.HTTPResponse, stream: socket.socket, deadline: float | None
-) -> Iterator[dict[str, Any] | None]:
+def _stream_events(response: http.client.HTTPResponse, stream: socket.socket, deadline: float | None) -> Iterator[dict[str, Any] | None]:
     """Server-sent events (WHATWG HTML, section 9.2) as far as ours go; None for a comment or what is no event of ours."""
     data: list[bytes] = []
     while True:

@@ -23,6 +23,8 @@ class AgentKind:
             tx.wake("readiness", "")
             return Step()
         reach = reach_of(tx, key)
+        if reach.settling:
+            return Step()
         status, detail = decide(AgentFacts(tuple(reach.lacking), tuple(reach.broken)))
         if (status, detail) != (row.status, row.detail):
             readiness.record(tx, row, status, detail=detail)

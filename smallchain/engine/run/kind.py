@@ -29,6 +29,7 @@ from smallchain.store import eventlog, messages, modelcalls, requests, resources
 from smallchain.store.contract import Tx
 
 RETRY_FOR = timedelta(hours=6)
+_SETTLING = "what it needs is being looked at"
 
 
 class RunKind:
@@ -49,7 +50,8 @@ class RunKind:
             _RECORD[decision.cause](tx, run, decision)
         elif decision.detail and decision.detail != run.detail:
             runs.save(tx, run, detail=decision.detail)
-            eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
+            if decision.detail != _SETTLING:
+                eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
         return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
@@ -120,6 +122,8 @@ def _lacking_to_start(tx: Tx, run: Run) -> str:
         if over != "everything" and over.counts in (("task", run.task), ("run", run.name)):
             return f"budget '{budget.name}': {unsupported('budget', budget.spec)}"
     found = reach.reach_of(tx, task.agent)
+    if found.settling:
+        return _SETTLING
     if found.lacking or found.broken:
         return "; ".join((*found.lacking, *found.broken))
     return "" if found.llm else reach.why_no_llm(tx, task.agent)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from smallchain.cli.main import COMMANDS, main
-from support.command import environment, smallchain
+from support.command import ROOT, environment, smallchain
 from support.fakedaemon import FakeDaemon
 
 Run = Callable[..., tuple[int, str, str]]
@@ -472,6 +472,13 @@ def test_validate_puts_the_place_first(run: Run, tmp_path: Path) -> None:
 
     assert (code, out) == (65, "")
     assert err.startswith(f"{tmp_path}/a.yaml:2:11: ")
+
+
+@pytest.mark.parametrize("example", ["01-hello", "02-tools", "04-delegation"])
+def test_the_examples_are_valid_to_the_last_warning(run: Run, example: str) -> None:
+    code, _, err = run("validate", "--strict", str(ROOT / "examples" / example))
+
+    assert (code, err) == (0, "")
 
 
 def test_the_schema_is_draft_7(run: Run) -> None:

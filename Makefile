@@ -1,0 +1,42 @@
+# The commands of this house. `make demo` and `make test` set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.PHONY: demo test quick check format docs setup clean
+
+demo: $(STAMP)  ## run the delegation example, offline
+	$(BIN)/smallchain demo
+
+test: $(STAMP)  ## all tests
+	$(BIN)/python -m pytest -q
+
+quick: $(STAMP)  ## the tests that take no daemon and no time
+	$(BIN)/python -m pytest -q -m "not slow" tests/unit tests/architecture
+
+check: $(STAMP)  ## format, lint, types, layers, generated docs
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
+	$(BIN)/python docs/generate.py --check
+
+format: $(STAMP)  ## put the code into its form
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format --quiet .
+
+docs: $(STAMP)  ## write the generated pages
+	$(BIN)/python docs/generate.py
+
+setup: $(STAMP)  ## everything, in .venv
+
+$(STAMP): pyproject.toml requirements-dev.lock
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Smallchain needs Python 3.11 to 3.13; choose one with `make PYTHON=python3.12`")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(STAMP)
+
+clean:  ## remove what `make` made
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
