@@ -8,12 +8,12 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from smallchain.engine import resync
-from smallchain.model.errors import Busy, Damaged, SmallchainError
+from smallchain.model.errors import Busy, Damaged, SmallchainError, Transient
 from smallchain.model.events import Object
 from smallchain.settings import Settings, private_folder
 from smallchain.store import eventlog, meta, runs
@@ -86,10 +86,10 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
 
     tasks = [
         asyncio.create_task(server.serve(sockets=[listening]), name="the socket"),
-        asyncio.create_task(house.driver.run(), name="the driver"),
-        asyncio.create_task(house.alarms.run(), name="the alarms"),
-        asyncio.create_task(house.config.run(), name="the config folder"),
-        asyncio.create_task(resync.run(house.database, house.driver, check), name="the resync"),
+        asyncio.create_task(_keep("the driver", house.driver.run)),
+        asyncio.create_task(_keep("the alarms", house.alarms.run)),
+        asyncio.create_task(_keep("the config folder", house.config.run)),
+        asyncio.create_task(_keep("the resync", lambda: resync.run(house.database, house.driver, check))),
         asyncio.create_task(_watch_ground(check), name="the ground"),
     ]
     told = asyncio.create_task(house.stopping.wait())
@@ -145,6 +145,20 @@ def _begin(tx: Tx) -> None:
     eventlog.tell(tx, "DaemonStarted", _DAEMON)
     if os.getuid() == 0:
         eventlog.tell(tx, "RunsAsRoot", _DAEMON)
+
+
+async def _keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Keep one duty going: a fault (or a full disk) ends this round of it, not the daemon."""
+    wait = 0.5
+    while True:
+        try:
+            await run()
+        except Transient as error:
+            log.warning("%s has to wait: %s", name, error)
+        except Exception:
+            log.exception("a fault in %s; it begins again", name)
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, 30.0)
 
 
 async def _watch_ground(check: Callable[[], None]) -> None:

@@ -25,7 +25,7 @@ class Step:
 class Transact(Protocol):
     """Commit a change together with all steps it wakes, then perform their effects; the change's result once durable."""
 
-    async def __call__(self, work: Callable[[Tx], T], /) -> T: ...
+    async def __call__(self, work: Callable[[Tx], T], /, *, alone: bool = False) -> T: ...
 
 
 class Kind(Protocol):

@@ -113,11 +113,12 @@ class Driver:
     def _settle(self, tx: Tx) -> _Committed:
         left = _Committed()
         others: list[Key] = []
-        waiting = list(dict.fromkeys(tx.take_wakes()))
+        waiting = dict.fromkeys(tx.take_wakes())
         for _ in range(_STEPS):
             if not waiting or not self._admitting:
                 break
-            key = waiting.pop(0)
+            key = next(iter(waiting))
+            del waiting[key]
             kind = self._kinds.get(key[0])
             if kind is None:
                 others.append(key)
@@ -134,7 +135,7 @@ class Driver:
                 left.at_rest.append(key)
             if step.look_at is not None:
                 alarms.put(tx, *key, step.look_at)
-            waiting.extend(each for each in dict.fromkeys(tx.take_wakes()) if each not in waiting)
+            waiting |= dict.fromkeys(tx.take_wakes())
         for key in (*others, *waiting):
             tx.wake(*key)
         return left
@@ -155,15 +156,16 @@ class Driver:
         task = asyncio.create_task(self._perform(effect), name=effect.key)
         self._under_way[effect.key] = (effect, task)
         self._owned.setdefault(effect.owner, set()).add(effect.key)
-        task.add_done_callback(lambda _: self._ended(effect))
+        task.add_done_callback(lambda done: self._ended(effect, done))
 
-    def _ended(self, effect: Effect) -> None:
-        self._under_way.pop(effect.key, None)
-        owned = self._owned.get(effect.owner)
-        if owned is not None:
-            owned.discard(effect.key)
-            if not owned:
-                del self._owned[effect.owner]
+    def _ended(self, effect: Effect, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            return  # done, and not recorded: it stays under way, so that nothing does it again in this life
+        del self._under_way[effect.key]
+        owned = self._owned[effect.owner]
+        owned.discard(effect.key)
+        if not owned:
+            del self._owned[effect.owner]
 
     def _stop(self, owner: Key) -> None:
         for key in self._owned.get(owner, set()):
@@ -174,17 +176,22 @@ class Driver:
     async def _perform(self, effect: Effect) -> None:
         kind = self._kinds[effect.kind]
         try:
-            await kind.perform(effect, self.transact)
+            await kind.perform(effect, self._record)
         except asyncio.CancelledError:
             raise
-        except Transient as error:
-            log.warning("%s has to wait: %s", effect.key, error)
-            self.queue.add_later(effect.owner)
         except Exception as error:
             log.exception("a fault in %s", effect.key)
             what = f"a fault of smallchain: {type(error).__name__}; see `smallchain logs`"
+            await self._record(lambda tx: kind.lost(tx, effect, what))
+
+    async def _record(self, work: Callable[[Tx], T], /, *, alone: bool = False) -> T:
+        """Commit the outcome of an effect, however long the disk is full or the row contended: what was done is never done again
+        because it could not be written down."""
+        wait = 0.1
+        while True:
             try:
-                await self.transact(lambda tx: kind.lost(tx, effect, what))
-            except Exception:
-                log.exception("and its loss could not be recorded: %s", effect.key)
-                self.queue.add_later(effect.owner)
+                return await self.transact(work, alone=alone)
+            except Transient as error:
+                log.warning("an outcome waits to be recorded: %s", error)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, 5.0)

@@ -22,6 +22,14 @@ def uuid7(at: datetime, chance: bytes) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def after_id(last: str, new: str) -> str:
+    """`new`, or the id right after `last` where `new` would not sort later: ids of one moment keep the order of their making."""
+    if new > last:
+        return new
+    text = f"{int(last.replace('-', ''), 16) + 1:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 def is_id(text: str) -> bool:
     """Whether a text has the form of one of our ids."""
     return _ID.fullmatch(text) is not None

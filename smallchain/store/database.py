@@ -23,7 +23,7 @@ from typing import Any, TypeVar, cast
 import aiosqlite
 
 from smallchain.model.errors import Busy, Damaged
-from smallchain.model.ids import uuid7
+from smallchain.model.ids import after_id, uuid7
 from smallchain.store import migrate, queries
 from smallchain.store.contract import Row, Tx, Value
 
@@ -54,6 +54,18 @@ class _Connection(sqlite3.Connection):
         return super().executemany(sql, parameters)
 
 
+class _Ids:
+    """Makes ids that sort in the order of their making, also within one millisecond and when the clock goes back."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def next(self, now: datetime) -> str:
+        """A new id."""
+        self._last = after_id(self._last, uuid7(now, secrets.token_bytes(10)))
+        return self._last
+
+
 @dataclass(slots=True, eq=False)
 class SqliteTx:
     """One transaction on a SQLite connection; see `store.contract.Tx`."""
@@ -61,6 +73,7 @@ class SqliteTx:
     _connection: sqlite3.Connection
     now: datetime
     epoch: int
+    _ids: _Ids = field(default_factory=lambda: _Ids())
     wakes: list[tuple[str, str]] = field(default_factory=list)
 
     def one(self, query: str, /, **values: Value) -> Row | None:
@@ -73,7 +86,7 @@ class SqliteTx:
         return self._connection.execute(_SQL[query], values).rowcount
 
     def new_id(self) -> str:
-        return uuid7(self.now, secrets.token_bytes(10))
+        return self._ids.next(self.now)
 
     def wake(self, kind: str, key: str) -> None:
         self.wakes.append((kind, key))
@@ -128,6 +141,7 @@ class Database:
         self._bell = asyncio.Event()
         self._closing = False
         self._reading = asyncio.Lock()
+        self._ids = _Ids()
         self._inode = _inode(path)
         self.epoch = 0
         self.fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
@@ -206,7 +220,7 @@ class Database:
             self._bell.clear()
             while self._waiting:
                 batch = self._take()
-                commit = _Commit(batch, self._now, self.epoch)
+                commit = _Commit(batch, self._now, self.epoch, self._ids)
                 await _across(self._writer, commit)
                 if commit.fatal is not None:
                     self._die(commit.fatal)
@@ -251,6 +265,7 @@ class _Commit:
     jobs: list[_Job]
     now: Callable[[], datetime]
     epoch: int
+    ids: _Ids
     fatal: BaseException | None = None
 
     def __call__(self, connection: sqlite3.Connection) -> None:
@@ -273,7 +288,7 @@ class _Commit:
         self._fence(connection)
         until = time.monotonic() + _BATCH_S
         for job in jobs:
-            tx = SqliteTx(connection, self.now(), self.epoch)
+            tx = SqliteTx(connection, self.now(), self.epoch, self.ids)
             job.ran = True
             try:
                 job.result = tx.attempt(lambda tx=tx, job=job: job.work(tx))  # type: ignore[misc]
