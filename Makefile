@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: demo test quick check format docs setup clean
+.PHONY: demo test quick wheel-test check format docs setup clean
 
 demo: $(STAMP)  ## run the delegation example, offline
 	$(BIN)/smallchain demo
@@ -14,6 +14,14 @@ test: $(STAMP)  ## all tests
 
 quick: $(STAMP)  ## the tests that take no daemon and no time
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit tests/architecture
+
+wheel-test: $(STAMP)  ## the acceptance tests against the built wheel, not the tree
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(BIN)/python -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps build/wheel/*.whl
+	cd build/wheel && venv/bin/pytest -q -p no:cacheprovider $(CURDIR)/tests/acceptance/test_examples.py $(CURDIR)/tests/acceptance/test_seed.py
 
 check: $(STAMP)  ## format, lint, types, layers, generated docs
 	$(BIN)/ruff format --check --quiet .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from smallchain.model import lifecycles
@@ -14,9 +14,11 @@ from smallchain.store import eventlog
 from smallchain.store.contract import Row, Tx, Value
 from smallchain.store.times import from_text, maybe, to_text
 
+_COLUMNS = tuple(field.name for field in fields(HumanRequest))
+
 
 def _values(request: HumanRequest) -> dict[str, Value]:
-    values = asdict(request)
+    values: dict[str, Any] = {name: getattr(request, name) for name in _COLUMNS}
     values["created_at"] = to_text(request.created_at)
     values["decided_at"] = to_text(request.decided_at) if request.decided_at else None
     return values
@@ -24,10 +26,10 @@ def _values(request: HumanRequest) -> dict[str, Value]:
 
 def from_row(row: Row) -> HumanRequest:
     """The value of a row (which may hold more columns)."""
-    fields: dict[str, Any] = {name: row[name] for name in HumanRequest.__dataclass_fields__}
-    fields["created_at"], fields["decided_at"] = from_text(fields["created_at"]), maybe(fields["decided_at"])
-    fields["kind"], fields["phase"] = RequestKind(fields["kind"]), RequestPhase(fields["phase"])
-    return HumanRequest(**fields)
+    found: dict[str, Any] = {name: row[name] for name in _COLUMNS}
+    found["created_at"], found["decided_at"] = from_text(found["created_at"]), maybe(found["decided_at"])
+    found["kind"], found["phase"] = RequestKind(found["kind"]), RequestPhase(found["phase"])
+    return HumanRequest(**found)
 
 
 def open_request(tx: Tx, run: Run, /, *, kind: RequestKind, question: str, call_id: str | None = None, digest: str = "") -> HumanRequest:

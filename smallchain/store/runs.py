@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from smallchain.model import lifecycles
@@ -17,8 +17,11 @@ from smallchain.store.times import from_text, maybe, to_text
 KIND = "run"
 
 
+_COLUMNS = tuple(field.name for field in fields(Run))
+
+
 def _values(run: Run) -> dict[str, Value]:
-    values = asdict(run)
+    values: dict[str, Any] = {name: getattr(run, name) for name in _COLUMNS}
     for name in ("failing_since", "due_at", "created_at", "started_at", "finished_at"):
         values[name] = to_text(values[name]) if values[name] else None
     values["paused"] = int(run.paused)
@@ -27,13 +30,13 @@ def _values(run: Run) -> dict[str, Value]:
 
 def from_row(row: Row) -> Run:
     """The value of a row (which may hold more columns)."""
-    fields: dict[str, Any] = {name: row[name] for name in Run.__dataclass_fields__}
+    found: dict[str, Any] = {name: row[name] for name in _COLUMNS}
     for name in ("failing_since", "due_at", "started_at", "finished_at"):
-        fields[name] = maybe(fields[name])
-    fields["created_at"] = from_text(fields["created_at"])
-    fields["phase"] = RunPhase(fields["phase"])
-    fields["paused"] = bool(fields["paused"])
-    return Run(**fields)
+        found[name] = maybe(found[name])
+    found["created_at"] = from_text(found["created_at"])
+    found["phase"] = RunPhase(found["phase"])
+    found["paused"] = bool(found["paused"])
+    return Run(**found)
 
 
 def create(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from smallchain.model import lifecycles
@@ -16,8 +16,11 @@ from smallchain.store.times import from_text, maybe, to_text
 KIND = "toolcall"
 
 
+_COLUMNS = tuple(field.name for field in fields(ToolCall))
+
+
 def _values(call: ToolCall) -> dict[str, Value]:
-    values = asdict(call)
+    values: dict[str, Any] = {name: getattr(call, name) for name in _COLUMNS}
     for name in ("due_at", "created_at", "finished_at"):
         values[name] = to_text(values[name]) if values[name] else None
     return values
@@ -25,12 +28,12 @@ def _values(call: ToolCall) -> dict[str, Value]:
 
 def from_row(row: Row) -> ToolCall:
     """The value of a row (which may hold more columns)."""
-    fields: dict[str, Any] = {name: row[name] for name in ToolCall.__dataclass_fields__}
-    fields["due_at"], fields["finished_at"] = maybe(fields["due_at"]), maybe(fields["finished_at"])
-    fields["created_at"] = from_text(fields["created_at"])
-    fields["phase"] = CallPhase(fields["phase"])
-    fields["effects"] = Effects(fields["effects"])
-    return ToolCall(**fields)
+    found: dict[str, Any] = {name: row[name] for name in _COLUMNS}
+    found["due_at"], found["finished_at"] = maybe(found["due_at"]), maybe(found["finished_at"])
+    found["created_at"] = from_text(found["created_at"])
+    found["phase"] = CallPhase(found["phase"])
+    found["effects"] = Effects(found["effects"])
+    return ToolCall(**found)
 
 
 def create(
