@@ -38,6 +38,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     # the watched folder
     "ConfigApplied": (Level.INFO, "Applied {what}"),
     "ConfigRejected": (Level.ERROR, "{problem}; the folder stays at its last good version"),
+    "ConfigHealed": (Level.INFO, "The config folder has no fault any more; what it says holds"),
     "ConfigFolderGone": (Level.WARNING, "The config folder {folder} {why}; nothing is deleted"),
     "DeletesHeld": (Level.WARNING, "Not deleted: {what}; {why}. `smallchain apply --accept-deletes` does it"),
     "EntryUnchanged": (

@@ -64,6 +64,8 @@ def apply(tx: Tx, wanted: Wanted, /) -> Applied:
     if wanted.changed_sources is not None and not wanted.prune:
         _refuse_to_cancel(tx, planned, wanted.changed_sources)
     result = Applied(held=list(planned.held))
+    if any(row["status"] != "Applied" for row in files.everything(tx)):
+        eventlog.tell(tx, "ConfigHealed", Object("file", "the config folder"))
     for resource in planned.put:
         _put(tx, resource, result)
     for key in planned.remove:
