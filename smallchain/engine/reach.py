@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from smallchain.engine.specs import typed
+from smallchain.engine.specs import typed, why_unsupported
 from smallchain.model.agent import llm_of
 from smallchain.model.functions import tool_named
 from smallchain.model.ids import did_you_mean
 from smallchain.model.lifecycles import Readiness
-from smallchain.model.references import unsupported
 from smallchain.model.sections import AgentSpec, BudgetSpec, DefaultsSpec
 from smallchain.store import resources
 from smallchain.store.contract import Tx
@@ -36,7 +35,7 @@ def reach_of(tx: Tx, name: str, /) -> Reach:
     defaults: DefaultsSpec | None = None
     if defaults_row is not None:
         reach.found["defaults", "defaults"] = defaults_row
-        defaults = typed("defaults", defaults_row.digest, defaults_row.spec)
+        defaults = typed(defaults_row)
         _note_unsupported(reach, "the defaults", defaults_row)
     llms = resources.names(tx, "llm")
     waiting: list[tuple[str, str | None]] = [(name, None)]
@@ -50,7 +49,7 @@ def reach_of(tx: Tx, name: str, /) -> Reach:
             continue
         reach.found["agent", agent_name] = row
         _note_unsupported(reach, f"agent '{agent_name}'", row)
-        spec: AgentSpec = typed("agent", row.digest, row.spec)
+        spec: AgentSpec = typed(row)
         llm = llm_of(spec, default=defaults.llm if defaults else None, llms=llms, caller=caller_llm)
         if agent_name == name:
             reach.llm = llm
@@ -95,7 +94,7 @@ def _missing(tx: Tx, kind: str, word: str, name: str) -> str:
 
 
 def _note_unsupported(reach: Reach, subject: str, row: Written) -> None:
-    why = unsupported(row.kind, row.spec)
+    why = why_unsupported(row)
     if why is not None:
         reach.lacking.append(f"{subject}: {why}")
 
@@ -103,6 +102,6 @@ def _note_unsupported(reach: Reach, subject: str, row: Written) -> None:
 def _note_caps(tx: Tx, reach: Reach) -> None:
     """A cap that this version cannot keep stops what it is over, as if it were reached (design rule 8)."""
     for row in resources.of_kind(tx, "budget"):
-        spec: BudgetSpec = typed("budget", row.digest, row.spec)
+        spec: BudgetSpec = typed(row)
         if spec.over == "everything" or spec.over.counts in reach.found:
-            reach.lacking.append(f"budget '{row.name}': {unsupported('budget', row.spec)}")
+            reach.lacking.append(f"budget '{row.name}': {why_unsupported(row)}")

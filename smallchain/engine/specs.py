@@ -2,31 +2,64 @@
 
 from __future__ import annotations
 
-import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from smallchain.model.canonical import canonical
 from smallchain.model.durations import parse_duration
 from smallchain.model.functions import Function, functions_of, tool_named
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.manifest import SPECS
+from smallchain.model.references import unsupported
 from smallchain.model.sections import AgentSpec, DefaultsSpec, TaskSpec
 from smallchain.model.toolcall import Effects
 from smallchain.model.toolspec import ToolSpec
 from smallchain.store import resources
 from smallchain.store.contract import Tx
 
-
-@functools.lru_cache(maxsize=2048)
-def _parse(kind: str, digest: str, text: str) -> Any:
-    return SPECS[kind].model_validate(json.loads(text))
+_MOST_KEPT = 4096
 
 
-def typed(kind: str, digest: str, spec: dict[str, Any]) -> Any:
-    """The typed model of a spec."""
-    return _parse(kind, digest, canonical(spec))
+class Written(Protocol):
+    """Words under their digest: a resource as it stands, or what a run is pinned to."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of resource."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """What tells these words apart."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """The words, as canonical JSON."""
+        ...
+
+
+class _Known:
+    """Things made from words, kept by kind and digest; the oldest go first."""
+
+    def __init__(self, make: Callable[[str, dict[str, Any]], Any]) -> None:
+        self._make = make
+        self._kept: dict[tuple[str, str], Any] = {}
+
+    def __call__(self, written: Written) -> Any:
+        key = (written.kind, written.digest)
+        if key not in self._kept:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)), None)
+            self._kept[key] = self._make(written.kind, json.loads(written.text))
+        return self._kept[key]
+
+
+typed = _Known(lambda kind, spec: SPECS[kind].model_validate(spec))
+"""The typed model of words."""
+why_unsupported = _Known(unsupported)
+"""Why this version cannot keep what words ask for, a sentence, or None when it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +92,21 @@ class Pins:
 
     def __init__(self, tx: Tx, root_id: str) -> None:
         self._tx = tx
-        self._root_id = root_id
+        self._digests = resources.pinned(tx, root_id)
 
     def _typed(self, kind: str, name: str) -> tuple[Any, str] | None:
-        found = resources.pinned(self._tx, self._root_id, kind, name)
-        return (typed(kind, found.digest, found.spec), found.folder) if found else None
+        digest = self._digests.get((kind, name))
+        if digest is None:
+            return None
+        found = _WORDS.get(digest)
+        if found is None:
+            words = resources.words(self._tx, digest)
+            if words is None:
+                return None
+            if len(_WORDS) >= _MOST_KEPT:
+                _WORDS.pop(next(iter(_WORDS)), None)
+            found = _WORDS[digest] = (typed(words), words.folder)
+        return found
 
     def agent(self, name: str) -> AgentSpec | None:
         """A pinned agent."""
@@ -87,7 +130,7 @@ class Pins:
 
     def llm_names(self) -> list[str]:
         """The LLMs that are pinned."""
-        return [row["name"] for row in resources.pins(self._tx, self._root_id) if row["kind"] == "llm"]
+        return [name for kind, name in self._digests if kind == "llm"]
 
     def tool(self, name: str) -> ToolInUse | None:
         """A pinned tool with its defaults; a built-in without an entry is there under its own name."""
@@ -98,11 +141,21 @@ class Pins:
     def functions(self, agent: AgentSpec) -> dict[str, Function]:
         """What the model may call as this agent."""
         wanted = [entry.uses for entry in agent.tools]
-        tools = {name: found[0] for kind, name in wanted if kind == "tool" and (found := self._typed("tool", name))}
-        agents = {name: found[0] for kind, name in wanted if kind == "agent" and (found := self._typed("agent", name))}
-        return functions_of(agent, tools=tools, agents=agents)
+        key = (agent.name, tuple(self._digests.get(use, "") for use in (("agent", agent.name), *wanted)))
+        found = _FUNCTIONS.get(key)
+        if found is None:
+            tools = {name: each[0] for kind, name in wanted if kind == "tool" and (each := self._typed("tool", name))}
+            agents = {name: each[0] for kind, name in wanted if kind == "agent" and (each := self._typed("agent", name))}
+            if len(_FUNCTIONS) >= _MOST_KEPT:
+                _FUNCTIONS.pop(next(iter(_FUNCTIONS)), None)
+            found = _FUNCTIONS[key] = functions_of(agent, tools=tools, agents=agents)
+        return found
 
     def templates(self) -> dict[str, str]:
         """The sentences that replace ours."""
         defaults = self.defaults()
         return dict(defaults.templates) if defaults else {}
+
+
+_WORDS: dict[str, tuple[Any, str]] = {}
+_FUNCTIONS: dict[tuple[str, tuple[str, ...]], dict[str, Function]] = {}

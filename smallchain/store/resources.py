@@ -25,7 +25,8 @@ class Written:
     kind: str
     name: str
     digest: str
-    spec: dict[str, Any]
+    text: str
+    """The words, as canonical JSON."""
     folder: str
     file: str
     line: int
@@ -38,6 +39,11 @@ class Written:
     updated_at: datetime
     version: int
 
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The words, read."""
+        return dict(json.loads(self.text))
+
 
 def _from_row(row: Row) -> Written:
     return Written(
@@ -45,7 +51,7 @@ def _from_row(row: Row) -> Written:
         kind=row["kind"],
         name=row["name"],
         digest=row["digest"],
-        spec=json.loads(row["spec"]),
+        text=row["spec"],
         folder=row["folder"],
         file=row["file"],
         line=row["line"],
@@ -147,18 +153,24 @@ def pin(tx: Tx, root_id: str, resource: Written, /) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned:
-    """Words that a run's tree goes on with."""
+class Words:
+    """What a digest stands for, as canonical JSON, and the folder its relative paths start at."""
 
-    spec: dict[str, Any]
-    folder: str
+    kind: str
     digest: str
+    text: str
+    folder: str
 
 
-def pinned(tx: Tx, root_id: str, kind: str, name: str, /) -> Pinned | None:
-    """What a run's tree is pinned to under a name, or None."""
-    row = tx.one("resources.pinned", root_id=root_id, kind=kind, name=name)
-    return Pinned(json.loads(row["spec"]), row["folder"], row["pinned"]) if row else None
+def words(tx: Tx, digest: str, /) -> Words | None:
+    """What a digest stands for, or None."""
+    row = tx.one("resources.spec", digest=digest)
+    return Words(row["kind"], digest, row["spec"], row["folder"]) if row else None
+
+
+def pinned(tx: Tx, root_id: str, /) -> dict[tuple[str, str], str]:
+    """The digests that a run's tree is pinned to, by kind and name."""
+    return {(row["kind"], row["name"]): row["digest"] for row in tx.all("resources.pinned", root_id=root_id)}
 
 
 def pins(tx: Tx, root_id: str, /) -> list[Row]:

@@ -107,7 +107,7 @@ def listed(tx: Tx, kind: str, run: str | None, whole: bool) -> list[Item]:
         return [items.file(row) for row in files.everything(tx)]
     if kind == "templates":
         row = resources.get(tx, "defaults", "defaults")
-        return items.templates(typed("defaults", row.digest, row.spec).templates if row else {})
+        return items.templates(typed(row).templates if row else {})
     raise Unknown(f"there is no kind {kind!r}", hint=did_you_mean(kind, KINDS) or "the kinds are " + ", ".join(KINDS))
 
 

@@ -11,12 +11,11 @@ from smallchain.engine.kind import Step, Transact
 from smallchain.engine.llm.decide import LLMFacts, decide, mark_of
 from smallchain.engine.llm.endpoint import resolve
 from smallchain.engine.ports import Provider, Secrets
-from smallchain.engine.specs import typed
+from smallchain.engine.specs import typed, why_unsupported
 from smallchain.model.decision import Effect
 from smallchain.model.errors import BadInput
 from smallchain.model.lifecycles import Readiness
 from smallchain.model.llmspec import LLMSpec
-from smallchain.model.references import unsupported
 from smallchain.store import resources
 from smallchain.store.contract import Store, Tx
 from smallchain.store.resources import Written
@@ -43,7 +42,7 @@ class LLMKind:
         facts = LLMFacts(
             name=row.name,
             status=row.status,
-            unsupported=unsupported("llm", row.spec),
+            unsupported=why_unsupported(row),
             failures=row.failures,
             checked=row.checked,
             mark=mark_of(tx.epoch, row.digest),
@@ -80,7 +79,7 @@ class LLMKind:
         return resources.names(tx, "llm")
 
     async def _fault(self, row: Written) -> str | None:
-        spec: LLMSpec = typed("llm", row.digest, row.spec)
+        spec: LLMSpec = typed(row)
         try:
             endpoint = await resolve(spec, self._secrets)
         except BadInput as error:

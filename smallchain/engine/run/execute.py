@@ -81,7 +81,7 @@ def prepare(tx: Tx, run_id: str, attempt: int) -> _Prepared | None:
     if agent is None or pinned is None:
         return None
     row = resources.get(tx, "llm", run.llm)
-    now: LLMSpec = typed("llm", row.digest, row.spec) if row is not None else pinned
+    now: LLMSpec = typed(row) if row is not None else pinned
     current = now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
     defaults = resources.get(tx, "defaults", "defaults")
     around = context.envelope(pinned.model or run.llm, pinned.parameters, as_openai_tools(pins.functions(agent)))

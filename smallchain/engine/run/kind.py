@@ -11,7 +11,7 @@ from smallchain.engine.kind import Step, Transact
 from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.execute import ModelCaller, ModelOutcome
-from smallchain.engine.specs import Pins, typed
+from smallchain.engine.specs import Pins, typed, why_unsupported
 from smallchain.model.agent import SAME_CALLS, limits_of, llm_of
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.durations import parse_duration, show_duration
@@ -20,7 +20,6 @@ from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
 from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, Readiness, RunPhase
 from smallchain.model.llm import Failure, Reply
-from smallchain.model.references import unsupported
 from smallchain.model.run import Run
 from smallchain.model.sections import RunSpec, TaskSpec
 from smallchain.model.templates import render
@@ -114,13 +113,13 @@ def _lacking_to_start(tx: Tx, run: Run) -> str:
         near = did_you_mean(run.task, resources.names(tx, "task"))
         return f"task '{run.task}' does not exist" + (f"; {near}" if near else "")
     entry = resources.get(tx, "run", run.name) if run.file else None
-    if entry is not None and (why := unsupported("run", entry.spec)):
+    if entry is not None and (why := why_unsupported(entry)):
         return f"run '{run.name}': {why}"
-    task: TaskSpec = typed("task", task_row.digest, task_row.spec)
+    task: TaskSpec = typed(task_row)
     for budget in resources.of_kind(tx, "budget"):
-        over = typed("budget", budget.digest, budget.spec).over
+        over = typed(budget).over
         if over != "everything" and over.counts in (("task", run.task), ("run", run.name)):
-            return f"budget '{budget.name}': {unsupported('budget', budget.spec)}"
+            return f"budget '{budget.name}': {why_unsupported(budget)}"
     found = reach.reach_of(tx, task.agent)
     if found.settling:
         return _SETTLING
@@ -153,7 +152,7 @@ def _start_root(tx: Tx, run: Run) -> Run:
     row = resources.get(tx, "task", run.task)
     if row is None:
         raise Unknown(f"task {run.task!r} is gone")
-    task: TaskSpec = typed("task", row.digest, row.spec)
+    task: TaskSpec = typed(row)
     found = reach.reach_of(tx, task.agent)
     for resource in (row, *found.found.values()):
         resources.pin(tx, run.id, resource)
@@ -345,7 +344,7 @@ def _tell_success(tx: Tx, run: Run) -> None:
 
 def _failed_call(tx: Tx, run: Run, failure: Failure) -> None:
     llm = resources.get(tx, "llm", run.llm)
-    spec = typed("llm", llm.digest, llm.spec) if llm is not None else Pins(tx, run.root_id).llm(run.llm)
+    spec = typed(llm) if llm is not None else Pins(tx, run.root_id).llm(run.llm)
     retry_for = parse_duration(spec.retry_for) if spec is not None and spec.retry_for else RETRY_FOR
     cause, why = rules.after_failure(failure, failing_since=run.failing_since, retry_for=retry_for, now=tx.now)
     if cause == "call_failed_for_now":

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from smallchain.engine import readiness
 from smallchain.engine.kind import Step, Transact
-from smallchain.engine.specs import typed
+from smallchain.engine.specs import typed, why_unsupported
 from smallchain.engine.tool.decide import ToolFacts, decide
 from smallchain.model.decision import Effect
 from smallchain.model.events import Object
 from smallchain.model.lifecycles import Readiness
-from smallchain.model.references import unsupported
 from smallchain.model.toolspec import ToolSpec
 from smallchain.store import eventlog, resources
 from smallchain.store.contract import Tx
@@ -27,7 +26,7 @@ class ToolKind:
         if row is None:
             tx.wake("readiness", "")
             return Step()
-        status, detail = decide(ToolFacts(unsupported("tool", row.spec)))
+        status, detail = decide(ToolFacts(why_unsupported(row)))
         mark = row.digest[:16]
         if (status, detail, mark) != (row.status, row.detail, row.checked):
             if status is Readiness.READY and row.checked != mark:
@@ -47,7 +46,7 @@ class ToolKind:
 
 
 def _warn(tx: Tx, row: Written) -> None:
-    spec: ToolSpec = typed("tool", row.digest, row.spec)
+    spec: ToolSpec = typed(row)
     if spec.executor is None:
         return
     about = Object("tool", row.name, row.id)

@@ -12,7 +12,7 @@ from smallchain.engine.kind import Step, Transact
 from smallchain.engine.ports import Executor, Secrets
 from smallchain.engine.run import decide as run_rules
 from smallchain.engine.run.kind import stop_and_ask
-from smallchain.engine.specs import Pins, ToolInUse, in_use, typed
+from smallchain.engine.specs import Pins, ToolInUse, in_use, typed, why_unsupported
 from smallchain.engine.toolcall import arguments as args
 from smallchain.engine.toolcall import decide as rules
 from smallchain.model.agent import MOST_CALLS, limits_of
@@ -21,7 +21,6 @@ from smallchain.model.decision import Decision, Effect
 from smallchain.model.errors import BadInput, Refused, Unknown
 from smallchain.model.human import HumanRequest, RequestKind
 from smallchain.model.lifecycles import CallPhase, RequestPhase
-from smallchain.model.references import unsupported
 from smallchain.model.run import Run
 from smallchain.model.templates import render
 from smallchain.model.toolcall import Effects, Outcome, OutcomeKind, Start, ToolCall
@@ -140,15 +139,15 @@ def _fault_in_arguments(pins: Pins, run: Run, call: ToolCall) -> str:
 def _held(tx: Tx, pins: Pins, run: Run, call: ToolCall) -> str:
     """Why a call may not start although it was pinned: the rules written now are stricter than this version can keep."""
     agent = resources.get(tx, "agent", run.agent)
-    if agent is not None and (why := unsupported("agent", agent.spec)):
+    if agent is not None and (why := why_unsupported(agent)):
         return f"agent '{run.agent}': {why}"
     defaults = resources.get(tx, "defaults", "defaults")
-    if defaults is not None and (why := unsupported("defaults", defaults.spec)):
+    if defaults is not None and (why := why_unsupported(defaults)):
         return f"the defaults: {why}"
     if call.target_kind != "tool":
         return ""
     row = resources.get(tx, "tool", call.tool)
-    if row is not None and (why := unsupported("tool", row.spec)):
+    if row is not None and (why := why_unsupported(row)):
         return f"tool '{call.tool}': {why}"
     return ""
 
@@ -331,7 +330,7 @@ def _current(tx: Tx, name: str) -> ToolInUse | None:
     if row is None:
         return None
     defaults = resources.get(tx, "defaults", "defaults")
-    return in_use(typed("tool", row.digest, row.spec), typed("defaults", defaults.digest, defaults.spec) if defaults else None, row.folder)
+    return in_use(typed(row), typed(defaults) if defaults else None, row.folder)
 
 
 # ---- recording what came back

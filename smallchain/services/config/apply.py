@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from smallchain.engine.run.kind import cancel, create_from_entry
-from smallchain.engine.specs import typed
 from smallchain.model.canonical import digest as digest_of
 from smallchain.model.errors import Place, Problem, Unconfirmed
 from smallchain.model.events import Object
@@ -117,7 +116,7 @@ def _put_run(tx: Tx, resource: Resource, outcome: str, result: Applied) -> str:
     mark = resource.digest
     run = runs.by_name(tx, resource.name)
     if run is None:
-        spec: RunSpec = typed("run", mark, dict(resource.spec))
+        spec = RunSpec.model_validate(resource.spec)
         made = create_from_entry(tx, spec, file=resource.place.file, digest=mark)
         result.runs.append((made.name, made.id))
         return "created"

@@ -39,9 +39,8 @@ SELECT name FROM resources WHERE kind = :kind;
 INSERT INTO pins (root_id, kind, name, digest) VALUES (:root_id, :kind, :name, :digest)
 ON CONFLICT (root_id, kind, name) DO UPDATE SET digest = excluded.digest;
 
--- pinned: one pinned spec
-SELECT specs.*, pins.digest AS pinned FROM pins JOIN specs USING (digest)
-WHERE pins.root_id = :root_id AND pins.kind = :kind AND pins.name = :name;
+-- pinned: what a run's tree goes on with
+SELECT kind, name, digest FROM pins WHERE root_id = :root_id;
 
 -- pins: all that a run's tree goes on with, and whether it is still what is written
 SELECT pins.kind, pins.name, pins.digest, (pins.digest = resources.digest) AS current FROM pins
