@@ -73,7 +73,7 @@ class _Prices:
         key = (provider, model, base_url)
         if key not in self._known:
             self._known[key] = await asyncio.to_thread(pricing.price_of, provider, model, base_url=base_url)
-        return self._known[key], f"genai-prices {pricing.data_version()}"
+        return self._known[key], pricing.data_version()
 
 
 async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) -> House:

@@ -5,6 +5,7 @@ The first look-up imports the data (half a second): ask in a thread.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from decimal import ROUND_CEILING, Decimal
 from importlib.metadata import version
@@ -38,6 +39,7 @@ def price_of(provider: str, model: str, *, base_url: str | None = None) -> Price
     return Price(_nano(prices.input_mtok), _nano(prices.output_mtok), None if cached is None else _nano(cached))
 
 
+@functools.cache
 def data_version() -> str:
     """Which data the prices come from."""
     return f"genai-prices {version('genai-prices')}"
