@@ -40,7 +40,7 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     if kind == "run":
         return _run(tx, ref)
     if kind in lists.WRITTEN.values():
-        return {"item": items.resource(items.find_resource(tx, kind, ref)), "related": {}}
+        return {"item": items.resource(tx, items.find_resource(tx, kind, ref)), "related": {}}
     plural = f"{kind}s"
     if plural not in lists.KINDS or kind in ("event", "spend"):
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))

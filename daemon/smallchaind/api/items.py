@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from smallchain.engine.specs import why_unsupported
 from smallchain.model.errors import Refused, Unknown
 from smallchain.model.ids import did_you_mean
-from smallchain.model.lifecycles import RUN_TERMINAL
+from smallchain.model.lifecycles import Readiness
 from smallchain.model.money import show_dollars
 from smallchain.model.run import Run, status_of
 from smallchain.model.templates import TEMPLATES
@@ -26,20 +27,38 @@ def when(moment: datetime | None) -> str | None:
     return to_text(moment) if moment is not None else None
 
 
-def resource(written: Written) -> Item:
-    """An LLM, agent, tool, task, ..."""
+def resource(tx: Tx, written: Written, /) -> Item:
+    """An LLM, agent, tool, task, ..., and whether it can be used."""
+    status, detail = _standing(tx, written)
     return {
         "kind": written.kind,
         "name": written.name,
         "id": written.id,
-        "status": written.status,
-        "detail": written.detail,
+        "status": status,
+        "detail": detail,
         "file": written.file,
         "line": written.line,
         "generation": written.generation,
         "updated_at": when(written.updated_at),
         "spec": written.spec,
     }
+
+
+def _standing(tx: Tx, written: Written) -> tuple[str, str]:
+    """What has a loop says how it is; a task is as its agent is; what this version cannot keep is Pending."""
+    if written.kind in resources.CHECKED_KINDS:
+        return written.status, written.detail
+    why = why_unsupported(written)
+    if why is not None:
+        return Readiness.PENDING, why
+    if written.kind != "task":
+        return Readiness.READY, ""
+    name = written.spec["agent"]
+    agent = resources.get(tx, "agent", name)
+    if agent is not None:
+        return agent.status, agent.detail
+    near = did_you_mean(name, resources.names(tx, "agent"))
+    return Readiness.PENDING, f"agent '{name}' does not exist" + (f"; {near}" if near else "")
 
 
 def run(row: Row, /, *, names: Mapping[str, str], tree_costs: Mapping[str, int]) -> Item:
@@ -209,11 +228,6 @@ def find_resource(tx: Tx, kind: str, ref: str, /) -> Written:
         near = did_you_mean(ref, resources.names(tx, kind))
         raise Unknown(f"there is no {kind.replace('_', ' ')} {ref!r}", hint=near or f"`smallchain get {kind}s` lists them")
     return found
-
-
-def is_over(item: Item, /) -> bool:
-    """Whether a run's item is of one that has ended."""
-    return item["phase"] in RUN_TERMINAL
 
 
 def _arguments(text: str) -> Any:

@@ -90,7 +90,7 @@ def routes(house: House) -> APIRouter:
 def listed(tx: Tx, kind: str, run: str | None, whole: bool) -> list[Item]:
     """All items of a kind; of a run and its descendants where it is given; `whole`: closed requests too. Raises Unknown."""
     if kind in WRITTEN:
-        return [items.resource(each) for each in resources.of_kind(tx, WRITTEN[kind])]
+        return [items.resource(tx, each) for each in resources.of_kind(tx, WRITTEN[kind])]
     if kind in NOT_YET:
         return []
     of = items.find_run(tx, run).id if run else None
