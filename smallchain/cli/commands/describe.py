@@ -19,7 +19,22 @@ smallchain describe run 'my first run'
 smallchain describe toolcall 9f3c21ab
 smallchain describe agent assistant -o yaml
 """
-_TABLES = {"children": "runs", "requests": "requests", "toolcalls": "toolcalls", "runs": "runs"}
+_PINS = (
+    column("KIND", "kind"),
+    column("NAME", "name"),
+    Column("CURRENT", lambda item: "yes" if item.get("current") else "no"),
+)
+_MODEL_CALLS = (
+    column("ATTEMPT", "attempt"),
+    column("TURN", "turn"),
+    column("LLM", "llm"),
+    column("MODEL", "model"),
+    column("OUTCOME", "outcome"),
+    column("TOKENS IN", "input_tokens"),
+    column("OUT", "output_tokens"),
+    Column("COST", lambda item: f"${text_of(item['cost_usd'])}" if item.get("cost_usd") is not None else None),
+    column("ERROR", "error", cells=60),
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -57,14 +72,15 @@ def _show_related(heading: str, items: list[Item]) -> None:
         for event in items:
             out(f"  {pretty_event(event)}")
         return
-    if heading == "pins":
-        columns: tuple[Column, ...] = (
-            column("KIND", "kind"),
-            column("NAME", "name"),
-            Column("CURRENT", lambda item: {True: "yes", False: "no"}.get(bool(item.get("current")))),
-        )
-    else:
-        columns = columns_of(_TABLES.get(heading, heading))
+    match heading:
+        case "pins":
+            columns: tuple[Column, ...] = _PINS
+        case "modelcalls":
+            columns = _MODEL_CALLS
+        case "children":
+            columns = columns_of("runs")
+        case _:
+            columns = columns_of(heading)
     for line in table(columns, items):
         out(f"  {line}")
 

@@ -6,6 +6,7 @@ Failures are values in words, and the key never stands in what comes back.
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,14 +18,12 @@ from smallchain.services.llm.classify import classify
 from smallchain.services.llm.translate import translate
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
-    from smallchain.services.llm.wire import Answer, Pool
+    from smallchain.services.llm.wire import Answer, Route, Session
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
 _CHECK_AT_MOST = timedelta(seconds=15)
-_MOST_CLIENTS = 256
+_MOST_ROUTES = 256
 _SHORTEST_SECRET = 8
 
 
@@ -32,18 +31,18 @@ class OpenAIProvider:
     """Implements `Provider`. Close it before its event loop ends."""
 
     def __init__(self) -> None:
-        self._pool: Pool | None = None
-        self._clients: dict[tuple[str, str | None], AsyncOpenAI] = {}
+        self._session: Session | None = None
+        self._routes: dict[tuple[str, str | None], Route] = {}
         self._opening = asyncio.Lock()
 
     async def complete(self, endpoint: Endpoint, request: ModelRequest, /) -> Reply | Failure:
         """Send the request's bytes exactly, once, and translate what comes back."""
-        client = await self._client(endpoint)
-        if isinstance(client, Failure):
-            return client
+        way = await self._way(endpoint)
+        if isinstance(way, Failure):
+            return way
         from smallchain.services.llm import wire
 
-        answer = await _within(endpoint, endpoint.timeout, lambda: wire.send(client, request.body))
+        answer = await _within(endpoint, endpoint.timeout, lambda: wire.send(*way, request.body))
         if isinstance(answer, Failure):
             return answer
         body = _without_key(answer.body, endpoint.api_key)
@@ -53,12 +52,12 @@ class OpenAIProvider:
 
     async def check(self, endpoint: Endpoint, /) -> Failure | None:
         """Ask for the list of models, which costs nothing; an endpoint without one has nothing against us."""
-        client = await self._client(endpoint)
-        if isinstance(client, Failure):
-            return client
+        way = await self._way(endpoint)
+        if isinstance(way, Failure):
+            return way
         from smallchain.services.llm import wire
 
-        answer = await _within(endpoint, min(endpoint.timeout, _CHECK_AT_MOST), lambda: wire.receive(client, "/models"))
+        answer = await _within(endpoint, min(endpoint.timeout, _CHECK_AT_MOST), lambda: wire.receive(*way))
         if isinstance(answer, Failure):
             return answer
         if 200 <= answer.status < 300:
@@ -72,41 +71,36 @@ class OpenAIProvider:
 
     async def close(self) -> None:
         """Close all connections."""
-        self._clients.clear()
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.aclose()
+        self._routes.clear()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
-    async def _client(self, endpoint: Endpoint) -> AsyncOpenAI | Failure:
-        """The client for the endpoint's address and key; the first call imports the package, in a thread."""
+    async def _way(self, endpoint: Endpoint) -> tuple[Session, Route] | Failure:
+        """The session, and the route for the endpoint's address and key; the first call imports the packages, in a thread."""
         base_url = endpoint.base_url or DEFAULT_BASE_URL
         key = (base_url, endpoint.api_key)
-        if key in self._clients:
-            return self._clients[key]
+        if self._session is not None and key in self._routes:
+            return self._session, self._routes[key]
         fault = _fault_in_address(base_url) or _fault_in_key(endpoint.api_key)
         if fault is not None:
             return Failure(FailureKind.UNUSABLE, fault)
+        wire = await asyncio.to_thread(importlib.import_module, "smallchain.services.llm.wire")
         async with self._opening:
             try:
-                if self._pool is None:
-                    self._pool = await asyncio.to_thread(_open_pool)
+                session = self._session = self._session or await wire.open_session()
             except OSError as error:
                 words = error.strerror or str(error)
                 return Failure(FailureKind.UNUSABLE, f"the certificates for TLS cannot be read: {words}; look at SSL_CERT_FILE")
-            pool = self._pool
-        from smallchain.services.llm import wire
-
-        if len(self._clients) >= _MOST_CLIENTS:
+            try:
+                route = self._routes.get(key) or await wire.route_to(base_url, endpoint.api_key)
+            except wire.Unsendable as error:
+                return Failure(FailureKind.UNUSABLE, _told(f"{_shown(base_url)}: {error}", endpoint.api_key))
+        if len(self._routes) >= _MOST_ROUTES:
             # Keys rotate: the oldest entry goes. It holds no connections of its own.
-            del self._clients[next(iter(self._clients))]
-        client = self._clients[key] = wire.open_client(base_url, endpoint.api_key, pool=pool)
-        return client
-
-
-def _open_pool() -> Pool:
-    from smallchain.services.llm import wire
-
-    return wire.open_pool()
+            del self._routes[next(iter(self._routes))]
+        self._routes[key] = route
+        return session, route
 
 
 async def _within(endpoint: Endpoint, timeout: timedelta, ask: Callable[[], Awaitable[Answer]]) -> Answer | Failure:

@@ -1,23 +1,32 @@
-"""The `openai` package as this program uses it: its addresses, headers and errors; prepared bytes out, a bounded body back.
+"""Prepared bytes out, a bounded body back: the `openai` package says where to and with which headers, aiohttp carries it.
 
-Importing this module imports `openai` (most of a second): only `openai.py` does so, in a thread, at the first call.
+The package builds address, authentication and headers once per endpoint and key; its typed transform of every message, and the HTTP
+stack below it, cost twenty times what a durable turn does, so the bytes go over a session of our own. Importing this module imports
+both (most of a second): only `openai.py` does so, in a thread, at the first call.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 import ssl
+from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import httpx2
-from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, Omit, OpenAIError
+from openai import AsyncOpenAI, Omit, OpenAIError
+from yarl import URL
 
-__all__ = ["Answer", "Oversized", "Pool", "Unsendable", "open_client", "open_pool", "receive", "send"]
+__all__ = ["Answer", "Oversized", "Route", "Session", "Unsendable", "open_session", "receive", "route_to", "send"]
 
 _CONNECTIONS = 1000
 _CONNECT_S = 15.0
 _LARGEST_BODY = 32 * 1024 * 1024
 _UNKEYED = "none"
-_REFRAMED = ("content-encoding", "content-length", "transfer-encoding")
+_SESSIONS_OWN = frozenset({"accept-encoding", "connection", "content-length", "host", "transfer-encoding"})
+
+Session = aiohttp.ClientSession
 
 
 class Oversized(Exception):
@@ -28,111 +37,123 @@ class Unsendable(Exception):
     """The request cannot be sent as it is, whatever the network does; the message says why."""
 
 
-class Pool(DefaultAsyncHttpxClient):
-    """The connections of one provider. Every answer's body is read to its end, bounded, before anybody looks at it."""
-
-    async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
-        """Send, and hold the whole answer, whatever its status."""
-        response = await super().send(request, stream=True, **options)
-        try:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > _LARGEST_BODY:
-                    raise Oversized(f"the reply is larger than {_LARGEST_BODY // 1024 // 1024} MiB")
-        finally:
-            await response.aclose()
-        headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _REFRAMED]
-        return httpx2.Response(response.status_code, headers=headers, content=bytes(body), request=request)
-
-
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer of any status."""
+    """An HTTP answer of any status; header names in lower case."""
 
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, response: httpx2.Response) -> None:
-        self.status: int = response.status_code
-        self.body: bytes = response.content
-        self.headers: dict[str, str] = dict(response.headers)
+    status: int
+    body: bytes
+    headers: dict[str, str]
 
 
-def open_pool() -> Pool:
-    """Connections that follow no redirects and have no time-outs but the one of connecting: the deadline is the caller's.
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the requests of one endpoint and key go, and with which headers: the package's own."""
 
-    Raises OSError where the certificates named in the environment cannot be read.
-    """
-    limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-    return Pool(limits=limits, timeout=httpx2.Timeout(None, connect=_CONNECT_S), follow_redirects=False)
+    chat: URL
+    models: URL
+    headers: dict[str, str]
 
 
-def open_client(base_url: str, api_key: str | None, *, pool: Pool) -> AsyncOpenAI:
-    """The SDK's client for one endpoint and one key, on shared connections; nothing of it needs closing."""
+class _Capture(httpx2.AsyncBaseTransport):
+    """Takes the request that the package would send, and sends nothing."""
+
+    def __init__(self) -> None:
+        self.requests: list[httpx2.Request] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(request)
+        return httpx2.Response(200, json={}, request=request)
+
+
+async def route_to(base_url: str, api_key: str | None) -> Route:
+    """Ask the package for the address and headers of an endpoint; raises Unsendable."""
+    capture = _Capture()
     # Ours stands in `default_headers` too, as OPENAI_CUSTOM_HEADERS in the environment would replace the key otherwise.
-    return AsyncOpenAI(
+    client = AsyncOpenAI(
         api_key=api_key or _UNKEYED,
         base_url=base_url,
         max_retries=0,
-        http_client=pool,
-        timeout=httpx2.Timeout(None, connect=_CONNECT_S),
+        http_client=httpx2.AsyncClient(transport=capture),
         default_headers={"Authorization": f"Bearer {api_key}"} if api_key else None,
+    )
+    without_key = {"Authorization": Omit()}
+    try:
+        options: Any = {} if api_key else {"headers": without_key}
+        await client.post("/chat/completions", content=b"{}", cast_to=httpx2.Response, options=options)
+        await client.get("/models", cast_to=httpx2.Response, options=options)
+    except (OpenAIError, httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
+        raise Unsendable(f"the request cannot be sent: {_words(error)}") from error
+    finally:
+        await client.close()
+    chat, models = capture.requests
+    headers = {name: value for name, value in chat.headers.items() if name.lower() not in _SESSIONS_OWN}
+    return Route(URL(str(chat.url), encoded=True), URL(str(models.url), encoded=True), headers)
+
+
+async def open_session() -> Session:
+    """Connections that follow no redirects, keep no cookies, and have no time-out but the one of connecting: the deadline is the
+    caller's. Proxies and certificates come from the environment. Raises OSError where those certificates cannot be read."""
+    tls = await asyncio.to_thread(_certificates)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=tls),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+        trust_env=True,
     )
 
 
-async def send(client: AsyncOpenAI, body: bytes) -> Answer:
+def _certificates() -> ssl.SSLContext:
+    tls = ssl.create_default_context()
+    named = os.environ.get("SSL_CERT_FILE")
+    if named:
+        tls.load_verify_locations(cafile=named)  # the default context passes over a file that is not there
+    return tls
+
+
+async def send(session: Session, route: Route, body: bytes) -> Answer:
     """POST the bytes as they are to the chat completions, once.
 
     Raises Oversized, Unsendable, and ConnectionError with the cause in words.
     """
+    return await _exchange(session, "POST", route.chat, route.headers, body)
+
+
+async def receive(session: Session, route: Route) -> Answer:
+    """GET the list of models; raises as `send` does."""
+    headers = {name: value for name, value in route.headers.items() if name.lower() != "content-type"}
+    return await _exchange(session, "GET", route.models, headers, None)
+
+
+async def _exchange(session: Session, method: str, url: URL, headers: dict[str, str], body: bytes | None) -> Answer:
     try:
-        response = await client.post("/chat/completions", content=body, cast_to=httpx2.Response, options=_options(client))
-    except APIStatusError as error:
-        return Answer(error.response)
-    except (OpenAIError, httpx2.InvalidURL, httpx2.StreamError, UnicodeError) as error:
+        async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
+            held = bytearray()
+            async for chunk in response.content.iter_any():
+                held += chunk
+                if len(held) > _LARGEST_BODY:
+                    raise Oversized(f"the reply is larger than {_LARGEST_BODY // 1024 // 1024} MiB")
+            return Answer(response.status, bytes(held), {name.lower(): value for name, value in response.headers.items()})
+    except (aiohttp.ClientError, OSError, UnicodeError, ValueError) as error:
         raise _translated(error) from error
-    return Answer(response)
-
-
-async def receive(client: AsyncOpenAI, path: str) -> Answer:
-    """GET a path below the endpoint; raises as `send` does."""
-    try:
-        response = await client.get(path, cast_to=httpx2.Response, options=_options(client))
-    except APIStatusError as error:
-        return Answer(error.response)
-    except (OpenAIError, httpx2.InvalidURL, httpx2.StreamError, UnicodeError) as error:
-        raise _translated(error) from error
-    return Answer(response)
-
-
-def _options(client: AsyncOpenAI) -> Any:
-    return {"headers": {"Authorization": Omit()}} if client.api_key == _UNKEYED else {}
 
 
 def _translated(error: Exception) -> Exception:
-    chain = _chain(error)
-    for link in chain:
-        if isinstance(link, httpx2.InvalidURL | httpx2.UnsupportedProtocol | httpx2.LocalProtocolError | UnicodeError):
-            return Unsendable(f"the request cannot be sent: {_words(link)}")
-    if not isinstance(error, APIConnectionError):
-        return Unsendable(f"the request cannot be sent: {_words(error)}")
-    for link in chain:
-        if isinstance(link, ssl.SSLError):
-            return ConnectionError(f"TLS failed: {_words(link)}")
-    if any(isinstance(link, httpx2.ConnectTimeout) for link in chain):
-        return ConnectionError(f"no connection within {_CONNECT_S:.0f} s")
-    if any(isinstance(link, httpx2.ConnectError) for link in chain):
-        return ConnectionError(f"no connection: {_words(chain[-1])}")
-    if any(isinstance(link, httpx2.ProxyError) for link in chain):
-        return ConnectionError(f"the proxy refused: {_words(chain[-1])}")
-    return ConnectionError(f"the connection broke before the reply was whole: {_words(chain[-1])}")
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """The error and what led to it, down to where it began."""
-    chain = [error]
-    while len(chain) < 20 and (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
-        chain.append(cause)
-    return chain
+    match error:
+        case aiohttp.InvalidURL() | UnicodeError() | ValueError():
+            return Unsendable(f"the request cannot be sent: {_words(error)}")
+        case aiohttp.ClientConnectorCertificateError():
+            return ConnectionError(f"TLS failed: {_words(error.certificate_error)}")
+        case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
+            return ConnectionError(f"TLS failed: {_words(error)}")
+        case aiohttp.ConnectionTimeoutError():
+            return ConnectionError(f"no connection within {_CONNECT_S:.0f} s")
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return ConnectionError(f"the proxy refused: {_words(error)}")
+        case aiohttp.ClientConnectorError():
+            return ConnectionError(f"no connection: {_words(error.os_error)}")
+        case _:
+            return ConnectionError(f"the connection broke before the reply was whole: {_words(error)}")
 
 
 def _words(error: BaseException) -> str:
