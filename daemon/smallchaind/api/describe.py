@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
+from smallchain.engine.run.execute import body_of
+from smallchain.engine.specs import Pins, typed
 from smallchain.model.errors import Unknown
 from smallchain.model.ids import did_you_mean
 from smallchain.model.money import show_dollars
@@ -33,7 +35,31 @@ def routes(house: House) -> APIRouter:
         """The whole conversation of a run: what was sent to the model and what it said, ours marked as ours."""
         return await house.database.read(lambda tx: _transcript(tx, ref))
 
+    @router.get("/v1/exchange/{ref:path}")
+    async def exchange(ref: str, attempt: Annotated[int | None, Query(ge=1, le=2**31)] = None) -> dict[str, Any]:
+        """One model call of a run (the last, or `attempt`): the exact request, the raw reply, and where it went."""
+        return await house.database.read(lambda tx: _exchange(tx, ref, attempt))
+
     return router
+
+
+def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:
+    run = items.find_run(tx, ref)
+    calls = modelcalls.of_run(tx, run.id)
+    row = next((each for each in reversed(calls) if attempt in (None, each["attempt"])), None)
+    if row is None:
+        raise Unknown(f"run {run.name!r} has made {len(calls)} model calls", hint=f"choose one from 1 to {len(calls)}" if calls else "")
+    pins = Pins(tx, run.root_id)
+    llm = resources.get(tx, "llm", row["llm"])
+    spec = typed(llm) if llm is not None else pins.llm(row["llm"])
+    return {
+        "run": run.name,
+        "run_id": run.id,
+        **_modelcall(row),
+        "base_url": spec.base_url if spec is not None else None,
+        "request": body_of(tx, run, pins, row["messages"]).decode(),
+        "reply": row["raw"],
+    }
 
 
 def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from smallchain.engine.llm.endpoint import resolve
 from smallchain.engine.ports import Prices, Provider, Secrets
 from smallchain.engine.specs import Pins, typed
 from smallchain.model import context
-from smallchain.model.errors import BadInput
+from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.functions import as_openai_tools
 from smallchain.model.llm import Failure, FailureKind, ModelRequest, Reply
 from smallchain.model.llmspec import LLMSpec
+from smallchain.model.run import Run
 from smallchain.store import messages, resources, runs
 from smallchain.store.contract import Store, Tx
 
@@ -72,19 +73,27 @@ class ModelCaller:
 
 
 def prepare(tx: Tx, run_id: str, attempt: int) -> _Prepared | None:
-    """The request of an attempt, rebuilt from what is recorded: the same bytes whenever it is asked for."""
+    """What an attempt sends and where; None when the run moved on before it went out."""
     run = runs.find(tx, run_id)
     if run is None or run.attempts != attempt or run.is_over:
         return None
     pins = Pins(tx, run.root_id)
-    agent, pinned = pins.agent(run.agent), pins.llm(run.llm)
-    if agent is None or pinned is None:
-        return None
+    pinned = pins.llm(run.llm)
+    if pinned is None:
+        raise Unknown(f"run {run.name!r} is not pinned to an LLM {run.llm!r}")
     row = resources.get(tx, "llm", run.llm)
     now: LLMSpec = typed(row) if row is not None else pinned
     current = now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
     defaults = resources.get(tx, "defaults", "defaults")
-    around = context.envelope(pinned.model or run.llm, pinned.parameters, as_openai_tools(pins.functions(agent)))
-    body = context.body(around, messages.wire(tx, run.id, run.messages))
+    body = body_of(tx, run, pins, run.messages)
     request = ModelRequest(body=body, run_id=run.id, agent=run.agent, turn=run.turns, attempt=attempt)
     return _Prepared(request, pinned, current, defaults.spec.get("timeout") if defaults else None)
+
+
+def body_of(tx: Tx, run: Run, pins: Pins, upto: int) -> bytes:
+    """The exact request with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for."""
+    agent, pinned = pins.agent(run.agent), pins.llm(run.llm)
+    if agent is None or pinned is None:
+        raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
+    around = context.envelope(pinned.model or run.llm, pinned.parameters, as_openai_tools(pins.functions(agent)))
+    return context.body(around, messages.wire(tx, run.id, upto))

@@ -54,7 +54,7 @@ def signature(root: Path) -> Signature:
     """A cheap fingerprint of the folder, which changes when anything that counts does."""
     try:
         about = root.stat()
-        found = [(str(path), info.st_ino, info.st_size, info.st_mtime_ns) for path, info in _walk(root)]
+        found = [(_as_text(path), info.st_ino, info.st_size, info.st_mtime_ns) for path, info in _walk(root)]
     except OSError:
         return None
     return (("", about.st_ino, 0, 0), *found)
@@ -72,7 +72,7 @@ def scan(root: Path) -> Scan:
     except FileNotFoundError:
         return Scan(gone="is missing")
     except OSError as error:
-        return Scan(gone=f"can't be read ({error.strerror})")
+        return Scan(gone=f"can't be read ({error.strerror}: {_as_text(error.filename)})")
     if about.st_uid not in (os.getuid(), 0):
         return Scan(gone=f"belongs to another user (uid {about.st_uid})")
     if about.st_mode & stat.S_IWOTH:
@@ -85,10 +85,11 @@ def scan(root: Path) -> Scan:
         total += info.st_size
         if total > _MOST_BYTES:
             return Scan(gone=f"holds more than {_MOST_BYTES >> 20} MiB")
-        problem = _why_not(path, info, real_root)
+        problem, hint = _why_not(path, info, real_root)
         data = b"" if problem else _read(path)
         if problem or data is None:
-            result.unread[str(path)] = Problem(Place(str(path)), problem or "can't be read", "")
+            shown = _as_text(path)
+            result.unread[shown] = Problem(Place(shown), problem or "can't be read", hint)
             continue
         result.files.append(file_of(path, data, root))
     return result
@@ -136,11 +137,20 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Every YAML file below the root, in order of path; litter of editors and hidden folders left out."""
-    for folder, names, files in os.walk(root, followlinks=True):
-        names[:] = sorted(name for name in names if not _is_litter(name))
-        if folder.count(os.sep) - str(root).count(os.sep) > 20:
-            names.clear()  # links that lead round in a circle end here
+    """Every YAML file below the root, in order of path; litter of editors and hidden folders left out.
+
+    Each folder is walked once, however many links lead to it, and a linked folder outside only as far as its own files. Raises
+    OSError when one can't be listed: what can't be seen is not what was deleted.
+    """
+    real_root = os.path.realpath(root)
+    walked: set[str] = set()
+    for folder, names, files in os.walk(root, followlinks=True, onerror=_not_listed):
+        real = os.path.realpath(folder)
+        if real in walked:
+            names.clear()
+            continue
+        walked.add(real)
+        names[:] = sorted(name for name in names if not _is_litter(name)) if _is_inside(real, real_root) else []
         for name in sorted(files):
             if name.endswith((".yaml", ".yml")) and not _is_litter(name):
                 path = Path(folder, name)
@@ -148,24 +158,43 @@ def _walk(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
                     yield path, path.stat()
                 except FileNotFoundError:
                     continue
+                except OSError:
+                    yield path, path.lstat()  # a link to itself
+
+
+def _not_listed(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _is_inside(real: str, real_root: str) -> bool:
+    return os.path.commonpath([real_root, real]) == real_root
+
+
+def _as_text(path: Path | str | bytes) -> str:
+    """A path as text that can be stored and told; bytes that are no UTF-8 are written as escapes."""
+    return os.fsdecode(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _is_litter(name: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in _LITTER)
 
 
-def _why_not(path: Path, info: os.stat_result, real_root: str) -> str:
+def _why_not(path: Path, info: os.stat_result, real_root: str) -> tuple[str, str]:
+    """What speaks against reading a file, and what to do about it; empty when nothing does."""
+    if _as_text(path) != str(path):
+        return "has a name that is not UTF-8", "rename it"
     if not stat.S_ISREG(info.st_mode):
-        return "is not a regular file"
+        return "is not a regular file", ""
     if info.st_size > _MOST_IN_FILE + 4096:
-        return f"has {info.st_size} bytes; {_MOST_IN_FILE} (1 MiB) are the most"
+        return f"has {info.st_size} bytes; {_MOST_IN_FILE} (1 MiB) are the most", ""
     if info.st_uid not in (os.getuid(), 0):
-        return f"belongs to another user (uid {info.st_uid})"
+        return f"belongs to another user (uid {info.st_uid})", ""
     if info.st_mode & stat.S_IWOTH:
-        return "can be written by everybody (chmod o-w it)"
-    if os.path.commonpath([real_root, os.path.realpath(path)]) != real_root:
-        return "is a link that leads out of the config folder"
-    return ""
+        return "can be written by everybody (chmod o-w it)", ""
+    if not _is_inside(os.path.realpath(path), real_root):
+        return "is a link that leads out of the config folder", ""
+    return "", ""
 
 
 def _read(path: Path) -> bytes | None:
