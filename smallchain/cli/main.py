@@ -43,6 +43,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cancel": ("acts", "end runs and what they started"),
     "pause": ("acts", "let runs rest"),
     "resume": ("acts", "let paused runs go on"),
+    "retry": ("again", "go on where a failed or cancelled run ended"),
+    "fork": ("again", "go on from a message of a run"),
     "set": ("set", "change a run's priority"),
     "get": ("get", "list things"),
     "describe": ("describe", "show all about one thing"),

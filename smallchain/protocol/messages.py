@@ -58,6 +58,19 @@ class ActMessage(Message):
     only: bool = False
 
 
+class RetryMessage(Message):
+    """Go on from a run that failed or was cancelled; `from_start`: repeat all, `confirmed`: also calls that succeeded."""
+
+    from_start: bool = False
+    confirmed: bool = False
+
+
+class ForkMessage(Message):
+    """Go on from message `at` of a run."""
+
+    at: Annotated[int, Field(ge=1, le=2**31)]
+
+
 class PriorityMessage(Message):
     """Higher goes first."""
 

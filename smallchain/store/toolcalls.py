@@ -129,6 +129,11 @@ def of_turn(tx: Tx, run_id: str, turn: int, /) -> list[ToolCall]:
     return [from_row(row) for row in tx.all("toolcalls.of_turn", run_id=run_id, turn=turn)]
 
 
+def of_run(tx: Tx, run_id: str, /) -> list[ToolCall]:
+    """All calls of a run, in order."""
+    return [from_row(row) for row in tx.all("toolcalls.of_run", run_id=run_id)]
+
+
 def open_of_run(tx: Tx, run_id: str, /) -> list[ToolCall]:
     """The calls of a run that have no result yet."""
     return [from_row(row) for row in tx.all("toolcalls.open_of_run", run_id=run_id)]

@@ -7,13 +7,14 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from smallchain.engine.run import again
 from smallchain.engine.run import kind as run_loop
 from smallchain.engine.toolcall import kind as toolcall_loop
 from smallchain.model.errors import BadInput, Refused, Unknown
 from smallchain.model.ids import fault_in_name
 from smallchain.model.run import Run
 from smallchain.model.toolcall import ToolCall
-from smallchain.protocol.messages import ActMessage, PriorityMessage, RunMessage, SettleMessage
+from smallchain.protocol.messages import ActMessage, ForkMessage, PriorityMessage, RetryMessage, RunMessage, SettleMessage
 from smallchain.store import eventlog, requests, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchaind.api import items, keyed
@@ -48,6 +49,28 @@ def routes(house: House) -> APIRouter:
         """Let a paused run and its descendants go on."""
         by = keyed.actor(request)
         return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: run_loop.resume(tx, run, by=by, only=message.only)))
+
+    @router.post("/v1/retry/{ref:path}")
+    async def retry(ref: str, message: RetryMessage, request: Request) -> dict[str, Any]:
+        """A new run that goes on where a failed or cancelled one ended."""
+        by = keyed.actor(request)
+
+        def carry_out(tx: Tx) -> dict[str, Any]:
+            run = again.retry(tx, items.find_run(tx, ref), by=by, from_start=message.from_start, confirmed=message.confirmed)
+            return {"run": items.run_item(tx, run.id)}
+
+        return await keyed.act(house, request, carry_out)
+
+    @router.post("/v1/fork/{ref:path}")
+    async def fork(ref: str, message: ForkMessage, request: Request) -> dict[str, Any]:
+        """A new run that goes on from a message of another."""
+        by = keyed.actor(request)
+
+        def carry_out(tx: Tx) -> dict[str, Any]:
+            run = again.fork(tx, items.find_run(tx, ref), at=message.at, by=by)
+            return {"run": items.run_item(tx, run.id)}
+
+        return await keyed.act(house, request, carry_out)
 
     @router.post("/v1/priority/{ref:path}")
     async def priority(ref: str, message: PriorityMessage, request: Request) -> dict[str, Any]:

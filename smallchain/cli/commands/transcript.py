@@ -5,6 +5,8 @@ The one rule: what this program added to a context is marked as ours, and nothin
 
 from __future__ import annotations
 
+import shlex
+import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
@@ -19,12 +21,23 @@ DESCRIPTION = "Show what was said in a run: to the model, by the model, by its t
 EXAMPLES = """
 smallchain transcript 'my first run'
 smallchain transcript 'my first run/calculator_operator-1' -o json
+smallchain transcript 'my first run' --request     # the exact body of the last model call
+smallchain transcript 'my first run' --request 2 | jq .messages
+smallchain transcript 'my first run' --curl        # the same as a command to run by hand
+smallchain transcript 'my first run' --reply 2     # what came back, as it came
 """
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """A run."""
+    """A run, and one of its model calls where that is wanted."""
     parser.add_argument("run", metavar="RUN")
+    one = parser.add_mutually_exclusive_group()
+    for flag, what in (
+        ("--request", "the exact request of model call N (the last when no N is given)"),
+        ("--reply", "the raw reply to model call N"),
+        ("--curl", "the request of model call N as a curl command"),
+    ):
+        one.add_argument(flag, metavar="N", nargs="?", type=int, const=0, help=what)
     add_output(parser, formats=("text", "json", "yaml", "jsonl"))
 
 
@@ -34,7 +47,11 @@ def attempted(arguments: Namespace) -> str:
 
 
 def execute(arguments: Namespace, session: Session) -> int:
-    """Print the transcript."""
+    """Print the transcript, or one exchange with the model."""
+    for part in ("request", "reply", "curl"):
+        number = getattr(arguments, part)
+        if number is not None:
+            return _show_exchange(arguments.run, part, number, session)
     answer = session.client.get(path_of("transcript", arguments.run))
     messages = answer.get("messages")
     if not isinstance(messages, list):
@@ -49,6 +66,27 @@ def execute(arguments: Namespace, session: Session) -> int:
         for message in messages:
             _show_message(message)
     return 0
+
+
+def _show_exchange(run: str, part: str, number: int, session: Session) -> int:
+    exchange = session.client.get(path_of("exchange", run), {"attempt": number} if number else None)
+    text = _curl(exchange) if part == "curl" else text_of(exchange.get(part))
+    if sys.stdout.isatty():
+        text = visible(text, multiline=True)  # into a file or a pipe goes every byte as it is
+    out(text)
+    return 0
+
+
+def _curl(exchange: dict[str, Any]) -> str:
+    base = text_of(exchange.get("base_url"))
+    where = shlex.quote(f"{base}/chat/completions") if base else '"${OPENAI_BASE_URL:-https://api.openai.com/v1}/chat/completions"'
+    body = shlex.quote(text_of(exchange.get("request")))
+    return (
+        f"curl {where} \\\n"
+        f'  -H "Authorization: Bearer $OPENAI_API_KEY" \\\n'
+        f"  -H 'Content-Type: application/json' \\\n"
+        f"  --data-binary {body}"
+    )
 
 
 def _show_run(run: Any) -> None:

@@ -21,7 +21,7 @@ from smallchain.model.ids import did_you_mean
 from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, Readiness, RunPhase
 from smallchain.model.llm import Failure, Reply
 from smallchain.model.run import Run
-from smallchain.model.sections import RunSpec, TaskSpec
+from smallchain.model.sections import AgentSpec, RunSpec, TaskSpec
 from smallchain.model.templates import render
 from smallchain.model.toolcall import Effects, ToolCall
 from smallchain.store import eventlog, messages, modelcalls, requests, resources, runs, toolcalls
@@ -157,6 +157,14 @@ def _start_root(tx: Tx, run: Run) -> Run:
     for resource in (row, *found.found.values()):
         resources.pin(tx, run.id, resource)
     agent = Pins(tx, run.id).agent(task.agent)
+    opening = _opening(agent, task, run) if run.messages == 0 else []
+    run = _open(tx, run, opening, agent=task.agent, llm=found.llm or "")
+    eventlog.tell(tx, "RunStarted", eventlog.about(run), of=run)
+    return run
+
+
+def _opening(agent: AgentSpec | None, task: TaskSpec, run: Run) -> list[dict[str, Any]]:
+    """The first messages of a run: the agent's prompt, then what it is told; a given transcript may bring its own prompt."""
     opening: list[dict[str, Any]] = []
     if agent is not None and agent.system_prompt:
         opening.append({"role": "system", "content": agent.system_prompt})
@@ -171,9 +179,7 @@ def _start_root(tx: Tx, run: Run) -> Run:
         if given["role"] == "system" and opening and opening[0]["role"] == "system":
             opening.pop(0)
         opening.append(given)
-    run = _open(tx, run, opening, agent=task.agent, llm=found.llm or "")
-    eventlog.tell(tx, "RunStarted", eventlog.about(run), of=run)
-    return run
+    return opening
 
 
 def _start_child(tx: Tx, run: Run) -> Run:
@@ -188,7 +194,7 @@ def _start_child(tx: Tx, run: Run) -> Run:
 def _open(tx: Tx, run: Run, opening: list[dict[str, Any]], *, agent: str, llm: str) -> Run:
     for number, message in enumerate(opening, 1):
         messages.append(tx, run, message, number=number)
-    changes = {"agent": agent, "llm": llm, "messages": len(opening), "started_at": tx.now, "detail": ""}
+    changes = {"agent": agent, "llm": llm, "messages": run.messages + len(opening), "started_at": tx.now, "detail": ""}
     return runs.move(tx, run, "dependencies_ready", **changes)
 
 
