@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cancel": ("acts", "end runs and what they started"),
     "pause": ("acts", "let runs rest"),
     "resume": ("acts", "let paused runs go on"),
+    "diff": ("diff", "what a run is pinned to that is no longer what is written"),
     "retry": ("again", "go on where a failed or cancelled run ended"),
     "fork": ("again", "go on from a message of a run"),
     "set": ("set", "change a run's priority"),

@@ -66,6 +66,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RunCancelled": (Level.WARNING, "Run '{run}' was cancelled by {by}{note}"),
     "RunPaused": (Level.INFO, "Run '{run}' was paused by {by}"),
     "RunResumed": (Level.INFO, "Run '{run}' was resumed by {by}"),
+    "RunAdopted": (Level.INFO, "Run '{run}' goes on with what is written now, by {by}: {what}"),
     "RunContinues": (Level.INFO, "Run '{run}' begins with {count} messages of run '{old}', by {by}"),
     "RunPriority": (Level.INFO, "The priority of run '{run}' is {priority}, set by {by}"),
     # a tool call

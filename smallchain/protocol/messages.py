@@ -58,6 +58,12 @@ class ActMessage(Message):
     only: bool = False
 
 
+class ResumeMessage(ActMessage):
+    """Let a run go on; `adopt`: with what is written now."""
+
+    adopt: bool = False
+
+
 class RetryMessage(Message):
     """Go on from a run that failed or was cancelled; `from_start`: repeat all, `confirmed`: also calls that succeeded."""
 

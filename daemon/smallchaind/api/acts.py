@@ -14,7 +14,7 @@ from smallchain.model.errors import BadInput, Refused, Unknown
 from smallchain.model.ids import fault_in_name
 from smallchain.model.run import Run
 from smallchain.model.toolcall import ToolCall
-from smallchain.protocol.messages import ActMessage, ForkMessage, PriorityMessage, RetryMessage, RunMessage, SettleMessage
+from smallchain.protocol.messages import ActMessage, ForkMessage, PriorityMessage, ResumeMessage, RetryMessage, RunMessage, SettleMessage
 from smallchain.store import eventlog, requests, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchaind.api import items, keyed
@@ -45,10 +45,16 @@ def routes(house: House) -> APIRouter:
         return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: run_loop.pause(tx, run, by=by, only=message.only)))
 
     @router.post("/v1/resume/{ref:path}")
-    async def resume(ref: str, message: ActMessage, request: Request) -> dict[str, Any]:
-        """Let a paused run and its descendants go on."""
+    async def resume(ref: str, message: ResumeMessage, request: Request) -> dict[str, Any]:
+        """Let a paused run and its descendants go on, with what is written now where `adopt` says so."""
         by = keyed.actor(request)
-        return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: run_loop.resume(tx, run, by=by, only=message.only)))
+
+        def go_on(tx: Tx, run: Run) -> list[Run]:
+            adopted = run_loop.adopt(tx, run, by=by) if message.adopt else []
+            resumed = run_loop.resume(tx, run, by=by, only=message.only)
+            return resumed or ([run] if adopted else [])
+
+        return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: go_on(tx, run)))
 
     @router.post("/v1/retry/{ref:path}")
     async def retry(ref: str, message: RetryMessage, request: Request) -> dict[str, Any]:

@@ -40,7 +40,24 @@ def routes(house: House) -> APIRouter:
         """One model call of a run (the last, or `attempt`): the exact request, the raw reply, and where it went."""
         return await house.database.read(lambda tx: _exchange(tx, ref, attempt))
 
+    @router.get("/v1/diff/{ref:path}")
+    async def diff(ref: str) -> dict[str, Any]:
+        """What a run is pinned to that is no longer what is written: both writings of each (`current` null: it is gone)."""
+        return await house.database.read(lambda tx: _diff(tx, ref))
+
     return router
+
+
+def _diff(tx: Tx, ref: str) -> dict[str, Any]:
+    run = items.find_run(tx, ref)
+    found = []
+    for (kind, name), digest in sorted(resources.pinned(tx, run.root_id).items()):
+        now = resources.get(tx, kind, name)
+        if now is None or now.digest != digest:
+            words = resources.words(tx, digest)
+            pinned = json.loads(words.text) if words is not None else None
+            found.append({"kind": kind, "name": name, "id": digest, "pinned": pinned, "current": now.spec if now is not None else None})
+    return {"run": run.name, "run_id": run.id, "items": found}
 
 
 def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ EXAMPLES = """
 smallchain cancel 'my first run' --note 'wrong numbers'
 smallchain pause monday tuesday
 smallchain resume monday --only
+smallchain resume monday --adopt      # with what is written now; `smallchain diff monday` shows what that changes
 """
 _DONE = {"cancel": "cancelled", "pause": "paused", "resume": "resumed"}
 
@@ -28,6 +29,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("runs", metavar="RUN", nargs="+")
     parser.add_argument("--note", metavar="TEXT", help="why; it is kept, and whoever waits for the run is told")
     parser.add_argument("--only", action="store_true", help="leave descendants as they are")
+    if parser.prog.endswith("resume"):
+        parser.add_argument("--adopt", action="store_true", help="go on with what is written now, not with what was at the run's start")
     add_output(parser, formats=("text", "json", "yaml"))
 
 
@@ -40,6 +43,8 @@ def execute(arguments: Namespace, session: Session) -> int:
     """Act on each run; one that cannot be does not keep the others."""
     client, code, acted = session.client, 0, []
     body = {"only": arguments.only} | ({"note": arguments.note} if arguments.note else {})
+    if getattr(arguments, "adopt", False):
+        body["adopt"] = True
     for ref in arguments.runs:
         try:
             answer = client.post(path_of(arguments.command, ref), body)

@@ -15,7 +15,7 @@ from smallchain.engine.specs import Pins, typed, why_unsupported
 from smallchain.model.agent import SAME_CALLS, limits_of, llm_of
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.durations import parse_duration, show_duration
-from smallchain.model.errors import Unknown
+from smallchain.model.errors import Refused, Unknown
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
 from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, Readiness, RunPhase
@@ -437,6 +437,30 @@ def resume(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
             tx.wake(toolcalls.KIND, call.id)
         resumed.append(changed)
     return resumed
+
+
+def adopt(tx: Tx, run: Run, /, *, by: str) -> list[str]:
+    """Move a run and its descendants to the present: what is written now is what they go on with. The names of what changed.
+
+    The conversation stays as it is. Raises Refused for a child, and when what the agent needs now is lacking.
+    """
+    if run.parent_id is not None:
+        raise Refused(f"run {run.name!r} is the child of another", hint="adopt the run at the root of its tree: its pins hold for all")
+    if run.started_at is None:
+        return []
+    found = reach.reach_of(tx, run.agent)
+    if found.lacking or found.broken:
+        raise Refused(f"run {run.name!r} can't be moved to the present: {'; '.join((*found.lacking, *found.broken))}")
+    before = resources.pinned(tx, run.id)
+    task = resources.get(tx, "task", run.task)
+    changed = []
+    for resource in (*found.found.values(), *([task] if task is not None else ())):
+        if before.get((resource.kind, resource.name)) != resource.digest:
+            resources.pin(tx, run.id, resource)
+            changed.append(f"{resource.kind} '{resource.name}'")
+    if changed:
+        eventlog.tell(tx, "RunAdopted", eventlog.about(run), of=run, what=", ".join(changed), by=by)
+    return changed
 
 
 def create_from_entry(tx: Tx, spec: RunSpec, /, *, file: str, digest: str) -> Run:
