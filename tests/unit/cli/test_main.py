@@ -340,7 +340,13 @@ def test_a_transcript_marks_what_is_ours_and_fences_what_is_said(run: Run, fake:
 
 
 def test_describe_shows_the_thing_and_what_belongs_to_it(run: Run, fake: FakeDaemon) -> None:
-    related = {"children": [a_run("monday/a-1")], "toolcalls": [], "events": [{"level": "INFO", "message": "m"}]}
+    related = {
+        "children": [a_run("monday/a-1")],
+        "toolcalls": [],
+        "modelcalls": [{"attempt": 1, "turn": 1, "llm": "fast", "outcome": "replied", "cost_usd": "0.002"}],
+        "pins": [{"kind": "agent", "name": "a", "current": False}],
+        "events": [{"level": "INFO", "message": "m"}],
+    }
     fake.answers[("GET", "/v1/describe/runs/monday")] = {"item": a_run(output="a\nb"), "related": related}
 
     out = run("describe", "run", "monday")[1]
@@ -348,6 +354,8 @@ def test_describe_shows_the_thing_and_what_belongs_to_it(run: Run, fake: FakeDae
     assert "status: Succeeded\n" in out
     assert "output:\n  | a\n  | b\n" in out
     assert "monday/a-1" in out.split("children:")[1]
+    assert out.split("modelcalls:")[1].splitlines()[2].split() == ["1", "1", "fast", "-", "replied", "-", "-", "$0.002", "-"]
+    assert out.split("pins:")[1].splitlines()[2].split() == ["agent", "a", "no"]
     assert "toolcalls" not in out
 
 
