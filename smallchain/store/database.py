@@ -34,6 +34,7 @@ _BATCH = 256
 _BATCH_S = 0.05
 _IOERR = 10  # SQLITE_IOERR, https://www.sqlite.org/rescode.html#ioerr
 _FULL = 13
+_LOCKED = {5, 6}  # SQLITE_BUSY and SQLITE_LOCKED: another program holds the write lock
 _FATAL = {_IOERR, 11, 14, 26}  # with SQLITE_CORRUPT, CANTOPEN, NOTADB: what is known of the file is no longer true
 
 
@@ -149,6 +150,7 @@ class Database:
         self.on_commit: Callable[[list[tuple[str, str]]], None] = lambda wakes: None
         """Called in the event loop after each commit, with what it woke."""
         self._pump_task = asyncio.create_task(self._pump(), name="the database's pump")
+        self._pump_task.add_done_callback(self._pump_ended)
 
     @classmethod
     async def open(cls, state_dir: Path, *, now: Callable[[], datetime]) -> Database:
@@ -171,7 +173,8 @@ class Database:
     async def write(self, work: Callable[[Tx], T], /, *, alone: bool = False, then: Callable[[T], None] | None = None) -> T:
         """Run `work` as one transaction; its result once durable; see `store.contract.Store.write`.
 
-        Raises what `work` raises; Busy when the disk is full or the database is closing; Damaged when it can't be trusted any more.
+        Raises what `work` raises; Busy when the disk is full, another program holds the write lock, or the database is closing;
+        Damaged when it can't be trusted any more.
         """
         if self._closing:
             raise Busy("the daemon is stopping")
@@ -183,7 +186,12 @@ class Database:
         return cast("T", await job.answer)
 
     async def read(self, work: Callable[[Tx], T], /) -> T:
-        """Run `work` on one state of the database beside the writer; writing inside raises sqlite3.OperationalError."""
+        """Run `work` on one state of the database beside the writer; writing inside raises sqlite3.OperationalError.
+
+        Raises what `work` raises; Busy when the database is closing.
+        """
+        if self._closing:
+            raise Busy("the daemon is stopping")
         box: list[Any] = []
 
         def whole(connection: sqlite3.Connection) -> None:
@@ -210,7 +218,7 @@ class Database:
         """Finish what waits, then close; the reader first, so that the writer's close folds the log."""
         self._closing = True
         self._bell.set()
-        await self._pump_task
+        await asyncio.wait([self._pump_task])  # one that ended by a fault has told so
         await self._reader.close()
         await self._writer.close()
 
@@ -228,6 +236,17 @@ class Database:
                 self._answer([job for job in batch if job.ran])
             if self._closing:
                 return
+
+    def _pump_ended(self, pump: asyncio.Task[None]) -> None:
+        """A pump that ended by a fault serves nobody any more: say so at once, rather than let everybody wait for ever."""
+        if pump.cancelled() or pump.exception() is None:
+            return
+        log.error("the database's pump ended", exc_info=pump.exception())
+        self._die(Damaged(f"the database's writer ended by a fault: {pump.exception()}"))
+        while self._waiting:
+            answer = self._waiting.popleft().answer
+            if not answer.done():
+                answer.set_exception(Damaged(f"the database {self._path} can't be trusted any more"))
 
     def _take(self) -> list[_Job]:
         if self._waiting[0].alone:
@@ -272,10 +291,14 @@ class _Commit:
         try:
             self._together(connection, self.jobs)
             return
-        except (sqlite3.Error, _Lost) as error:
+        except (sqlite3.Error, _Lost, Damaged) as error:
             self._undo(connection)
             first = error.cause if isinstance(error, _Lost) else error
         tried = [job for job in self.jobs if job.ran]
+        if not tried and _code(first) in _LOCKED:
+            for job in self.jobs:  # nobody could begin: trying each alone would only wait as long again for each
+                job.ran, job.error = True, self._translate(first)
+            return
         for job in tried:
             job.error, job.result, job.wakes = None, None, []
         if not tried:
@@ -319,6 +342,8 @@ class _Commit:
     def _translate(self, error: BaseException) -> BaseException:
         if _code(error) == _FULL:
             return Busy("the disk is full: nothing was changed", hint="make room; what waits goes on by itself")
+        if _code(error) in _LOCKED:
+            return Busy("another program has locked the database: nothing was changed", hint="close it; what waits goes on by itself")
         if _code(error) in _FATAL or isinstance(error, Damaged):
             if self.fatal is None:
                 self.fatal = error
