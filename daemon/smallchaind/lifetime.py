@@ -48,7 +48,7 @@ class Options:
 async def serve(settings: Settings, options: Options, environ: Mapping[str, str]) -> int:
     """Run a daemon until it is told to stop; its exit code."""
     try:
-        private_folder(settings.state_dir)
+        private_folder(settings.state_dir.resolve())  # a link to a folder of ours is that folder
         settings.config_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = StateLock.take(settings.state_dir)
     except Busy as error:

@@ -192,13 +192,3 @@ def next_name(tx: Tx, stem: str, /) -> str:
 
 def _highest(texts: Iterable[str]) -> int:
     return max((int(text) for text in texts if text.isdecimal() and len(text) < 10), default=0)
-
-
-def tree_costs(tx: Tx, /) -> dict[str, int]:
-    """What every run has cost with its descendants, in nano-dollars, by id."""
-    costs: dict[str, int] = {}
-    for row in tx.all("runs.all_costs"):  # the deepest first
-        costs[row["id"]] = costs.get(row["id"], 0) + row["cost_nanousd"]
-        if row["parent_id"]:
-            costs[row["parent_id"]] = costs.get(row["parent_id"], 0) + costs[row["id"]]
-    return costs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -104,8 +104,18 @@ def run_items(tx: Tx, /, *, tree_of: str | None = None) -> list[Item]:
     if tree_of is not None and rows:
         for id in {each for row in rows for each in (row["root_id"], row["parent_id"]) if each} - names.keys():
             names[id] = runs.get(tx, id).name
-    costs = runs.tree_costs(tx)
+    costs = _rolled_up(rows)
     return [run(row, names=names, tree_costs=costs) for row in rows]
+
+
+def _rolled_up(rows: Sequence[Row]) -> dict[str, int]:
+    """What each of these runs has cost with its descendants, which are all among them."""
+    costs: dict[str, int] = {}
+    for row in sorted(rows, key=lambda row: -row["depth"]):
+        costs[row["id"]] = costs.get(row["id"], 0) + row["cost_nanousd"]
+        if row["parent_id"]:
+            costs[row["parent_id"]] = costs.get(row["parent_id"], 0) + costs[row["id"]]
+    return costs
 
 
 def run_item(tx: Tx, id: str, /) -> Item:

@@ -44,30 +44,17 @@ SELECT * FROM runs WHERE id IN (SELECT id FROM tree) ORDER BY depth, id;
 -- live: ids of the runs that are not over
 SELECT id FROM runs WHERE phase NOT IN ('succeeded', 'failed', 'cancelled') ORDER BY priority DESC, id;
 
--- live_count: how many runs are not over
-SELECT count(*) AS count FROM runs WHERE phase NOT IN ('succeeded', 'failed', 'cancelled');
-
 -- unsettled: ids of live runs that a loop, and not only the world, can move
 SELECT id FROM runs WHERE phase IN ('pending', 'ready', 'calling_model', 'awaiting_tools') ORDER BY priority DESC, id;
 
 -- pending: ids of the runs that wait for their agent or model
 SELECT id FROM runs WHERE phase = 'pending' ORDER BY priority DESC, id;
 
--- of_files: runs that come from an entry of a file
-SELECT id, name, file, spec_digest, phase FROM runs WHERE file != '';
-
 -- children: how many children a run has made of an agent, and in all
 SELECT count(*) AS count, coalesce(sum(agent = :agent), 0) AS of_agent FROM runs WHERE parent_id = :id;
 
 -- numbered: names that `run TASK` has made, TASK-1 onward
 SELECT name FROM runs WHERE parent_id IS NULL AND substr(name, 1, length(:stem)) = :stem;
-
--- tree_cost: what a run and its descendants have cost
-WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
-SELECT coalesce(sum(cost_nanousd), 0) AS cost FROM runs WHERE id IN (SELECT id FROM tree);
-
--- all_costs: cost and parent of every run, to roll costs up
-SELECT id, parent_id, cost_nanousd FROM runs ORDER BY depth DESC;
 
 -- by_part: runs whose id begins or ends with a text
 SELECT id FROM runs WHERE substr(id, 1, length(:part)) = :part OR substr(id, -length(:part)) = :part LIMIT 2;
