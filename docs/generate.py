@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import cast
 
 from smallchain.model.lifecycles import LIFECYCLES
 from smallchain.model.manifest import json_schema
 from smallchain.model.templates import TEMPLATES
+from smallchaind.api.app import routed
+from smallchaind.compose import House
 
 HERE = Path(__file__).parent
 
@@ -37,7 +40,14 @@ def templates() -> str:
     return f"{head}\n| name | used for | text |\n| --- | --- | --- |\n{rows}"
 
 
+def openapi() -> str:
+    """The socket's routes as an OpenAPI document."""
+    document = routed(cast("House", None)).openapi()  # the routes are read, not called: no daemon is needed
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES = {
+    "openapi.json": openapi,
     "lifecycles.md": lifecycles,
     "templates.md": templates,
     "schema.json": lambda: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",

@@ -23,7 +23,12 @@ _ERRORS = {code: {"model": ErrorAnswer} for code in (400, 404, 405, 408, 409, 41
 
 
 def create_app(house: House) -> App:
-    """The application of one daemon."""
+    """The application of one daemon, with the guard before it."""
+    return Guard(routed(house), house)
+
+
+def routed(house: House) -> FastAPI:
+    """All routes, and the shape of their errors."""
     app = FastAPI(title="Smallchain", version=__version__, docs_url=None, redoc_url=None, responses=_ERRORS)  # type: ignore[arg-type]
     for family in (status, lists, describe, events, apply, acts):
         app.include_router(family.routes(house))
@@ -49,4 +54,4 @@ def create_app(house: House) -> App:
         told = SmallchainError("a fault of smallchain", hint="see `smallchain logs`")
         return JSONResponse(faults.to_wire(told), status_code=500)
 
-    return Guard(app, house)
+    return app
