@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: demo test quick wheel-test check format docs setup clean
+.PHONY: demo test bench quick wheel-test check format docs setup clean
 
 demo: $(STAMP)  ## run the delegation example, offline
 	$(BIN)/smallchain demo
@@ -22,6 +22,9 @@ wheel-test: $(STAMP)  ## the acceptance tests against the built wheel, not the t
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps build/wheel/*.whl
 	cd build/wheel && venv/bin/pytest -q -p no:cacheprovider $(CURDIR)/tests/acceptance/test_examples.py $(CURDIR)/tests/acceptance/test_seed.py
+
+bench: $(STAMP)  ## figures beside their baselines, one JSON object a line
+	$(BIN)/python tests/bench/turns.py
 
 check: $(STAMP)  ## format, lint, types, layers, generated docs
 	$(BIN)/ruff format --check --quiet .
