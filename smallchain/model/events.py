@@ -37,7 +37,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RunsAsRoot": (Level.WARNING, "Running as root without a sandbox: tools have all rights on this machine"),
     # the watched folder
     "ConfigApplied": (Level.INFO, "Applied {what}"),
-    "ConfigRejected": (Level.ERROR, "{problem}; the folder stays at its last good version"),
+    "ConfigRejected": (Level.WARNING, "{problem}; the folder stays at its last good version"),
     "ConfigHealed": (Level.INFO, "The config folder has no fault any more; what it says holds"),
     "ConfigFolderGone": (Level.WARNING, "The config folder {folder} {why}; nothing is deleted"),
     "DeletesHeld": (Level.WARNING, "Not deleted: {what}; {why}. `smallchain apply --accept-deletes` does it"),

@@ -18,6 +18,7 @@ from smallchain.store.contract import Tx
 
 _INODE = "config_inode"
 _HELD = "held_deletes"
+_REJECTED = "rejected_problems"
 
 
 @dataclass(slots=True)
@@ -70,6 +71,8 @@ def apply(tx: Tx, wanted: Wanted, /) -> Applied:
     for key in planned.remove:
         _remove(tx, key, result, wanted.by)
     _record_files(tx, wanted, planned)
+    if meta.get(tx, _REJECTED):
+        meta.put(tx, _REJECTED, "")
     _tell(tx, wanted, planned, result)
     if not planned.held:
         meta.put(tx, _INODE, wanted.inode)
@@ -165,7 +168,7 @@ def _tell(tx: Tx, wanted: Wanted, planned: Plan, result: Applied) -> None:
 
 
 def reject(tx: Tx, all_files: Sequence[ConfigFile], problems: Sequence[Problem], unread: dict[str, Problem], /) -> None:
-    """Hold the folder at its last good version: record what is wrong where, and tell each problem once."""
+    """Hold the folder at its last good version: record what is wrong where, and tell it in one event, once."""
     before = {row["path"]: row for row in files.everything(tx)}
     by_shown: dict[str, list[Problem]] = {}
     for problem in problems:
@@ -174,21 +177,17 @@ def reject(tx: Tx, all_files: Sequence[ConfigFile], problems: Sequence[Problem],
         wrong = tuple(by_shown.get(each.shown, ()))
         known = before.get(each.path)
         if wrong:
-            if known is None or known["status"] != "Rejected" or known["digest"] != each.digest:
-                _tell_problems(tx, each.shown, wrong)
             files.put(tx, each.path, source=each.source, digest=each.digest, status="Rejected", problems=wrong)
         elif known is None or known["digest"] != each.digest or known["status"] != "Applied":
             files.put(tx, each.path, source=each.source, digest=each.digest, status="Held")
     for path, problem in unread.items():
-        known = before.get(path)
-        if known is None or known["status"] != "Rejected":
-            _tell_problems(tx, path, (problem,))
         files.put(tx, path, source="", digest="", status="Rejected", problems=(problem,))
-
-
-def _tell_problems(tx: Tx, name: str, problems: Sequence[Problem]) -> None:
-    for problem in problems[:10]:
-        eventlog.tell(tx, "ConfigRejected", Object("file", name), problem=str(problem))
+    found = [*problems, *unread.values()]
+    mark = digest_of([str(problem) for problem in found])
+    if meta.get(tx, _REJECTED) != mark:
+        meta.put(tx, _REJECTED, mark)
+        more = f" (and {len(found) - 1} more: `smallchain get files`)" if len(found) > 1 else ""
+        eventlog.tell(tx, "ConfigRejected", Object("file", found[0].place.file), problem=f"{found[0]}{more}")
 
 
 def folder_gone(tx: Tx, folder: str, why: str, /) -> None:

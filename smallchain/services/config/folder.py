@@ -60,6 +60,14 @@ def signature(root: Path) -> Signature:
     return (("", about.st_ino, 0, 0), *found)
 
 
+def folders(root: Path) -> list[tuple[str, int]]:
+    """Path and inode of each folder to watch, one by one: a watch of the whole would follow links out of it. Empty: none can be."""
+    try:
+        return [(folder, os.stat(folder).st_ino) for folder, inside, _ in _walk_folders(root) if inside]
+    except OSError:
+        return []
+
+
 def scan(root: Path) -> Scan:
     """Read the folder."""
     result = Scan()
@@ -137,20 +145,8 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Every YAML file below the root, in order of path; litter of editors and hidden folders left out.
-
-    Each folder is walked once, however many links lead to it, and a linked folder outside only as far as its own files. Raises
-    OSError when one can't be listed: what can't be seen is not what was deleted.
-    """
-    real_root = os.path.realpath(root)
-    walked: set[str] = set()
-    for folder, names, files in os.walk(root, followlinks=True, onerror=_not_listed):
-        real = os.path.realpath(folder)
-        if real in walked:
-            names.clear()
-            continue
-        walked.add(real)
-        names[:] = sorted(name for name in names if not _is_litter(name)) if _is_inside(real, real_root) else []
+    """Every YAML file below the root, in order of path; litter of editors and hidden folders left out."""
+    for folder, _, files in _walk_folders(root):
         for name in sorted(files):
             if name.endswith((".yaml", ".yml")) and not _is_litter(name):
                 path = Path(folder, name)
@@ -160,6 +156,25 @@ def _walk(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
                     continue
                 except OSError:
                     yield path, path.lstat()  # a link to itself
+
+
+def _walk_folders(root: Path) -> Iterator[tuple[str, bool, list[str]]]:
+    """Every folder below the root, whether it lies inside, and the names of its files.
+
+    Each is walked once, however many links lead to it, and a linked folder outside only as far as its own files. Raises OSError
+    when one can't be listed: what can't be seen is not what was deleted.
+    """
+    real_root = os.path.realpath(root)
+    walked: set[str] = set()
+    for folder, names, files in os.walk(root, followlinks=True, onerror=_not_listed):
+        real = os.path.realpath(folder)
+        if real in walked:
+            names.clear()
+            continue
+        walked.add(real)
+        inside = _is_inside(real, real_root)
+        names[:] = sorted(name for name in names if not _is_litter(name)) if inside else []
+        yield folder, inside, files
 
 
 def _not_listed(error: OSError) -> None:

@@ -75,17 +75,18 @@ class ConfigService:
 
     async def _hints(self) -> None:
         while True:
-            if not self._root.is_dir():
+            watched = await asyncio.to_thread(folder.folders, self._root)
+            if not watched:
                 await asyncio.sleep(0.5)
                 continue
-            inode = self._root.stat().st_ino
             try:
-                async for _ in watchfiles.awatch(self._root, debounce=100, step=30, rust_timeout=2000, yield_on_timeout=True):
+                paths = [path for path, _ in watched]
+                async for _ in watchfiles.awatch(*paths, debounce=100, step=30, rust_timeout=2000, yield_on_timeout=True, recursive=False):
                     self._bell.set()
-                    if not self._root.is_dir() or self._root.stat().st_ino != inode:
-                        break  # the watch is deaf: begin another
-            except (FileNotFoundError, RuntimeError) as error:
-                log.warning("watching %s: %s; looking every %s s meanwhile", self._root, error, _LOOK_S)
+                    if await asyncio.to_thread(folder.folders, self._root) != watched:
+                        break  # there is a new folder, or the watch of one is deaf: begin another
+            except* (OSError, RuntimeError) as group:  # a folder that went, too many watches, a name that is no UTF-8
+                log.warning("watching %s: %s; looking every %s s meanwhile", self._root, group.exceptions, _LOOK_S)
                 await asyncio.sleep(_LOOK_S)
 
     async def _watch(self) -> None:
@@ -155,7 +156,7 @@ class ConfigService:
         try:
             answer = await self._change(fresh, paths, by=by, prune=prune, accept=accept, dry_run=dry_run)
         except BadInput as error:
-            raise BadInput(error.message, error.hint, problems=_as_typed(error.problems, names)) from error
+            raise replace(error, problems=_as_typed(error.problems, names)) from error
         return Answer(answer.applied, _as_typed(answer.warnings, names))
 
     async def delete(self, sources: Sequence[str], *, by: str, prune: bool = False) -> Answer:

@@ -1,0 +1,99 @@
+"""The examples: each README's commands work as they stand there, offline, and give what it promises; so does the demo."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.daemon import ROOT, Daemon
+
+EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/README.md"))
+PROMISED = {
+    "01-hello": {"hello": "Hello! I am an agent, and this sentence is all I was asked for."},
+    "02-tools": {"odd jobs": "3 + 4 is 7, the sentence has 9 words, and shouting leaves dollar signs alone."},
+    "04-delegation": {
+        "first post": "Published: 'Agents that survive the night', 70 characters. Planned, researched twice in parallel, written, checked."
+    },
+}
+"""The runs of each example and their answers."""
+
+
+def commands(readme: Path) -> list[str]:
+    """The lines of the README's shell blocks."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", readme.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_every_example_promises_an_answer() -> None:
+    assert {example.name for example in EXAMPLES} == set(PROMISED)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_works_as_its_readme_says(daemon: Daemon, example: Path) -> None:
+    scripts = str(Path(sys.executable).parent)
+    environ = daemon.environ | {"PATH": f"{scripts}{os.pathsep}{daemon.environ['PATH']}"}
+    lines = commands(example / "README.md")
+    assert any(line.startswith("smallchain apply -f examples/") for line in lines)
+
+    for line in lines:
+        if "--follow" in line:  # a reader watches until it is over
+            assert all(daemon.cli("wait", run, "--timeout", "30s").returncode == 0 for run in PROMISED[example.name])
+            continue
+        done = subprocess.run(["bash", "-c", line], cwd=ROOT, env=environ, capture_output=True, encoding="utf-8", timeout=60, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+    for run, answer in PROMISED[example.name].items():
+        waited = daemon.cli("wait", run, "--timeout", "30s")
+        assert (waited.returncode, waited.stdout) == (0, f"{answer}\n"), waited.stderr
+    assert all(run["status"] == "Succeeded" for run in daemon.items("runs"))
+    assert all(call["phase"] == "succeeded" for call in daemon.items("toolcalls"))
+    assert all(item["status"] == "Ready" for kind in ("llms", "agents", "tools", "tasks") for item in daemon.items(kind))
+
+
+def test_the_tools_example_keeps_its_readmes_word(daemon: Daemon) -> None:
+    daemon.drop("tools.yaml", (ROOT / "examples/02-tools/smallchain.yaml").read_text())
+    daemon.start()
+    daemon.over("odd jobs")
+
+    results = [message for message in daemon.messages("odd jobs") if message["role"] == "tool"]
+
+    assert [result["tool"] for result in results] == ["now", "add", "count_words", "shout"], "in the order the model asked"
+    assert [result["content"].strip() for result in results[1:]] == ["7", "9", "IT'S DONE; $HOME STAYS AS WRITTEN"]
+    told = [(event["reason"], event["seq"]) for event in daemon.events() if event["reason"].startswith("ToolCall")]
+    assert [reason for reason, _ in told[:4]] == ["ToolCallStarted"] * 4, "all four are under way before the first has ended"
+
+
+def test_the_delegation_example_has_its_readmes_family(daemon: Daemon) -> None:
+    daemon.drop("team.yaml", (ROOT / "examples/04-delegation/smallchain.yaml").read_text())
+    daemon.start()
+    daemon.over("first post")
+
+    runs = {run["name"]: run for run in daemon.items("runs")}
+
+    children = ["planner-1", "researcher-1", "researcher-2", "writer-1", "publisher-1"]
+    assert list(runs) == ["first post", *(f"first post/{child}" for child in children)]
+    first, second = runs["first post/researcher-1"], runs["first post/researcher-2"]
+    assert max(first["started_at"], second["started_at"]) < min(first["finished_at"], second["finished_at"])
+    assert runs["first post/planner-1"]["finished_at"] <= first["started_at"]
+    measured = next(call for call in daemon.items("toolcalls") if call["tool"] == "measure")
+    assert measured["result"].strip() == "70 characters"
+
+
+def test_the_demo_ends_by_itself_without_a_terminal_and_prints_the_answer(daemon: Daemon) -> None:
+    demo = daemon.cli("demo", OPENAI_API_KEY="")
+
+    assert demo.returncode == 0, demo.stderr
+    (answer,) = PROMISED["04-delegation"].values()
+    assert answer in demo.stdout
+    assert "scripted" in demo.stdout
+    assert "OPENAI_API_KEY" in demo.stdout
+    assert "OPENAI_BASE_URL" in demo.stdout
+    assert re.search(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[INFO\] Executing task: write_post", demo.stdout)
+    assert not daemon.state.exists(), "it keeps to a folder of its own"
+    assert list(daemon.config.iterdir()) == []

@@ -1,0 +1,70 @@
+"""Named SQL: each name stands once, each statement fits the schema, and nothing is kept that nobody asks for."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from smallchain.store import migrate, queries
+
+ROOT = Path(__file__).parents[3]
+NAMES = sorted(queries.load())
+KINDS = sorted({name.partition(".")[0] for name in NAMES})
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(migrate.prepare(tmp_path_factory.mktemp("state")))) as opened:
+        yield opened
+
+
+def asked_for() -> set[str]:
+    """Every text in the code of store and daemon that has the form of a query's name."""
+    form = re.compile(rf'"((?:{"|".join(KINDS)})\.[a-z_]+)"')
+    modules = [*(ROOT / "smallchain/store").glob("*.py"), *(ROOT / "daemon").rglob("*.py")]
+    return {name for module in modules for name in form.findall(module.read_text(encoding="utf-8"))}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_statement_compiles_against_the_migrated_schema(connection: sqlite3.Connection, name: str) -> None:
+    text = queries.load()[name]
+
+    connection.execute(f"EXPLAIN {text}", dict.fromkeys(re.findall(r":([a-z_]+)", text)))
+
+
+def test_every_statement_is_asked_for_somewhere() -> None:
+    assert set(NAMES) - asked_for() == set()
+
+
+def test_every_statement_that_is_asked_for_exists() -> None:
+    assert asked_for() - set(NAMES) - {each.name for each in resources.files("smallchain.store").joinpath("sql").iterdir()} == set()
+
+
+def test_a_name_stands_once_in_its_file() -> None:
+    for file in resources.files("smallchain.store").joinpath("sql").iterdir():
+        heads = re.findall(r"^-- ([a-z_]+): .+$", file.read_text(encoding="utf-8"), re.MULTILINE)
+
+        assert len(heads) == len(set(heads)), file.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_stands_for_one_statement(name: str) -> None:
+    text = queries.load()[name]
+
+    assert text.strip()
+    assert ";" not in text
+
+
+def test_sql_is_nowhere_but_in_the_store() -> None:
+    form = re.compile(r"\b(SELECT .+ FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
+    folders = ("smallchain/model", "smallchain/engine", "smallchain/services", "smallchain/protocol", "smallchain/cli", "daemon", "tui")
+    modules = [module for folder in folders for module in (ROOT / folder).rglob("*.py")]
+
+    assert modules
+    assert [module for module in modules if form.search(module.read_text(encoding="utf-8"))] == []
