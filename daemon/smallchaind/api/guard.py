@@ -26,6 +26,10 @@ class _TooLarge(BadInput):
     """The body is longer than is taken."""
 
 
+class _Gone(BadInput):
+    """Half a request is none."""
+
+
 class Guard:
     """An ASGI middleware."""
 
@@ -42,6 +46,8 @@ class Guard:
             if self._house.stopping.is_set() and scope["path"] not in _STILL_TAKEN:
                 raise Busy("the daemon is stopping", hint="try again when it has started")
             body = await _body(scope, receive)
+        except _Gone:
+            return
         except _TooLarge as error:
             await _answer(send, 413, error)
             return
@@ -72,6 +78,8 @@ async def _body(scope: Message, receive: Receive) -> bytes:
     async with asyncio.timeout(_BODY_S):
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone("the client went away before its request was whole")
             body += message.get("body", b"")
             if len(body) > _MOST:
                 raise _TooLarge(f"the body has more than {_MOST >> 20} MiB")

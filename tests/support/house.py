@@ -1,0 +1,290 @@
+"""A daemon without its socket: store, loops and services in one process, on a clock that a test moves.
+
+The one rule: nothing sleeps. A test moves the clock, and waits for what the database says (`until`), which is asked after each commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from smallchain.engine.agent.kind import AgentKind
+from smallchain.engine.alarms import Alarms
+from smallchain.engine.kind import Kind
+from smallchain.engine.llm.kind import LLMKind
+from smallchain.engine.loop import Driver
+from smallchain.engine.ports import Executor, Provider
+from smallchain.engine.readiness import ReadinessKind
+from smallchain.engine.run.execute import ModelCaller
+from smallchain.engine.run.kind import RunKind
+from smallchain.engine.tool.kind import ToolKind
+from smallchain.engine.toolcall.kind import ToolCallKind
+from smallchain.model.lifecycles import CallPhase, RunPhase
+from smallchain.model.money import Price
+from smallchain.model.run import Run
+from smallchain.model.toolcall import Outcome, OutcomeKind, Start, ToolCall
+from smallchain.services.config.service import ConfigService
+from smallchain.services.llm.openai import OpenAIProvider
+from smallchain.services.llm.scripted import ScriptedProvider
+from smallchain.services.secrets import SecretStore
+from smallchain.services.tools.bash import BashExecutor
+from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.registry import Tools
+from smallchain.store import alarms, eventlog, messages, requests, runs, toolcalls
+from smallchain.store.contract import Tx
+from smallchain.store.database import Database
+from support.starts import FixedClock
+
+T = TypeVar("T")
+PATIENCE_S = 20.0
+
+
+class Gate:
+    """An executor (`python`, in a house) that takes each start and answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.starts: list[Start] = []
+        self.ended: list[str] = []
+        """Calls that were stopped before they were let through."""
+        self._came = asyncio.Condition()
+        self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
+
+    async def execute(self, start: Start, /) -> Outcome:
+        """Wait for an outcome."""
+        async with self._came:
+            self.starts.append(start)
+            self._came.notify_all()
+        try:
+            return await self._outcomes.get()
+        except asyncio.CancelledError:
+            self.ended.append(start.call_id)
+            raise
+
+    def let_through(self, text: str = "done", kind: OutcomeKind = OutcomeKind.SUCCEEDED) -> None:
+        """Answer one start, the one that waits or the next to come."""
+        self._outcomes.put_nowait(Outcome(kind, text))
+
+    async def came(self, count: int) -> list[Start]:
+        """The starts, as soon as there are so many."""
+        async with asyncio.timeout(PATIENCE_S), self._came:
+            await self._came.wait_for(lambda: len(self.starts) >= count)
+        return self.starts
+
+
+class _NoPrices:
+    async def price(self, provider: str, model: str, base_url: str | None, /) -> tuple[Price | None, str]:
+        return None, ""
+
+
+class House:
+    """One life of a daemon on a folder; `open` begins it, `crash` ends it as `kill -9` would."""
+
+    def __init__(self, folder: Path, clock: FixedClock, gate: Gate, database: Database, environ: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.gate = gate
+        self.database = database
+        self.config = folder / "config"
+        secrets = SecretStore(config_dir=self.config, environ=environ, pid=os.getpid(), started_at=clock.now(), clock=clock)
+        self._providers: dict[str, Provider] = {"openai": OpenAIProvider(), "scripted": ScriptedProvider()}
+        processes: dict[str, Executor] = {"python": gate, "local_bash": BashExecutor(jobs=folder / "jobs")}
+        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes)
+        every: list[Kind] = [
+            RunKind(ModelCaller(database, self._providers, secrets, _NoPrices())),
+            ToolCallKind(database, tools, secrets),
+            LLMKind(database, self._providers, secrets),
+            AgentKind(),
+            ToolKind(),
+            ReadinessKind(),
+        ]
+        self.driver = Driver(database, {kind.name: kind for kind in every})
+        self._alarms = Alarms(database, self.driver, clock)
+        self._service = ConfigService(self.config, self.driver)
+        self._bell = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        database.on_commit = self._heard
+
+    @classmethod
+    async def open(cls, folder: Path, clock: FixedClock, *, gate: Gate | None = None, environ: Mapping[str, str] | None = None) -> House:
+        """Begin a life; the loops stand still until `start`."""
+        for name in ("config", "state", "jobs"):
+            (folder / name).mkdir(mode=0o700, exist_ok=True)
+        database = await Database.open(folder / "state", now=clock.now)
+        return cls(folder, clock, gate or Gate(), database, environ or {})
+
+    def start(self) -> House:
+        """Let the loops run."""
+        self._tasks = [asyncio.create_task(self.driver.run()), asyncio.create_task(self._alarms.run())]
+        return self
+
+    async def apply(self, text: str, file: str = "smallchain.yaml") -> None:
+        """Write a file into the config folder and make the database say what it says."""
+        (self.config / file).write_text(text, encoding="utf-8")
+        await self._service.reconcile()
+        problems = await self.database.read(lambda tx: [row["problems"] for row in tx.all("files.all") if row["status"] != "Applied"])
+        assert problems == []
+
+    async def wait(self, length: timedelta) -> None:
+        """Let time pass; what becomes due is looked at."""
+        self.clock.moment += length
+        self._alarms.ring()
+
+    async def until(self, look: Callable[[Tx], T]) -> T:
+        """What `look` finds, as soon as it finds anything."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                self._bell.clear()
+                found = await self.database.read(look)
+                if found:
+                    return found
+                await self._bell.wait()
+
+    async def quiet(self) -> None:
+        """Return once a look at every row moves nothing any more."""
+        while True:
+            before = await self.database.read(_everything)
+            await self.driver.transact(lambda tx: [tx.wake("run", id) for id in runs.live_ids(tx)])
+            await self.driver.transact(lambda tx: [tx.wake("toolcall", id) for id in toolcalls.unsettled_ids(tx)])
+            if before == await self.database.read(_everything):
+                return
+
+    async def idle(self) -> None:
+        """Return once nothing is under way any more."""
+        keys = {effect.key for effect in self.driver.under_way()}
+        tasks = [task for task in asyncio.all_tasks() if task.get_name() in keys]
+        if tasks:
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.wait(tasks)
+
+    async def crash(self) -> House:
+        """End as `kill -9` would, nothing recorded, and begin the next life on the same folder; its loops stand still."""
+        await self._freeze()
+        following = await House.open(self.folder, self.clock)  # the first database is still open, and fenced out from here on
+        await self._let_go()
+        return following
+
+    async def close(self) -> None:
+        """End this life."""
+        await self._freeze()
+        await self._let_go()
+
+    async def _freeze(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.driver.close()
+
+    async def _let_go(self) -> None:
+        for provider in self._providers.values():
+            await provider.close()
+        await self.database.close()
+
+    def _heard(self, wakes: list[tuple[str, str]]) -> None:
+        self.driver.heard(wakes)
+        if alarms.KIND in {kind for kind, _ in wakes}:
+            self._alarms.ring()
+        self._bell.set()
+
+    # ---- what is there
+
+    async def run(self, name: str, phase: RunPhase | None = None) -> Run:
+        """A run, once it is there and stands in a phase (in any where none is given)."""
+
+        def look(tx: Tx) -> Run | None:
+            run = runs.by_name(tx, name)
+            return run if run is not None and phase in (None, run.phase) else None
+
+        try:
+            found = await self.until(look)
+        except TimeoutError:
+            stands = await self.database.read(lambda tx: runs.by_name(tx, name))
+            raise AssertionError(f"{name} does not come to {phase}; it is {stands}\n" + "\n".join(await self.told())) from None
+        assert found is not None
+        return found
+
+    async def now(self, name: str) -> Run:
+        """A run as it stands."""
+        found = await self.database.read(lambda tx: runs.by_name(tx, name))
+        assert found is not None
+        return found
+
+    async def calls(self, name: str) -> list[ToolCall]:
+        """All tool calls of a run, in order."""
+        run = await self.now(name)
+
+        def look(tx: Tx) -> list[ToolCall]:
+            return [call for turn in range(run.turns + 1) for call in toolcalls.of_turn(tx, run.id, turn)]
+
+        return await self.database.read(look)
+
+    async def call(self, name: str, phase: CallPhase, position: int = 0) -> ToolCall:
+        """A call of a run's present turn, once it stands in a phase."""
+
+        def look(tx: Tx) -> ToolCall | None:
+            run = runs.by_name(tx, name)
+            found = toolcalls.of_turn(tx, run.id, run.turns) if run is not None else []
+            return found[position] if len(found) > position and found[position].phase is phase else None
+
+        found = await self.until(look)
+        assert found is not None
+        return found
+
+    async def conversation(self, name: str) -> list[dict[str, Any]]:
+        """The messages of a run."""
+        run = await self.now(name)
+        wires = await self.database.read(lambda tx: messages.wire(tx, run.id, run.messages))
+        return [json.loads(wire) for wire in wires]
+
+    async def results(self, name: str) -> list[str]:
+        """What a run was told of its tool calls, in order."""
+        return [message["content"] for message in await self.conversation(name) if message["role"] == "tool"]
+
+    async def asked(self, name: str) -> list[str]:
+        """The kinds of open requests of a run."""
+        run = await self.now(name)
+        return [request.kind for request in await self.database.read(lambda tx: requests.open_of_run(tx, run.id))]
+
+    async def told(self) -> list[str]:
+        """Every event: its reason and its sentence."""
+        rows = await self.database.read(lambda tx: eventlog.after(tx, 0, most=10_000))
+        return [f"{row['reason']}: {row['message']}" for row in rows]
+
+    async def reasons(self) -> list[str]:
+        """The reasons of every event, in order."""
+        return [line.partition(":")[0] for line in await self.told()]
+
+
+def _everything(tx: Tx) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in tx.all("runs.list")] + [tuple(row) for row in tx.all("toolcalls.list")]
+
+
+def is_legal(conversation: list[dict[str, Any]]) -> bool:
+    """Whether each call of a conversation has exactly one result, in the order the model asked, before anyone else speaks."""
+    waiting: list[str] = []
+    for message in conversation:
+        if message["role"] == "tool":
+            if not waiting or message["tool_call_id"] != waiting.pop(0) or not message["content"]:
+                return False
+        elif waiting:
+            return False
+        else:
+            waiting = [call["id"] for call in message.get("tool_calls") or ()]
+    return not waiting
+
+
+@asynccontextmanager
+async def a_house(folder: Path, text: str = "") -> AsyncIterator[House]:
+    """A house whose loops run, with a file applied."""
+    house = (await House.open(folder, FixedClock())).start()
+    try:
+        if text:
+            await house.apply(text)
+        yield house
+    finally:
+        await house.close()
