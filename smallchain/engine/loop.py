@@ -44,6 +44,7 @@ class Driver:
         self._kinds = kinds
         self._under_way: dict[str, tuple[Effect, asyncio.Task[None]]] = {}
         self._owned: dict[Key, set[str]] = {}
+        self._asked_again: set[str] = set()
         self._admitting = True
         self.queue = WorkQueue()
 
@@ -151,7 +152,10 @@ class Driver:
             self._begin(effect)
 
     def _begin(self, effect: Effect) -> None:
-        if effect.key in self._under_way or not self._admitting:
+        if not self._admitting:
+            return
+        if effect.key in self._under_way:
+            self._asked_again.add(effect.key)
             return
         task = asyncio.create_task(self._perform(effect), name=effect.key)
         self._under_way[effect.key] = (effect, task)
@@ -162,6 +166,9 @@ class Driver:
         if not task.cancelled() and task.exception() is not None:
             return  # done, and not recorded: it stays under way, so that nothing does it again in this life
         del self._under_way[effect.key]
+        if effect.key in self._asked_again:  # the row may have changed since it began: look whether it is still wanted
+            self._asked_again.discard(effect.key)
+            self.queue.add(effect.owner)
         owned = self._owned[effect.owner]
         owned.discard(effect.key)
         if not owned:

@@ -6,7 +6,7 @@ from smallchain.engine.kind import Step, Transact
 from smallchain.model.decision import Effect
 from smallchain.model.events import Object
 from smallchain.model.lifecycles import Readiness
-from smallchain.store import eventlog, resources, runs
+from smallchain.store import eventlog, resources, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.resources import Written
 
@@ -30,16 +30,18 @@ def tell(tx: Tx, row: Written, status: Readiness, detail: str, /) -> None:
 
 
 class ReadinessKind:
-    """Carries news of readiness to those who wait for it: all agents, and the runs that are pending."""
+    """Carries news of readiness to those who wait for it: all agents, and the runs and tool calls that are pending."""
 
     name = "readiness"
 
     def step(self, tx: Tx, key: str, /) -> Step:
-        """Wake every agent and every pending run."""
+        """Wake every agent, and every pending run and tool call."""
         for name in resources.names(tx, "agent"):
             tx.wake("agent", name)
         for id in runs.pending_ids(tx):
             tx.wake("run", id)
+        for id in toolcalls.pending_ids(tx):
+            tx.wake(toolcalls.KIND, id)
         return Step()
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:

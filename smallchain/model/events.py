@@ -70,6 +70,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RunContinues": (Level.INFO, "Run '{run}' begins with {count} messages of run '{old}', by {by}"),
     "RunPriority": (Level.INFO, "The priority of run '{run}' is {priority}, set by {by}"),
     # a tool call
+    "ToolCallHeld": (Level.WARNING, "Tool '{tool}' may not start: {detail}"),
     "ToolCallStarted": (Level.INFO, "Agent '{agent}' is using tool: {tool}"),
     "ToolCallSucceeded": (Level.INFO, "Tool '{tool}' executed successfully"),
     "ToolCallFailed": (Level.WARNING, "Tool '{tool}' failed: {detail}"),

@@ -69,10 +69,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A tool call that has not ended, as far as a status needs it."""
+    """A tool call that has not ended, as far as a status needs it. `held`: why a pending one may not start."""
 
     phase: CallPhase
     tool: str
+    held: str = ""
 
 
 _PLAIN = {
@@ -107,6 +108,8 @@ def status_of(run: Run, open_calls: Sequence[OpenCall]) -> tuple[Status, str]:
     for call in open_calls:
         if call.phase in _WAITING_CALLS:
             return Status.WAITING, _WAITING_CALLS[call.phase].format(tool=call.tool)
+        if call.phase is CallPhase.PENDING and call.held:
+            return Status.WAITING, f"{call.tool} may not start: {call.held}"
     if open_calls and all(call.phase is CallPhase.SLEEPING for call in open_calls):
         return Status.SLEEPING, "asleep"
     return Status.RUNNING, "using " + ", ".join(dict.fromkeys(call.tool for call in open_calls)) if open_calls else ""

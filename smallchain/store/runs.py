@@ -160,7 +160,7 @@ def tree(tx: Tx, id: str, /) -> list[Run]:
 
 def open_calls(row: Row) -> list[OpenCall]:
     """The open calls that a row of `runs.list` carries."""
-    return [OpenCall(CallPhase(phase), tool) for phase, tool in json.loads(row["open_calls"])]
+    return [OpenCall(CallPhase(phase), tool, detail) for phase, tool, detail in json.loads(row["open_calls"])]
 
 
 def live_ids(tx: Tx, /) -> list[str]:

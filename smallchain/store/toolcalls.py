@@ -144,6 +144,11 @@ def unsettled_ids(tx: Tx, /) -> list[str]:
     return [row["id"] for row in tx.all("toolcalls.unsettled")]
 
 
+def pending_ids(tx: Tx, /) -> list[str]:
+    """Ids of the calls that were not let through yet."""
+    return [row["id"] for row in tx.all("toolcalls.pending")]
+
+
 def executing(tx: Tx, /) -> list[ToolCall]:
     """The calls that execute, or did when the daemon ended."""
     return [from_row(row) for row in tx.all("toolcalls.executing")]

@@ -78,10 +78,10 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
     facts: dict[str, Any] = {"id": run.id, "phase": run.phase, "paused": run.paused, "epoch": tx.epoch}
     match run.phase:
         case RunPhase.PENDING:
-            facts["lacking"] = _lacking_to_start(tx, run) if run.started_at is None else _lacking_llm(tx, run)
+            facts["lacking"] = _lacking_to_start(tx, run) if run.started_at is None else _lacking_to_go_on(tx, run)
         case RunPhase.READY:
             agent = Pins(tx, run.root_id).agent(run.agent)
-            facts |= {"turns": run.turns, "lacking": _lacking_llm(tx, run)}
+            facts |= {"turns": run.turns, "lacking": _lacking_to_go_on(tx, run)}
             if agent is not None:
                 facts["turn_limit"] = limits_of(agent).turns
         case RunPhase.CALLING_MODEL:
@@ -98,11 +98,29 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
     return rules.RunFacts(**facts)
 
 
-def _lacking_llm(tx: Tx, run: Run) -> str:
+def _lacking_to_go_on(tx: Tx, run: Run) -> str:
     row = resources.get(tx, "llm", run.llm)
     if row is None or row.status is Readiness.READY:
-        return ""  # an LLM that was deleted goes on as it was pinned
+        return _unkept_cap(tx, run)  # an LLM that was deleted goes on as it was pinned
     return f"LLM '{run.llm}' {'waits' if row.status is Readiness.PENDING else 'cannot be used'}: {row.detail}"
+
+
+def _unkept_cap(tx: Tx, run: Run) -> str:
+    """Why a cap over a run, as it is written now, cannot be kept by this version; empty where there is none (design rule 8)."""
+    agent = resources.get(tx, "agent", run.agent)
+    if agent is not None and typed(agent).budget is not None:
+        return f"agent '{run.agent}': {why_unsupported(agent)}"
+    caps = resources.of_kind(tx, "budget")
+    counted = {("agent", run.agent), ("llm", run.llm), ("task", run.task)}
+    each = run if caps else None
+    while each is not None:
+        counted.add(("run", each.name))
+        each = runs.find(tx, each.parent_id) if each.parent_id else None
+    for cap in caps:
+        over = typed(cap).over
+        if over == "everything" or over.counts in counted:
+            return f"budget '{cap.name}': {why_unsupported(cap)}"
+    return ""
 
 
 def _lacking_to_start(tx: Tx, run: Run) -> str:
@@ -116,10 +134,8 @@ def _lacking_to_start(tx: Tx, run: Run) -> str:
     if entry is not None and (why := why_unsupported(entry)):
         return f"run '{run.name}': {why}"
     task: TaskSpec = typed(task_row)
-    for budget in resources.of_kind(tx, "budget"):
-        over = typed(budget).over
-        if over != "everything" and over.counts in (("task", run.task), ("run", run.name)):
-            return f"budget '{budget.name}': {why_unsupported(budget)}"
+    if cap := _unkept_cap(tx, run):
+        return cap
     found = reach.reach_of(tx, task.agent)
     if found.settling:
         return _SETTLING

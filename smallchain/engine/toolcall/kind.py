@@ -50,6 +50,7 @@ class ToolCallKind:
             _RECORD[decision.cause](tx, run, call, facts, decision)
         elif decision.detail and decision.detail != call.detail:
             toolcalls.save(tx, call, detail=decision.detail)
+            eventlog.tell(tx, "ToolCallHeld", eventlog.about_call(call), of=run, tool=call.function, detail=decision.detail)
         return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:

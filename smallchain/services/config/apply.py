@@ -78,6 +78,9 @@ def apply(tx: Tx, wanted: Wanted, /) -> Applied:
         meta.put(tx, _INODE, wanted.inode)
     if result.created or result.changed or result.removed:
         tx.wake("readiness", "")
+    if wanted.changed_sources is not None:  # who applies a file is told about that file
+        theirs = {(each.kind, each.name) for each in wanted.resources if each.place.file in wanted.changed_sources}
+        result.unchanged = [key for key in result.unchanged if key in theirs]
     result.seq = eventlog.last(tx)
     return result
 

@@ -24,7 +24,7 @@ WHERE id = :id AND version = :version;
 
 -- list: runs in the order of their making, each with what is open of it
 SELECT runs.*, (
-    SELECT json_group_array(json_array(phase, tool)) FROM toolcalls
+    SELECT json_group_array(json_array(phase, tool, detail)) FROM toolcalls
     WHERE run_id = runs.id AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
   ) AS open_calls
 FROM runs ORDER BY id;
@@ -32,7 +32,7 @@ FROM runs ORDER BY id;
 -- list_tree: the same, of a run and its descendants
 WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
 SELECT runs.*, (
-    SELECT json_group_array(json_array(phase, tool)) FROM toolcalls
+    SELECT json_group_array(json_array(phase, tool, detail)) FROM toolcalls
     WHERE run_id = runs.id AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
   ) AS open_calls
 FROM runs WHERE id IN (SELECT id FROM tree) ORDER BY id;

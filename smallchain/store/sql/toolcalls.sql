@@ -29,6 +29,9 @@ SELECT * FROM toolcalls WHERE run_id = :run_id
 -- unsettled: ids of calls that a loop, and not only the world, can move
 SELECT id FROM toolcalls WHERE phase IN ('pending', 'ready', 'executing', 'delegated', 'sleeping');
 
+-- pending: ids of calls that were not let through yet
+SELECT id FROM toolcalls WHERE phase = 'pending';
+
 -- executing: calls that execute, or did when the daemon ended
 SELECT * FROM toolcalls WHERE phase = 'executing';
 

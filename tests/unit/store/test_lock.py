@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -77,6 +78,24 @@ def test_a_lock_whose_file_went_away_is_noticed(tmp_path: Path, what: str) -> No
     if what == "replaced":
         lock.path.touch()
     assert not lock.still_held()
+    lock.release()
+
+
+def test_a_file_that_is_replaced_while_it_is_being_locked_is_not_what_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock_it, replaced = fcntl.flock, []
+
+    def replace_first(descriptor: int, operation: int) -> None:
+        if not replaced:
+            replaced.append(descriptor)
+            (tmp_path / "lock").unlink()
+            (tmp_path / "lock").touch()
+        lock_it(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", replace_first)
+    lock = StateLock.take(tmp_path)
+
+    assert lock.still_held()
+    refused(tmp_path, os.getpid())
     lock.release()
 
 

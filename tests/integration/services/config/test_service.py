@@ -654,6 +654,17 @@ async def test_a_link_that_is_swapped_to_other_files_is_seen(house: ConfigHouse)
     assert await house.names("agents") == ["a", "c"]
 
 
+async def test_the_watch_does_not_follow_a_link_to_the_whole_machine(house: ConfigHouse, caplog: pytest.LogCaptureFixture) -> None:
+    (house.root / "all").symlink_to("/")
+    house.write("a.yaml", agents("a"))
+    async with house.watching():
+        await house.until(lambda found: any(found), "ConfigApplied")
+        house.write("a.yaml", agents("a", "b"))
+        await house.until(lambda found: len(list(found)) == 2, "ConfigApplied")
+
+    assert caplog.records == []
+
+
 async def test_the_watch_outlives_a_folder_in_which_everything_goes_wrong(house: ConfigHouse) -> None:
     async with house.watching():
         (house.root / os.fsdecode(b"bad-\xff.yaml")).write_text(agents("x"))
@@ -670,3 +681,13 @@ async def test_the_watch_outlives_a_folder_in_which_everything_goes_wrong(house:
 
         await house.until(lambda found: any(found), "ConfigApplied")
     assert await house.names("agents") == ["a"]
+
+
+async def test_who_applies_a_file_is_told_about_that_file_alone(house: ConfigHouse) -> None:
+    await house.apply("agents: [{name: theirs}]\n", source="/elsewhere/other.yaml")
+    await house.apply("agents: [{name: a}, {name: b}]\n")
+
+    answer = await house.apply("agents: [{name: a}, {name: c}]\n")
+
+    assert (answer.applied.created, answer.applied.removed) == ([("agent", "c")], [("agent", "b")])
+    assert answer.applied.unchanged == [("agent", "a")]
