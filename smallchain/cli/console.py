@@ -25,7 +25,8 @@ def out(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """A line for the person beside the result."""
+    """A line for the person beside the result, after what the result has so far, also where both go to one file."""
+    flush()
     if sys.stderr is not None:
         print(text, file=sys.stderr, flush=True)
 

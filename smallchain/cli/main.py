@@ -57,10 +57,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restart": ("restart", "stop the daemon and start it"),
     "status": ("status", "show how the daemon does"),
     "logs": ("logs", "show the daemon's log"),
+    "init": ("init", "write a first smallchain.yaml"),
+    "doctor": ("doctor", "look at what is on this machine, and say what to do"),
     "demo": ("demo", "see it all work, offline, in a minute"),
+    "completion": ("completion", "print what a shell needs to complete words"),
     "version": ("version", "print the versions"),
 }
-_VALUED = ("--socket", "--config-dir", "--state-dir")
+VALUED = ("--socket", "--config-dir", "--state-dir")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,11 +87,27 @@ def _run(argv: list[str]) -> int:
     for argument in argv:
         if not _is_utf8(argument):
             _refuse(f"the argument {visible(argument)} is not UTF-8")
-    before, name, after = _split(argv)
+    if argv[:1] == ["__complete"]:  # asked by what `completion` prints, word for word, before anything reads flags
+        from smallchain.cli.complete import complete
+
+        return complete(argv[1:])
+    before, name, after = split(argv)
     if name is None or name == "help":
         return _help(before, after)
     if name not in COMMANDS:
-        _refuse(f"'{visible(name)}' is no command{_nearest(name, COMMANDS)}; `smallchain --help` lists them")
+        _refuse(f"'{visible(name)}' is no command; {_nearest(name, COMMANDS)}`smallchain --help` lists them")
+    command, parser = parser_of(name)
+    arguments = parser.parse_intermixed_args([*before, *after])
+    try:
+        return command.execute(arguments, Session(Settings.of(arguments, os.environ), os.environ))
+    except SmallchainError as error:
+        flush()
+        complain(command.attempted(arguments), error)
+        return exit_code(error)
+
+
+def parser_of(name: str) -> tuple[Command, argparse.ArgumentParser]:
+    """A command's module, and the parser of its words."""
     command = cast(Command, import_module(f"smallchain.cli.commands.{COMMANDS[name][0]}"))
     parser = argparse.ArgumentParser(
         prog=f"smallchain {name}",
@@ -100,20 +119,14 @@ def _run(argv: list[str]) -> int:
     parser.set_defaults(command=name)
     command.add_arguments(parser)
     add_arguments(parser)
-    arguments = parser.parse_intermixed_args([*before, *after])
-    try:
-        return command.execute(arguments, Session(Settings.of(arguments, os.environ), os.environ))
-    except SmallchainError as error:
-        flush()
-        complain(command.attempted(arguments), error)
-        return exit_code(error)
+    return command, parser
 
 
-def _split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
+def split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
     """What stands before the command, the command, and what follows it."""
     place = 0
     while place < len(argv) and argv[place].startswith("-"):
-        place += 2 if argv[place] in _VALUED else 1
+        place += 2 if argv[place] in VALUED else 1
     if place >= len(argv):
         return argv, None, []
     return argv[:place], argv[place], argv[place + 1 :]
@@ -148,7 +161,7 @@ def _nearest(wrong: str, names: dict[str, tuple[str, str]]) -> str:
     from smallchain.model.ids import did_you_mean
 
     near = did_you_mean(wrong, names)
-    return f"; {near}" if near else ""
+    return f"{near} " if near else ""
 
 
 def _is_utf8(argument: str) -> bool:

@@ -41,18 +41,34 @@ def add_output(parser: ArgumentParser, *, formats: Sequence[str] = FORMATS) -> N
 def table(columns: Sequence[Column], items: Iterable[Item], *, wide: bool = False) -> Iterator[str]:
     """The lines of a table, its headings first."""
     shown = [column for column in columns if wide or not column.wide]
-    rows = [[column.heading for column in shown]]
-    rows += [[_cell(column, item, wide=wide) for column in shown] for item in items]
-    widths = [max(width(row[place]) for row in rows) for place in range(len(shown))]
-    for row in rows:
-        yield _line(row, widths)
+    rows = [[column.heading for column in shown], *(row(shown, item, wide=wide) for item in items)]
+    widths = fit(rows)
+    for cells in rows:
+        yield line(cells, widths)
 
 
 def growing_table(columns: Sequence[Column], items: Iterable[Item], *, widths: Sequence[int]) -> Iterator[str]:
     """The lines of a table whose end nobody knows yet: the widths are given, a longer cell pushes its line."""
-    yield _line([column.heading for column in columns], widths)
+    yield line([column.heading for column in columns], widths)
     for item in items:
-        yield _line([_cell(column, item, wide=False) for column in columns], widths)
+        yield line(row(columns, item, wide=False), widths)
+
+
+def row(columns: Sequence[Column], item: Item, *, wide: bool) -> list[str]:
+    """The cells of an item."""
+    return [_cell(column, item, wide=wide) for column in columns]
+
+
+def fit(rows: Sequence[Sequence[str]], widths: Sequence[int] = ()) -> list[int]:
+    """How wide each column has to be for these rows, and no narrower than it was."""
+    least = widths or [0] * len(rows[0])
+    return [max(least[place], *(width(cells[place]) for cells in rows)) for place in range(len(rows[0]))]
+
+
+def line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """A row as it is printed; a cell that is too wide pushes the rest."""
+    *padded, last = cells
+    return GAP.join([*(pad(cell, wide) for cell, wide in zip(padded, widths, strict=False)), last])
 
 
 def show_items(items: Sequence[Item], columns: Sequence[Column], *, output: str) -> None:
@@ -69,8 +85,8 @@ def show_items(items: Sequence[Item], columns: Sequence[Column], *, output: str)
             for item in items:
                 out(name_of(item))
         case _:
-            for line in table(columns, items, wide=output == "wide"):
-                out(line)
+            for drawn in table(columns, items, wide=output == "wide"):
+                out(drawn)
 
 
 def show_value(value: object, *, output: str) -> None:
@@ -99,7 +115,7 @@ def show_yaml(value: object) -> None:
 def name_of(item: Item) -> str:
     """`run/monday`, as `-o name` and the acts print it; what has no name of its own goes by its id."""
     kind = text_of(item.get("kind"))
-    kind = "request" if kind in REQUEST_KINDS else kind
+    kind = "request" if kind in REQUEST_KINDS and (kind != "budget" or "run" in item) else kind  # a budget is also what people write
     named = item.get("id") if kind in ("toolcall", "request", "event") else item.get("name")
     return one_line(f"{kind}/{text_of(named or item.get('id'))}")
 
@@ -154,8 +170,3 @@ def _cell(column: Column, item: Item, *, wide: bool) -> str:
     if wide:
         return one_line(text) or NOTHING
     return one_line(text[-column.tail :] if column.tail else text, cells=column.cells) or NOTHING
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    *padded, last = row
-    return GAP.join([*(pad(cell, cells) for cell, cells in zip(padded, widths, strict=False)), last])

@@ -6,7 +6,6 @@ goes on after the last one seen, whatever broke in between.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import socket
@@ -20,6 +19,7 @@ from urllib.parse import quote, urlencode
 from smallchain import __version__
 from smallchain.model.errors import Busy, Refused, SmallchainError, Unreachable
 from smallchain.protocol.faults import from_wire
+from smallchain.protocol.http1 import Broken, Response, send
 from smallchain.settings import Settings, client_socket
 
 Query = Mapping[str, str | int | bool | Sequence[str] | None]
@@ -31,7 +31,6 @@ _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _LARGEST_ANSWER = 256 * 2**20
 _LONGEST_LINE = 8 * 2**20
 _LARGEST_PAGE = 1000
-_BROKEN = (http.client.HTTPException, ConnectionError)
 
 
 def path_of(*parts: str) -> str:
@@ -132,26 +131,25 @@ class Client:
     def _stream(self, after: int, run: str | None, deadline: float | None) -> Iterator[dict[str, Any] | None]:
         """One connection's events; None for each sign that the daemon is there. Ends when the stream or the time does."""
         path = path_of("events", "stream") + _query({"after": after, "run": run})
-        connection = self._connect(self._timeout_s)
+        stream = self._connect(self._timeout_s)
         try:
-            connection.request("GET", path, headers=_headers() | {"Accept": "text/event-stream", "Last-Event-ID": str(after)})
-            response = connection.getresponse()
-            with response:
-                if response.status >= 500:
-                    raise Unreachable(f"the daemon answers with HTTP status {response.status}")
-                if response.status != 200:
-                    raise from_wire(response.status, _json(response.read(_LARGEST_ANSWER)))
-                yield None
-                yield from _stream_events(response, connection.held, deadline)
-        except (*_BROKEN, OSError, ValueError) as error:
+            send(stream, "GET", path, _headers() | {"Accept": "text/event-stream", "Last-Event-ID": str(after)})
+            response = Response(stream, timeout_s=self._timeout_s)
+            if response.status >= 500:
+                raise Unreachable(f"the daemon answers with HTTP status {response.status}")
+            if response.status != 200:
+                raise from_wire(response.status, _json(response.read(_LARGEST_ANSWER)))
+            yield None
+            yield from _stream_events(response, stream, deadline)
+        except (Broken, OSError) as error:
             raise Unreachable(f"the stream of events from {self.socket_path} broke: {error}") from error
         finally:
-            connection.close()
+            stream.close()
 
     def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> dict[str, Any]:
         for attempt in (1, 2):
             try:
-                connection = self._connect(self._timeout_s)
+                stream = self._connect(self._timeout_s)
             except Unreachable as error:
                 if attempt == 1:
                     raise
@@ -160,15 +158,15 @@ class Client:
                     hint="whether it was done is unknown: look once it is back" if body else "",
                 ) from error
             try:
-                connection.request(method, path, body=body, headers=_headers() | headers)
-                response = connection.getresponse()
+                send(stream, method, path, _headers() | headers, body)
+                response = Response(stream, timeout_s=self._timeout_s)
                 data = response.read(_LARGEST_ANSWER + 1)
             except TimeoutError as error:
                 raise Busy(
                     f"the daemon at {self.socket_path} did not answer within {self._timeout_s:g} s",
                     hint="whether it was done is unknown: look with `smallchain status`" if body else "try again",
                 ) from error
-            except (*_BROKEN, OSError) as error:
+            except (Broken, OSError) as error:
                 if attempt == 1:
                     continue
                 raise Unreachable(
@@ -176,7 +174,7 @@ class Client:
                     hint="`smallchain logs` may say why",
                 ) from error
             finally:
-                connection.close()
+                stream.close()
             if len(data) > _LARGEST_ANSWER:
                 raise SmallchainError(f"the daemon's answer is over {_LARGEST_ANSWER >> 20} MiB", hint="ask for less")
             answer = _json(data)
@@ -187,7 +185,7 @@ class Client:
             return answer
         raise AssertionError("unreachable: the second attempt returns or raises")
 
-    def _connect(self, timeout_s: float) -> _Connection:
+    def _connect(self, timeout_s: float) -> socket.socket:
         path = self.socket_path
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         stream.settimeout(timeout_s)
@@ -200,26 +198,10 @@ class Client:
         if os.geteuid() not in (0, listener) and listener != 0:
             stream.close()
             raise Refused(f"uid {listener} listens at {path}, which is neither us nor root", hint="see --socket")
-        return _Connection(stream)
+        return stream
 
 
-class _Connection(http.client.HTTPConnection):
-    """An HTTP connection over a socket that is connected already."""
-
-    def __init__(self, stream: socket.socket) -> None:
-        super().__init__("smallchain")
-        self.sock = self.held = stream
-
-    def connect(self) -> None:
-        """Nothing to do; and never a second time, which http.client would try."""
-        raise http.client.NotConnected("the connection was closed")
-
-    def close(self) -> None:
-        super().close()
-        self.held.close()
-
-
-def _stream_events(response: http.client.HTTPResponse, stream: socket.socket, deadline: float | None) -> Iterator[dict[str, Any] | None]:
+def _stream_events(response: Response, stream: socket.socket, deadline: float | None) -> Iterator[dict[str, Any] | None]:
     """Server-sent events (WHATWG HTML, section 9.2) as far as ours go; None for a comment or what is no event of ours."""
     data: list[bytes] = []
     while True:

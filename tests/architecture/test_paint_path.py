@@ -13,7 +13,18 @@ from support.command import environment
 from support.fakedaemon import FakeDaemon
 
 LIGHT = {"smallchain", "smallchain.settings", "smallchain.model.errors", "smallchain.model"}
-HEAVY_IN_THE_LIBRARY = {"asyncio", "importlib.metadata", "subprocess", "logging", "sqlite3", "multiprocessing", "unittest"}
+HEAVY_IN_THE_LIBRARY = {
+    "asyncio",
+    "importlib.metadata",
+    "subprocess",
+    "logging",
+    "sqlite3",
+    "multiprocessing",
+    "unittest",
+    "http.client",
+    "ssl",
+    "email",
+}
 LOOK = """
 import json, sys
 before = set(sys.modules)
@@ -35,6 +46,9 @@ print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
         ("transcript", "monday"),
         ("cancel", "monday"),
         ("version",),
+        ("__complete", "bash", "smallchain get runs mon"),
+        ("__complete", "zsh", "apply", "-"),
+        ("completion", "bash"),
     ],
     ids=" ".join,
 )

@@ -66,6 +66,7 @@ class Daemon:
         own = {"HOME": str(folder), "SMALLCHAIN_CONFIG_DIR": str(self.config), "SMALLCHAIN_STATE_DIR": str(self.state)}
         self.environ = _inherited() | own | variables
         self.process: subprocess.Popen[bytes] | None = None
+        self._under = False
         self._others: list[subprocess.Popen[Any]] = []
 
     # ---- its life
@@ -79,6 +80,7 @@ class Daemon:
     def spawn(self, *flags: str, under: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         """Start the daemon and don't wait."""
         assert self.process is None, "it runs already"
+        self._under = bool(under)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*under, *program("smallchaind"), "--print-ready", *flags],
@@ -99,8 +101,9 @@ class Daemon:
 
     def kill(self) -> None:
         """`kill -9`, of the daemon that another program started too."""
-        for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
-            end_pid(int(child))
+        if self._under:
+            for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+                end_pid(int(child))
         self._running.kill()
         self.ended()
 

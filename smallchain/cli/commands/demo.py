@@ -18,7 +18,7 @@ from types import FrameType
 from smallchain.cli import daemon
 from smallchain.cli.commands.kinds import columns_of
 from smallchain.cli.commands.wait import await_ends, ended
-from smallchain.cli.console import flush, out
+from smallchain.cli.console import flush, note, out
 from smallchain.cli.render import Item, pretty_event, table, text_of
 from smallchain.cli.session import Session
 from smallchain.model.errors import SmallchainError, Terminal
@@ -91,7 +91,7 @@ def _play(client: Client, scene: Path) -> list[dict[str, object]]:
     names = [text_of(run.get("name")) for run in made.get("runs") or ()]
     if not names:
         raise SmallchainError("the daemon began no run for the scene", hint="is its version that of this program?")
-    runs = await_ends(client, names, timeout_s=_TIMEOUT_S, after=0, tell=_tell)
+    runs = await_ends(client, names, timeout_s=_TIMEOUT_S, after=0, tell=_tell, on_interrupt=_ends_with_us)
     out("")
     for line in table(columns_of("runs"), client.items("runs")):
         out(line)
@@ -101,6 +101,10 @@ def _play(client: Client, scene: Path) -> list[dict[str, object]]:
 def _tell(event: Item) -> None:
     out(pretty_event(event))
     flush()
+
+
+def _ends_with_us(run: Item) -> None:
+    note("smallchain: interrupted; the demo's daemon stops, and nothing stays behind")
 
 
 def _tell_end(runs: list[dict[str, object]]) -> int:

@@ -46,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def attempted(arguments: Namespace) -> str:
     """For errors."""
-    return f"describe {arguments.kind} '{arguments.name}'"
+    return f"describe {arguments.kind.removesuffix('s')} '{arguments.name}'"
 
 
 def execute(arguments: Namespace, session: Session) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from smallchain.cli.commands.kinds import columns_of, kind
 from smallchain.cli.console import note
@@ -18,6 +19,7 @@ schedules artifacts templates; singular or plural."""
 EXAMPLES = """
 smallchain get runs
 smallchain get runs -o wide --status Running
+smallchain get runs --watch
 smallchain get toolcalls --run 'my first run'
 smallchain get run 'my first run' -o json
 smallchain get events --pretty
@@ -36,6 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--run", metavar="RUN", help="only what belongs to this run (of runs: it and its descendants)")
     parser.add_argument("--status", metavar="STATUS", help="only with this status (of toolcalls and requests: phase)")
     parser.add_argument("--all", action="store_true", help="of requests: the answered ones too")
+    parser.add_argument("-w", "--watch", action="store_true", help="go on with each row that is new or changes, until interrupted")
     events = parser.add_argument_group("events")
     events.add_argument("--pretty", action="store_true", help="as lines of a log")
     events.add_argument("--local", action="store_true", help="with --pretty: local time instead of UTC")
@@ -57,6 +60,7 @@ def execute(arguments: Namespace, session: Session) -> int:
     if plural == "events":
         from smallchain.cli.commands import events
 
+        arguments.follow = arguments.follow or arguments.watch
         return events.show(arguments, session)
     for flag in _EVENT_FLAGS:
         given = getattr(arguments, flag)
@@ -64,16 +68,37 @@ def execute(arguments: Namespace, session: Session) -> int:
             arguments.refuse(f"--{flag} is for events")
     if arguments.run is not None and plural not in _OF_A_RUN:
         arguments.refuse(f"--run is for {', '.join(_OF_A_RUN)}")
+    if arguments.watch:
+        return _watch(arguments, session)
     items = session.client.items(plural, _query(arguments))
     show = not (arguments.output in ("table", "wide", "name", "jsonl") and not items)
     if show:
         show_items(items, columns_of(plural), output=arguments.output)
-    missing = [name for name in arguments.names if not any(_is_named(item, name) for item in items)]
-    if missing:
-        raise Unknown(f"no {plural} with the name or id {', '.join(map(repr, missing))}", hint=f"see `smallchain get {plural}`")
+    _look_for(arguments, items)
     if not show:
         note(f"No {plural} found.")
     return 0
+
+
+def _watch(arguments: Namespace, session: Session) -> int:
+    from smallchain.cli.commands.watch import refuse_formats, watch
+
+    refuse_formats(arguments)
+    plural, query, client = arguments.kind, _query(arguments), session.client
+    newest = client.last_seq()  # asked first: what comes meanwhile is in the list or after it
+    items = client.items(plural, query)
+    _look_for(arguments, items)
+    if not items:
+        note(f"No {plural} found; waiting for the first.")
+    return watch(client, items, after=newest, plural=plural, output=arguments.output, ask=lambda: client.items(plural, query))
+
+
+def _look_for(arguments: Namespace, items: Sequence[Item]) -> None:
+    """Raises Unknown when something that was named is not there."""
+    missing = [name for name in arguments.names if not any(_is_named(item, name) for item in items)]
+    if missing:
+        told = ", ".join(map(repr, missing))
+        raise Unknown(f"no {arguments.kind} with the name or id {told}", hint=f"see `smallchain get {arguments.kind}`")
 
 
 def _query(arguments: Namespace) -> dict[str, str | bool | list[str] | None]:

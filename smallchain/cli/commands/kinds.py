@@ -33,15 +33,20 @@ KINDS = tuple(_PLURALS.values())
 
 def kind(word: str) -> str:
     """The plural of a kind as a person typed it, for argparse; a wrong word is told the nearest."""
-    plain = word.lower().replace("-", "_")
-    plural = _PLURALS.get(plain, plain)
-    if plural in KINDS:
+    plural = kind_of(word)
+    if plural is not None:
         return plural
     from smallchain.model.ids import did_you_mean
     from smallchain.protocol.text import visible
 
-    near = did_you_mean(plain, (*KINDS, *_PLURALS))
+    near = did_you_mean(_plain(word), (*KINDS, *_PLURALS))
     raise ArgumentTypeError(f"'{visible(word)}' is no kind{f'; {near}' if near else ''} (kinds: {' '.join(KINDS)})")
+
+
+def kind_of(word: str) -> str | None:
+    """The plural of a kind as a person typed it; None for what is no kind."""
+    plural = _PLURALS.get(_plain(word), _plain(word))
+    return plural if plural in KINDS else None
 
 
 def columns_of(plural: str) -> tuple[Column, ...]:
@@ -84,6 +89,10 @@ def _first_problem(item: Item) -> str:
         return ""
     first = problems[0]
     return ":".join(text_of(first.get(key)) for key in ("file", "line", "column")) + f": {text_of(first.get('message'))}"
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("-", "_")
 
 
 _NAME, _STATUS = column("NAME", "name"), column("STATUS", "status")

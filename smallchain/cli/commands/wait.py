@@ -14,7 +14,7 @@ from smallchain.cli.commands.events import lost
 from smallchain.cli.console import flush, note, out
 from smallchain.cli.render import Column, Item, add_output, show_value, table, text_of
 from smallchain.cli.session import Session
-from smallchain.model.errors import BadInput, Unknown
+from smallchain.model.errors import BadInput, Busy, Unknown, Unreachable
 from smallchain.protocol.client import Client
 from smallchain.protocol.faults import EXIT_CANCELLED, EXIT_FAILED, EXIT_TIMED_OUT
 from smallchain.protocol.text import one_line, visible
@@ -25,6 +25,7 @@ smallchain wait 'my first run'
 smallchain wait monday tuesday --timeout 5m
 smallchain wait monday -o json
 """
+_LOOK_S = 0.2
 _ENDS = {"Succeeded": 0, "Failed": EXIT_FAILED, "Cancelled": EXIT_CANCELLED}
 _RESULTS = (
     Column("RUN", lambda item: item.get("name")),
@@ -57,6 +58,11 @@ def execute(arguments: Namespace, session: Session) -> int:
     return report(runs, output=arguments.output)
 
 
+def goes_on(run: Item) -> None:
+    """What an interrupted wait says of a run that has not ended."""
+    note(f"smallchain: interrupted; run '{visible(text_of(run.get('name')))}' goes on")
+
+
 def await_ends(
     client: Client,
     names: Sequence[str],
@@ -65,11 +71,12 @@ def await_ends(
     after: int | None = None,
     tell: Callable[[Item], None] | None = None,
     family: str | None = None,
+    on_interrupt: Callable[[Item], None] = goes_on,
 ) -> list[dict[str, Any]]:
     """The runs, once all have ended or the time is up, in the order of the names.
 
-    `tell` hears the events from `after` on, those of run `family` and its descendants, or all. Interrupted, it says that the
-    runs go on.
+    `tell` hears the events from `after` on, those of run `family` and its descendants, or all. Interrupted, `on_interrupt` says
+    what becomes of each run that has not ended.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     newest = client.last_seq() if after is None else after  # asked first: what comes meanwhile is in the stream
@@ -85,7 +92,7 @@ def await_ends(
             about = event.get("object")
             mine = {str(event.get("run_id")), str(about.get("id")) if isinstance(about, dict) else ""} & pending
             for id_ in mine:
-                run = _run(client, id_)
+                run = _look_again(client, runs[ids.index(id_)], deadline)
                 runs[ids.index(id_)] = run
                 if ended(run) and (tell is None or event.get("reason") in _LAST_WORDS):
                     pending.discard(id_)
@@ -94,7 +101,7 @@ def await_ends(
     except KeyboardInterrupt:
         for run in runs:
             if not ended(run):
-                note(f"smallchain: interrupted; run '{visible(text_of(run.get('name')))}' goes on")
+                on_interrupt(run)
         raise
     return runs
 
@@ -140,6 +147,20 @@ def _run(client: Client, name: str) -> dict[str, Any]:
     if not found:
         raise Unknown(f"no run has the name or id {name!r}", hint="see `smallchain get runs`")
     return found[0]
+
+
+def _look_again(client: Client, run: Item, deadline: float | None) -> dict[str, Any]:
+    """The run as it stands now; a daemon that went away since its last event is waited for, as the stream of events does."""
+    told = False
+    while deadline is None or time.monotonic() < deadline:
+        try:
+            return _run(client, str(run["id"]))
+        except (Unreachable, Busy) as error:
+            if not told:
+                lost(error)
+                told = True
+            time.sleep(_LOOK_S)
+    return dict(run)
 
 
 def _seconds(word: str) -> float:

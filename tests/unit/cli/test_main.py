@@ -66,7 +66,7 @@ def test_every_command_explains_itself_with_examples(run: Run, command: str) -> 
 
 
 def test_a_wrong_command_is_told_the_nearest(run: Run) -> None:
-    assert run("gte", "runs") == (2, "", "smallchain: 'gte' is no command; did you mean 'get'?; `smallchain --help` lists them\n")
+    assert run("gte", "runs") == (2, "", "smallchain: 'gte' is no command; did you mean 'get'? `smallchain --help` lists them\n")
 
 
 def test_a_wrong_kind_is_told_the_nearest(run: Run) -> None:
@@ -212,6 +212,24 @@ def test_wait_hears_of_the_end_from_the_events(run: Run, fake: FakeDaemon) -> No
     fake.answers[("GET", "/v1/runs")] = status
 
     assert run("wait", "monday", "--timeout", "20s")[:2] == (0, "15\n")
+
+
+def test_wait_outlives_a_daemon_that_dies_between_the_event_and_the_look(run: Run, fake: FakeDaemon) -> None:
+    def status(request: Any) -> tuple[int, Any]:
+        looks = len(fake.asked("GET", "/v1/runs"))
+        if looks == 1:
+            fake.tell(reason="RunSucceeded", run_id="id-of-monday", object={"kind": "run", "id": "id-of-monday"})
+            return 200, {"items": [a_run(status="Running")]}
+        if looks <= 3:  # a request is sent twice before it counts as failed
+            raise ConnectionResetError
+        return 200, {"items": [a_run()]}
+
+    fake.answers[("GET", "/v1/runs")] = status
+
+    code, out, err = run("wait", "monday", "--timeout", "20s")
+
+    assert (code, out) == (0, "15\n")
+    assert "waiting for it to come back" in err
 
 
 def test_wait_gives_up_when_the_time_is_up(run: Run, fake: FakeDaemon) -> None:

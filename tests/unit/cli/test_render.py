@@ -115,6 +115,11 @@ def test_names_are_kind_and_name_or_the_id_of_what_has_no_name_of_its_own() -> N
     assert name_of({"kind": "settle", "name": "settle", "id": "r1"}) == "request/r1"
 
 
+def test_a_budget_that_was_written_is_no_request_about_a_budget() -> None:
+    assert name_of({"kind": "budget", "name": "all-of-it"}) == "budget/all-of-it"
+    assert name_of({"kind": "budget", "name": "monday", "id": "r1", "run": "monday"}) == "request/r1"
+
+
 def test_an_event_is_a_line_of_the_seeds_form() -> None:
     event = {"time": "2024-07-28T12:00:05.123456Z", "level": "INFO", "message": "Executing task: do_some_math"}
 

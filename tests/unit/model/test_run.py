@@ -93,3 +93,12 @@ def test_a_run_that_calls_the_model_says_so() -> None:
 @pytest.mark.parametrize("phase", RunPhase)
 def test_a_run_is_over_in_the_ends_of_the_table(phase: RunPhase) -> None:
     assert a_run(phase=phase).is_over == (phase in RUN_TERMINAL)
+
+
+def test_a_run_whose_call_may_not_start_waits_and_says_why() -> None:
+    held = OpenCall(CallPhase.PENDING, "post", "tool 'post': `approval` is not yet supported by this version")
+
+    assert status_of(a_run(phase=RunPhase.AWAITING_TOOLS), [*calls(CallPhase.EXECUTING), held]) == (
+        Status.WAITING,
+        "post may not start: tool 'post': `approval` is not yet supported by this version",
+    )
