@@ -58,6 +58,8 @@ async def serve(settings: Settings, options: Options, environ: Mapping[str, str]
     try:
         try:
             house = await compose.compose(settings, SystemClock(), environ)
+        except Busy as error:
+            return _say(error, EXIT_TRY_AGAIN)
         except (Damaged, sqlite3.Error) as error:
             return _say(error, EXIT_DAMAGED)
         try:
@@ -69,13 +71,13 @@ async def serve(settings: Settings, options: Options, environ: Mapping[str, str]
 
 
 async def _live(house: House, lock: StateLock, options: Options) -> int:
-    await compose.end_orphans(house.database)
-    await house.database.write(_begin)
-    await house.config.reconcile()
     try:
         listening = listener.bind(house.settings)
     except (SmallchainError, OSError) as error:
         return _say(error, EXIT_TRY_AGAIN if isinstance(error, Busy) else EXIT_FAULT)
+    await compose.end_orphans(house.database)
+    await house.database.write(_begin)
+    await house.config.reconcile()
     server = listener.server(create_app(house))
     _listen_to_signals(house)
 
@@ -133,7 +135,7 @@ async def _stop(house: House, options: Options) -> int:
     await house.driver.close()
     if house.database.fatal.done():
         return _died(house.database.fatal.result())
-    await house.database.write(lambda tx: meta.put(tx, _CLEAN, "yes"))
+    await house.database.write(_end)
     return EXIT_OK
 
 
@@ -145,6 +147,11 @@ def _begin(tx: Tx) -> None:
     eventlog.tell(tx, "DaemonStarted", _DAEMON)
     if os.getuid() == 0:
         eventlog.tell(tx, "RunsAsRoot", _DAEMON)
+
+
+def _end(tx: Tx) -> None:
+    meta.put(tx, _CLEAN, "yes")
+    meta.put(tx, meta.CLEAN_EPOCH, str(tx.epoch))
 
 
 async def _keep(name: str, run: Callable[[], Awaitable[None]]) -> None:

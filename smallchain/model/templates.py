@@ -31,6 +31,10 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     "child_cancelled": ("a delegate that was cancelled", "Error: {agent} was {detail}"),
     "child_said_nothing": ("a delegate that answered with nothing", "(no answer)"),
     "settled_not": ("a call in doubt that did not happen", "Error: {name} was interrupted and did not happen{note}"),
+    "call_cancelled_unknown": (
+        "a call that was running when its run was cancelled, and is not to be made twice",
+        "Error: the call was cancelled while it ran; whether it happened is not known",
+    ),
     "call_cancelled": ("a call of a run that was cancelled", "Error: the call was cancelled"),
 }
 

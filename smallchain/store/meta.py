@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from smallchain.store.contract import Tx
 
+CLEAN_EPOCH = "clean_epoch"
+"""The last life of the daemon that ended as it was told to: what it left unfinished was cut, and did not kill it."""
+
 
 def get(tx: Tx, name: str, /) -> str:
     """A fact, or an empty text."""

@@ -9,11 +9,12 @@ from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
-from smallchain.model.errors import Damaged
+from smallchain.model.errors import Busy, Damaged
 
 APPLICATION_ID = 0x534D_4C43  # "SMLC"
 FILE = "smallchain.db"
 _MARKER = "database-was-created"
+_LEAST_FREE = 1 << 20
 _NAME = re.compile(r"(?P<number>\d{4})_[a-z0-9_]+\.sql")
 
 
@@ -32,7 +33,7 @@ def migrations() -> list[tuple[int, str]]:
 def prepare(state_dir: Path) -> Path:
     """Check and migrate the database of a state folder (made when the folder never had one); its path.
 
-    Raises Damaged when it is missing although it once was there, damaged, another program's, changed, or newer.
+    Raises Damaged when it is missing although it once was there, damaged, another program's, changed, or newer; Busy when the disk is full.
     """
     path = state_dir / FILE
     marker = state_dir / _MARKER
@@ -48,6 +49,11 @@ def prepare(state_dir: Path) -> Path:
             os.chmod(path, 0o600)
             _migrate(connection, path)
     except sqlite3.DatabaseError as error:
+        free = os.statvfs(state_dir)
+        if free.f_bavail * free.f_frsize < _LEAST_FREE:
+            raise Busy(
+                f"the disk of {state_dir} is full: the database can't be opened ({error})", hint="make room, then start again"
+            ) from error
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             raise Damaged(f"the database {path} is locked by another program", hint="close that program") from error
         raise Damaged(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from smallchain.engine import reach
 from smallchain.engine.specs import why_unsupported
 from smallchain.model.errors import Refused, Unknown
 from smallchain.model.ids import did_you_mean
@@ -55,6 +56,8 @@ def _standing(tx: Tx, written: Written) -> tuple[str, str]:
         return Readiness.READY, ""
     name = written.spec["agent"]
     agent = resources.get(tx, "agent", name)
+    if agent is not None and agent.status is Readiness.READY and reach.reach_of(tx, name).llm is None:
+        return Readiness.PENDING, reach.why_no_llm(tx, name)
     if agent is not None:
         return agent.status, agent.detail
     near = did_you_mean(name, resources.names(tx, "agent"))

@@ -24,7 +24,7 @@ from smallchain.model.run import Run
 from smallchain.model.sections import AgentSpec, RunSpec, TaskSpec
 from smallchain.model.templates import render
 from smallchain.model.toolcall import Effects, ToolCall
-from smallchain.store import eventlog, messages, modelcalls, requests, resources, runs, toolcalls
+from smallchain.store import eventlog, messages, meta, modelcalls, requests, resources, runs, toolcalls
 from smallchain.store.contract import Tx
 
 RETRY_FOR = timedelta(hours=6)
@@ -222,8 +222,9 @@ def _call(tx: Tx, run: Run, decision: Decision) -> None:
 
 
 def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
+    attempt = modelcalls.get(tx, run.id, run.attempts)
     modelcalls.settle(tx, run.id, run.attempts, outcome="interrupted", error="the daemon ended before the reply was recorded")
-    crashes = run.crashes + 1
+    crashes = run.crashes + (attempt is None or str(attempt["epoch"]) != meta.get(tx, meta.CLEAN_EPOCH))
     run = runs.move(tx, run, "call_interrupted", crashes=crashes)
     eventlog.tell(tx, "ModelCallInterrupted", eventlog.about(run), of=run)
     question = rules.after_crash(crashes)
@@ -411,8 +412,10 @@ def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
         if call.phase is CallPhase.EXECUTING:
             outcome = "unknown" if call.effects is Effects.ONCE else "interrupted"
             toolcalls.settle_attempt(tx, call, outcome=outcome, detail=detail)
-        text = render("call_cancelled", Pins(tx, run.root_id).templates())
-        toolcalls.move(tx, call, "cancelled", result=text, template="call_cancelled", detail=detail)
+        unknown = call.phase is CallPhase.IN_DOUBT or (call.phase is CallPhase.EXECUTING and call.effects is Effects.ONCE)
+        template = "call_cancelled_unknown" if unknown else "call_cancelled"
+        text = render(template, Pins(tx, run.root_id).templates())
+        toolcalls.move(tx, call, "cancelled", result=text, template=template, detail=detail)
     for request in requests.open_of_run(tx, run.id):
         requests.decide(tx, request, "withdrawn", decision="", by=by, note=detail)
         eventlog.tell(tx, "RequestWithdrawn", eventlog.about(run), of=run, why=detail)
@@ -450,7 +453,7 @@ def resume(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
         changed = runs.save(tx, each, paused=False, detail="", crashes=0, loop_from=each.turns + 1)
         eventlog.tell(tx, "RunResumed", eventlog.about(changed), of=changed, by=by)
         for call in toolcalls.open_of_run(tx, each.id):
-            tx.wake(toolcalls.KIND, call.id)
+            toolcalls.save(tx, call, crashes=0)
         resumed.append(changed)
     return resumed
 

@@ -24,7 +24,7 @@ from smallchain.model.lifecycles import CallPhase, RequestPhase
 from smallchain.model.run import Run
 from smallchain.model.templates import render
 from smallchain.model.toolcall import Effects, Outcome, OutcomeKind, Start, ToolCall
-from smallchain.store import eventlog, requests, resources, runs, toolcalls
+from smallchain.store import eventlog, meta, requests, resources, runs, toolcalls
 from smallchain.store.contract import Store, Tx
 
 
@@ -225,7 +225,7 @@ def _child_made(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decisi
 
 def _interrupted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
     toolcalls.settle_attempt(tx, call, outcome="interrupted", detail="the daemon ended while it ran")
-    crashes = call.crashes + 1
+    crashes = call.crashes + (str(facts.attempt_epoch) != meta.get(tx, meta.CLEAN_EPOCH))
     call = toolcalls.move(tx, call, "interrupted", crashes=crashes)
     eventlog.tell(tx, "ToolCallInterrupted", eventlog.about_call(call), of=run, tool=call.function)
     question = run_rules.after_crash(crashes)

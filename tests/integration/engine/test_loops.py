@@ -293,7 +293,7 @@ async def test_cancelling_kills_what_executes_and_leaves_a_legal_history(house: 
     attempt = await house.database.read(lambda tx: toolcalls.attempt_of(tx, stopped))
 
     assert run.detail == "cancelled by ann: enough"
-    assert await house.results(RUN) == ["Error: the call was cancelled", "7"]
+    assert await house.results(RUN) == ["Error: the call was cancelled while it ran; whether it happened is not known", "7"]
     assert is_legal(await house.conversation(RUN))
     assert attempt is not None
     assert attempt["outcome"] == "unknown"
