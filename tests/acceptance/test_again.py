@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support.daemon import Daemon, Models
+from support.daemon import Daemon, Models, Pipe
 
 FAILS_ONCE = """
 llms:
@@ -120,3 +120,39 @@ def test_any_exchange_with_the_model_can_be_seen_exactly(daemon: Daemon, models:
     assert curl.stdout.startswith("curl ")
     assert daemon.environ["OPENAI_API_KEY"] not in curl.stdout
     assert daemon.cli("transcript", "r", "--request", "7").returncode == 1
+
+
+def test_a_stop_that_was_asked_for_is_not_held_against_the_run_it_cuts(daemon: Daemon, models: Callable[..., Models]) -> None:
+    models(script={"rules": [{"when": {}, "reply": {"content": "hello", "delay": 60}}]})
+    daemon.drop(
+        "a.yaml",
+        "llms: [{name: m, provider: openai, model: one}]\nagents: [{name: a}]\n"
+        "tasks: [{name: t, agent: a, user_message: go}]\nruns: [{name: r, task: t}]\n",
+    )
+
+    for _ in range(4):  # three deaths within one step would have been a question to a person
+        daemon.start()
+        daemon.until(lambda: daemon.run("r").get("phase") == "calling_model")
+        daemon.client().post("/v1/stop", {"now": True})
+        assert daemon.ended() == 0
+    daemon.start()
+
+    assert daemon.until(lambda: daemon.run("r").get("phase") == "calling_model")
+    assert daemon.items("requests") == []
+
+
+def test_a_once_call_that_a_cancel_cut_is_told_as_unknown(daemon: Daemon, pipe: Callable[[str], Pipe]) -> None:
+    started = pipe("started")
+    daemon.drop(
+        "a.yaml",
+        "llms: [{name: m, provider: scripted, replies: [{tool_calls: [{name: slow}]}]}]\nagents: [{name: a, tools: [slow]}]\n"
+        f"tools: [{{name: slow, executor: {{local_bash: {{command: 'echo up > {started.path}; read -r _ < /dev/zero'}}}}}}]\n"
+        "tasks: [{name: t, agent: a, user_message: go}]\nruns: [{name: r, task: t}]\n",
+    )
+    daemon.start()
+    assert started.heard() == "up"
+
+    assert daemon.cli("cancel", "r").returncode == 0
+
+    last = daemon.messages("r")[-1]
+    assert (last["role"], last["template"]) == ("tool", "call_cancelled_unknown")
