@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: demo test bench quick wheel-test check format docs setup clean
+.PHONY: demo test bench soak quick wheel-test check format docs setup clean
 
 demo: $(STAMP)  ## run the delegation example, offline
 	$(BIN)/smallchain demo
@@ -23,8 +23,13 @@ wheel-test: $(STAMP)  ## the acceptance tests against the built wheel, not the t
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps build/wheel/*.whl
 	cd build/wheel && venv/bin/pytest -q -p no:cacheprovider $(CURDIR)/tests/acceptance/test_examples.py $(CURDIR)/tests/acceptance/test_seed.py
 
-bench: $(STAMP)  ## figures beside their baselines, one JSON object a line
-	$(BIN)/python tests/bench/turns.py
+bench: $(STAMP)  ## figures beside their baselines, one JSON object a line; ONLY=turns,parked chooses, SMALL=1 shows that they work
+	@PYTHONPATH=tests $(BIN)/python -m bench --only "$(ONLY)" $(if $(SMALL),--small)
+
+MINUTES ?= 60
+soak: $(STAMP)  ## 200 active runs among faults for an hour, or MINUTES of it; samples go to build/soak.jsonl
+	@mkdir -p build
+	@PYTHONPATH=tests $(BIN)/python -m bench.soak --minutes $(MINUTES) --samples build/soak.jsonl
 
 check: $(STAMP)  ## format, lint, types, layers, generated docs
 	$(BIN)/ruff format --check --quiet .

@@ -1,4 +1,8 @@
-"""The baseline: a bare loop over the `openai` package, which keeps nothing. Prints one JSON line with turns/s and CPU ms a turn."""
+"""The baseline: a bare loop over the `openai` package, which keeps nothing.
+
+Arguments: URL, agents at once, turns of each, rounds one after another. Says `ready` once it is warm, begins at a line on standard
+input, and prints a JSON line with turns a second and CPU milliseconds a turn.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ PARAMETERS = {"type": "object", "properties": {"a": NUMBER, "b": NUMBER}, "requi
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "add", "description": "Add two numbers: a + b.", "parameters": PARAMETERS}}]
 
 
-async def agent(client: AsyncOpenAI) -> None:
+async def agent(client: AsyncOpenAI, name: str) -> None:
     """One agent, from its question to its answer."""
-    messages: list[Any] = [{"role": "system", "content": "count"}, {"role": "user", "content": "go"}]
+    messages: list[Any] = [{"role": "system", "content": "count"}, {"role": "user", "content": f"agent:{name}:"}]
     while True:
         reply = await client.chat.completions.create(model="gpt-4o", messages=messages, tools=TOOLS)
         message = reply.choices[0].message
@@ -30,14 +34,18 @@ async def agent(client: AsyncOpenAI) -> None:
 
 
 async def main() -> None:
-    """Arguments: URL, agents, turns."""
-    url, agents, turns = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    """Warm up, wait for the line, run."""
+    url, agents, turns, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     async with AsyncOpenAI(api_key="x", base_url=url, max_retries=0) as client:
-        await agent(client)  # connections and imports are not what is measured
+        await agent(client, "warm")  # connections and imports are not what is measured
+        print("ready", flush=True)
+        sys.stdin.readline()
         began, cpu = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(agent(client) for _ in range(agents)))
+        for number in range(rounds):
+            await asyncio.gather(*(agent(client, f"{number}-{each}") for each in range(agents)))
         wall, used = time.perf_counter() - began, time.process_time() - cpu
-    print(json.dumps({"turns_per_s": round(agents * turns / wall, 1), "cpu_ms_per_turn": round(1000 * used / (agents * turns), 3)}))
+    done = agents * turns * rounds
+    print(json.dumps({"turns_per_s": done / wall, "cpu_ms_per_turn": 1000 * used / done}))
 
 
 asyncio.run(main())

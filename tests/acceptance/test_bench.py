@@ -1,0 +1,39 @@
+"""Every bench runs, at a size of seconds: so that `make bench` still works on the day it is needed. How fast things are, nothing here says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.__main__ import FULL, SMALL
+
+pytestmark = pytest.mark.slow
+TESTS = Path(__file__).parents[1]
+
+
+def run(*words: str) -> list[dict[str, Any]]:
+    """The lines that a module of the benchmark writes."""
+    environ = {**os.environ, "PYTHONPATH": str(TESTS)}
+    done = subprocess.run([sys.executable, "-m", *words], env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_each_bench_has_a_small_size() -> None:
+    assert list(SMALL) == list(FULL)
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_a_bench_runs_and_every_figure_has_a_value(name: str) -> None:
+    machine, *figures = run("bench", "--small", "--only", name)
+
+    assert machine["bench"] == "machine"
+    assert figures
+    assert [figure for figure in figures if figure["value"] is None] == []
+    assert all(isinstance(figure["value"], int | float) and figure["unit"] for figure in figures)
