@@ -23,8 +23,9 @@ wheel-test: $(STAMP)  ## the acceptance tests against the built wheel, not the t
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps build/wheel/*.whl
 	cd build/wheel && venv/bin/pytest -q -p no:cacheprovider $(CURDIR)/tests/acceptance/test_examples.py $(CURDIR)/tests/acceptance/test_seed.py
 
-bench: $(STAMP)  ## figures beside their baselines, one JSON object a line; ONLY=turns,parked chooses, SMALL=1 shows that they work
-	@PYTHONPATH=tests $(BIN)/python -m bench --only "$(ONLY)" $(if $(SMALL),--small)
+bench: $(STAMP)  ## figures beside their baselines, one JSON object a line; ONLY=turns,parked chooses, PROFILE=1 tells where time goes
+	@mkdir -p build
+	@PYTHONPATH=tests $(BIN)/python -m $(if $(PROFILE),bench.profile --stacks build/profile.folded,bench --only "$(ONLY)" $(if $(SMALL),--small))
 
 MINUTES ?= 60
 soak: $(STAMP)  ## 200 active runs among faults for an hour, or MINUTES of it; samples go to build/soak.jsonl

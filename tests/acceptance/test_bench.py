@@ -37,3 +37,19 @@ def test_a_bench_runs_and_every_figure_has_a_value(name: str) -> None:
     assert figures
     assert [figure for figure in figures if figure["value"] is None] == []
     assert all(isinstance(figure["value"], int | float) and figure["unit"] for figure in figures)
+
+
+def test_a_soak_of_seconds_loses_nothing_and_says_so(tmp_path: Path) -> None:
+    samples = tmp_path / "soak.jsonl"
+    size = ["--minutes", "0.15", "--runs", "8", "--fastest", "0.05", "--slowest", "0.2", "--turns", "5", "--every", "2", "--drain", "60"]
+    environ = {**os.environ, "PYTHONPATH": str(TESTS)}
+    words = [sys.executable, "-m", "bench.soak", *size, "--samples", str(samples)]
+    done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=120, check=False)
+
+    assert done.stdout, done.stderr
+    verdict = json.loads(done.stdout)
+    assert {name for name, found in verdict["criteria"].items() if not found["ok"]} <= {"lag"}  # how fast this machine is, nobody knows
+    assert verdict["phases"].keys() <= {"succeeded", "failed", "cancelled"}
+    assert verdict["phases"]["succeeded"]
+    lines = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
+    assert [line["soak"] for line in lines] == ["sample"] * (len(lines) - 1) + ["verdict"]

@@ -1,6 +1,7 @@
 """`make bench`: figures beside their baselines, one JSON object a line.
 
-`make bench ONLY=turns,parked` runs some of them; `SMALL=1` runs all at a size that only shows that they work. The first line tells the machine.
+`make bench ONLY=turns,parked` runs some of them; `SMALL=1` runs them at a size that only shows that they work. The first line tells the
+machine, each other one is a figure (`report.py`). docs/performance.md says how to read them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from bench import growth, parked, start, turns
-from bench.processes import file_system
+from bench.processes import end_with_everything, file_system
 from bench.report import Figure
 
 Benches = dict[str, Callable[[], Iterator[Figure]]]
@@ -52,6 +53,7 @@ def main() -> None:
     chosen = [name for name in given.only.split(",") if name] or list(benches)
     if unknown := [name for name in chosen if name not in benches]:
         parser.error(f"there is no bench {', '.join(unknown)}; there are {', '.join(benches)}")
+    end_with_everything()
     print(json.dumps(_machine()), flush=True)
     for name in chosen:
         began = time.monotonic()
