@@ -154,10 +154,9 @@ class _Parked:
             from_answer.append(1000 * max(0.0, asked - answered))
         at = {"runs": self.count, "answers": len(from_sent)}
         for share, name, most in ((0.5, "p50", 3), (0.99, "p99", 10)):
-            yield Figure(
-                "parked", f"answer_to_request_{name}_ms", "ms", [percentile(from_answer, share)], at=at, target=Target("value", "<=", most)
-            )
-            yield Figure("parked", f"answer_sent_to_request_{name}_ms", "ms", [percentile(from_sent, share)], at=at)
+            target = Target("value", "<=", most)
+            yield Figure("parked", f"answer_to_request_{name}_ms", "ms", [percentile(from_answer, share)], at=at, target=target)
+            yield Figure("parked", f"answer_sent_to_request_{name}_ms", "ms", [percentile(from_sent, share)], at=at, target=target)
         ended = {item["name"]: item["status"] for item in client.items("runs", {"status": "Succeeded"})}
         assert len(ended) >= len(from_sent), "what was answered does not go on to its end"
 
