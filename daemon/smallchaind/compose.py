@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from smallchain.engine.agent import kind as agent_loop
 from smallchain.engine.agent.kind import AgentKind
 from smallchain.engine.alarms import Alarms
 from smallchain.engine.kind import Kind
+from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
 from smallchain.engine.ports import Clock, Provider
@@ -25,7 +27,9 @@ from smallchain.model.money import Price
 from smallchain.services.config.service import ConfigService
 from smallchain.services.llm import pricing
 from smallchain.services.llm.openai import OpenAIProvider
+from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
+from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
@@ -38,6 +42,9 @@ from smallchain.store import alarms, eventlog, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.database import Database
 from smallchaind.feed import Feed
+
+_STRATEGIES_AT_A_TIME = 4
+_MODELS_AT_A_TIME = 16
 
 
 @dataclass(slots=True)
@@ -53,6 +60,8 @@ class House:
     config: ConfigService
     feed: Feed
     providers: Mapping[str, Provider]
+    code: tuple[Workers, ...]
+    """The processes of context strategies, and of models, that are a person's own."""
     stopping: asyncio.Event
     stop_now: asyncio.Event
 
@@ -60,6 +69,8 @@ class House:
         """Let go of what is outside, the database last."""
         for provider in self.providers.values():
             await provider.close()
+        for workers in self.code:
+            await workers.close()
         await self.database.close()
 
 
@@ -81,17 +92,18 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
     database = await Database.open(settings.state_dir, now=clock.now)
     started_at = clock.now()
     secrets = SecretStore(config_dir=settings.config_dir, environ=environ, pid=os.getpid(), started_at=started_at, clock=clock)
-    providers: dict[str, Provider] = {"openai": OpenAIProvider(), "scripted": ScriptedProvider()}
+    strategies, models = Workers(at_most=_STRATEGIES_AT_A_TIME), Workers(at_most=_MODELS_AT_A_TIME)
+    providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
     jobs = _empty(settings.state_dir / "jobs")
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
         processes={"python": PythonExecutor(jobs=jobs), "local_bash": BashExecutor(jobs=jobs)},
     )
     every: list[Kind] = [
-        RunKind(ModelCaller(database, providers, secrets, _Prices())),
+        RunKind(ModelCaller(database, providers, secrets, _Prices(), strategies)),
         ToolCallKind(database, tools, secrets),
         LLMKind(database, providers, secrets),
-        AgentKind(),
+        AgentKind(database, strategies),
         ToolKind(),
         ReadinessKind(),
     ]
@@ -118,9 +130,22 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
         config=ConfigService(settings.config_dir, driver),
         feed=feed,
         providers=providers,
+        code=(strategies, models),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),
     )
+
+
+async def watch_code(house: House) -> None:
+    """Look again at what runs a person's own code when its files change; until cancelled."""
+
+    def look(tx: Tx) -> None:
+        agent_loop.code_changed(tx)
+        llm_loop.code_changed(tx)
+
+    async with asyncio.TaskGroup() as tasks:
+        for workers in house.code:
+            tasks.create_task(workers.watch(lambda: house.driver.transact(look)))
 
 
 async def end_orphans(database: Database) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from smallchain.model.code import Fault, Function
 from smallchain.model.llm import Endpoint, Failure, ModelRequest, Reply
 from smallchain.model.money import Price
 from smallchain.model.toolcall import Outcome, Start
@@ -66,4 +67,16 @@ class Prices(Protocol):
 
     async def price(self, provider: str, model: str, base_url: str | None, /) -> tuple[Price | None, str]:
         """The price of a model and the name and version of the list it stands in; None when no list has it."""
+        ...
+
+
+class Code(Protocol):
+    """A person's own functions, run outside the daemon's process: they may hang, crash and print."""
+
+    async def call(self, function: Function, arguments: list[Any], /, *, timeout: timedelta) -> Any:
+        """What the function returned, as JSON, or a `Fault`; ended when it takes longer than `timeout`, or the caller is cancelled."""
+        ...
+
+    async def check(self, function: Function, /) -> Fault | None:
+        """Whether the function can be loaded; None when it can."""
         ...

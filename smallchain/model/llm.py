@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -21,6 +22,9 @@ class Endpoint:
     timeout: timedelta
     script: tuple[dict[str, Any], ...] = ()
     """The `replies` of a `scripted` LLM, as its manifest says them."""
+    folder: str = ""
+    """Where the LLM is written: a person's own module is found from here."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Endpoint({self.provider}, {self.model}, {self.base_url})"
@@ -60,6 +64,8 @@ class Reply:
     model: str | None
     notes: tuple[str, ...] = ()
     """What was mended in the translation, a sentence each."""
+    unfit: str = ""
+    """Why it is not what was asked for (`tool_mode: json`), as the model is told; empty when it is."""
 
 
 class FailureKind(StrEnum):

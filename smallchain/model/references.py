@@ -215,8 +215,8 @@ def _limits(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and model.limits is not None and getattr(model.limits, field) is not None
 
 
-def _provider(model: Section) -> bool:
-    return isinstance(model, LLMSpec) and model.provider not in ("openai", "scripted")
+def _later_context(model: Section) -> bool:
+    return isinstance(model, AgentSpec) and model.context in ("window", "summarise")
 
 
 _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
@@ -224,10 +224,8 @@ _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 # THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
 _UNSUPPORTED: Mapping[str, _Rows] = {
     "llm": (
-        ("`provider: python`", _provider),
         ("`fallback`", partial(_has, "fallback")),
         ("`limits`", partial(_has, "limits")),
-        ("`tool_mode: json`", partial(_has, "tool_mode")),
     ),
     "agent": (
         ("`approval`", partial(_entry, "approval")),
@@ -237,7 +235,7 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("`budget`", partial(_has, "budget")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
-        ("a `context` other than full", partial(_has, "context")),
+        ("`context: window` or `summarise`", _later_context),
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (

@@ -14,7 +14,7 @@ from smallchain.model.llmspec import LLMSpec
 STANDARD_TIMEOUT = timedelta(minutes=10)
 
 
-async def resolve(spec: LLMSpec, secrets: Secrets, /, *, timeout: str | None = None) -> Endpoint:
+async def resolve(spec: LLMSpec, secrets: Secrets, /, *, folder: str, timeout: str | None = None) -> Endpoint:
     """The endpoint of an LLM with its secrets resolved; raises BadInput when one can't be.
 
     Where the YAML names neither URL nor key, both come from OPENAI_BASE_URL and OPENAI_API_KEY; a URL of its own without a key gets
@@ -30,8 +30,10 @@ async def resolve(spec: LLMSpec, secrets: Secrets, /, *, timeout: str | None = N
             api_key = await secrets.resolve(spec.api_key.model_dump(exclude_none=True))
         elif spec.base_url is None:
             api_key = await secrets.resolve({"env": "OPENAI_API_KEY"})
+    elif spec.api_key is not None:
+        api_key = await secrets.resolve(spec.api_key.model_dump(exclude_none=True))
     script: list[dict[str, Any]] = [reply.model_dump(mode="json", exclude_none=True) for reply in spec.replies]
-    return Endpoint(spec.provider, spec.model or spec.name, base_url, api_key, length, tuple(script))
+    return Endpoint(spec.provider, spec.model or spec.name, base_url, api_key, length, tuple(script), folder, spec.parameters)
 
 
 async def _if_set(secrets: Secrets, name: str) -> str | None:

@@ -12,6 +12,7 @@ from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.execute import ModelCaller, ModelOutcome
 from smallchain.engine.specs import Pins, typed, why_unsupported
+from smallchain.model import jsonmode
 from smallchain.model.agent import SAME_CALLS, limits_of, llm_of
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.durations import parse_duration, show_duration
@@ -318,7 +319,7 @@ def _replied(tx: Tx, run: Run, reply: Reply) -> None:
     llm_loop.works(tx, run.llm)
     for note in reply.notes:
         eventlog.tell(tx, "ReplyMended", eventlog.about(run), of=run, detail=note)
-    cause, why = rules.after_reply(reply, failures=run.failures)
+    cause, why = rules.after_reply(reply, failures=run.failures, unfit_before=_unfit_before(tx, run) if reply.unfit else 0)
     if cause == "call_failed":
         _fail(tx, run, cause, why)
         return
@@ -328,12 +329,32 @@ def _replied(tx: Tx, run: Run, reply: Reply) -> None:
     number = run.messages + 1
     messages.append(tx, run, reply.message, number=number, attempt=run.attempts)
     changes = {"messages": number, "turns": run.turns + 1, "failures": 0, "failing_since": None, "crashes": 0}
+    if cause == "reply_unfit":
+        _say_what_is_wanted(tx, run, why, changes)
+        return
     if cause == "asked_for_tools":
         run = runs.move(tx, run, cause, calls_expected=len(reply.calls), **changes)
         _make_calls(tx, run, reply)
     else:
         run = runs.move(tx, run, cause, output=reply.content, detail="", **changes)
         _tell_success(tx, run)
+
+
+def _unfit_before(tx: Tx, run: Run) -> int:
+    """How many replies in a row, up to now, were answered with our sentence."""
+    count = 0
+    while count < rules.UNFIT_REPLIES and messages.template_of(tx, run.id, run.messages - 2 * count) == jsonmode.NOT_USED:
+        count += 1
+    return count
+
+
+def _say_what_is_wanted(tx: Tx, run: Run, why: str, changes: dict[str, Any]) -> None:
+    """Keep the reply as it came, and answer it with a sentence of ours."""
+    number = run.messages + 2
+    text = render(jsonmode.NOT_USED, Pins(tx, run.root_id).templates(), detail=why)
+    messages.append(tx, run, {"role": "user", "content": text}, number=number, template=jsonmode.NOT_USED)
+    run = runs.move(tx, run, "reply_unfit", detail="", **(changes | {"messages": number}))
+    eventlog.tell(tx, "ReplyUnfit", eventlog.about(run), of=run, detail=why)
 
 
 def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:

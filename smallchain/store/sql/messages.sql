@@ -7,3 +7,6 @@ SELECT wire FROM messages WHERE run_id = :run_id AND seq <= :upto ORDER BY seq;
 
 -- of_run: the whole conversation
 SELECT * FROM messages WHERE run_id = :run_id ORDER BY seq;
+
+-- template_of: whose words a message is
+SELECT template FROM messages WHERE run_id = :run_id AND seq = :seq;
