@@ -33,6 +33,7 @@ from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.function import FunctionExecutor
 from smallchain.services.tools.job import marks
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.python import PythonExecutor
@@ -61,7 +62,7 @@ class House:
     feed: Feed
     providers: Mapping[str, Provider]
     code: tuple[Workers, ...]
-    """The processes of context strategies, and of models, that are a person's own."""
+    """The processes of context strategies, models and tools that are a person's own functions."""
     stopping: asyncio.Event
     stop_now: asyncio.Event
 
@@ -92,11 +93,11 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
     database = await Database.open(settings.state_dir, now=clock.now)
     started_at = clock.now()
     secrets = SecretStore(config_dir=settings.config_dir, environ=environ, pid=os.getpid(), started_at=started_at, clock=clock)
-    strategies, models = Workers(at_most=_STRATEGIES_AT_A_TIME), Workers(at_most=_MODELS_AT_A_TIME)
+    strategies, models, functions = Workers(at_most=_STRATEGIES_AT_A_TIME), Workers(at_most=_MODELS_AT_A_TIME), Workers()
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
     jobs = _empty(settings.state_dir / "jobs")
     tools = Tools(
-        in_process={"builtin": BuiltinExecutor(clock=clock)},
+        in_process={"builtin": BuiltinExecutor(clock=clock), "function": FunctionExecutor(functions)},
         processes={"python": PythonExecutor(jobs=jobs), "local_bash": BashExecutor(jobs=jobs)},
     )
     every: list[Kind] = [
@@ -130,7 +131,7 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
         config=ConfigService(settings.config_dir, driver),
         feed=feed,
         providers=providers,
-        code=(strategies, models),
+        code=(strategies, models, functions),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),
     )

@@ -33,8 +33,10 @@ class FaultKind(StrEnum):
     """There is no such module or function, or its import failed."""
     RAISED = "raised"
     """It raised."""
+    TOO_LATE = "too_late"
+    """It took too long, and was ended."""
     NO_ANSWER = "no_answer"
-    """It took too long, its process died, or it returned what cannot be handed over."""
+    """Its process died, or it returned what cannot be handed over."""
 
 
 @dataclass(frozen=True, slots=True)

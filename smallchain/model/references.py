@@ -195,6 +195,10 @@ def _fences(model: Section) -> bool:
     return getattr(model, "isolation", None) in ("required", "container")
 
 
+def _fences_function(model: Section) -> bool:
+    return _fences(model) and _executor("function", model)
+
+
 def _executor(kind: str, model: Section) -> bool:
     return isinstance(model, ToolSpec) and model.executor is not None and model.executor.kind == kind
 
@@ -242,6 +246,7 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("`approval`", _asks),
         ("`deny`", partial(_has, "deny")),
         ("`isolation: required` or `container`", _fences),
+        ("a fence around `executor: function`", _fences_function),
         ("`network`", partial(_has, "network")),
         ("`mounts`", partial(_has, "mounts")),
         ("`limits`", partial(_has, "limits")),

@@ -37,6 +37,7 @@ from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.function import FunctionExecutor
 from smallchain.services.tools.registry import Tools
 from smallchain.store import alarms, eventlog, messages, requests, runs, toolcalls
 from smallchain.store.contract import Tx
@@ -98,7 +99,7 @@ class House:
         self.workers = Workers(at_most=2)
         self._providers["python"] = PythonProvider(self.workers)
         processes: dict[str, Executor] = {"python": gate, "local_bash": BashExecutor(jobs=folder / "jobs")}
-        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes)
+        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock), "function": FunctionExecutor(self.workers)}, processes=processes)
         every: list[Kind] = [
             RunKind(ModelCaller(database, self._providers, secrets, _NoPrices(), self.workers)),
             ToolCallKind(database, tools, secrets),

@@ -162,6 +162,8 @@ class ModelServer:
         self.requests: list[Asked] = []
         """The requests of models, in the order they came; `checks` has those that ask for the list of models."""
         self.checks: list[Asked] = []
+        self.paths: tuple[str, ...] = ("/chat/completions",)
+        """How the paths end that the brain answers."""
         self.connections = 0
         self._port = port
         self._log_path = log
@@ -250,7 +252,7 @@ class ModelServer:
             self._log.write(asked.line() + "\n")
         if about_models:
             return self.models(asked)
-        if method != "POST" or not path.endswith("/chat/completions"):
+        if method != "POST" or not path.endswith(self.paths):
             return fails(404, f"nothing is at {method} {path}")
         return self.brain(asked)
 

@@ -78,7 +78,7 @@ class Worker:
                 answer = await self._exchange(data)
         except TimeoutError:
             await self.end()
-            return Fault(FaultKind.NO_ANSWER, f"{target} gave no answer within {show_duration(timeout)}, and was ended{self._last_words()}")
+            return Fault(FaultKind.TOO_LATE, f"{target} gave no answer within {show_duration(timeout)}, and was ended{self._last_words()}")
         except (OSError, EOFError, ValueError, RecursionError) as error:
             code = await self.end()
             how = f"its process ended ({_how(code)})" if isinstance(error, OSError | EOFError) else f"its answer can't be read ({error})"
@@ -177,7 +177,9 @@ def _fault(target: str, told: Any) -> Fault:
     if not isinstance(told, dict):
         return Fault(FaultKind.NO_ANSWER, f"{target} gave no answer that can be read")
     kind = FaultKind(told["kind"]) if told.get("kind") in list(FaultKind) else FaultKind.NO_ANSWER
-    verb = {FaultKind.NOT_LOADED: "can't be loaded", FaultKind.RAISED: "failed", FaultKind.NO_ANSWER: "gave no answer"}[kind]
+    verb = {FaultKind.NOT_LOADED: "can't be loaded", FaultKind.RAISED: "failed", FaultKind.NO_ANSWER: "gave no answer"}.get(
+        kind, "gave no answer"
+    )
     status, after = told.get("status"), told.get("retry_after")
     return Fault(
         kind,

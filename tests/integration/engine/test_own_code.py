@@ -91,8 +91,8 @@ def write(house: House, name: str, text: str) -> None:
     (house.config / name).write_text(text)
 
 
-def manifest(llm: Words, *, context: str = "full", tools: tuple[str, ...] = (), **more: Any) -> str:
-    agent = {"name": "assistant", "system_prompt": "be brief", "context": context, "tools": list(tools)}
+def manifest(llm: Words, *, context: str = "full", uses: tuple[str, ...] = (), **more: Any) -> str:
+    agent = {"name": "assistant", "system_prompt": "be brief", "context": context, "tools": list(uses)}
     task = {"name": "sums", "agent": "assistant", "user_message": "add 3 and 4"}
     return json.dumps({"llms": [{"name": "own"} | llm], "agents": [agent], "tasks": [task], "runs": [{"name": RUN, "task": "sums"}]} | more)
 
@@ -142,7 +142,7 @@ async def test_what_a_strategy_made_is_what_is_sent_and_what_is_kept_byte_for_by
         return answers.pop() if answers else says("7")
 
     async with ModelServer(brain) as server:
-        await house.apply(manifest(openai(server, parameters={"temperature": 0.5}), context="odd:window", tools=("add",)))
+        await house.apply(manifest(openai(server, parameters={"temperature": 0.5}), context="odd:window", uses=("add",)))
         await house.run(RUN, RunPhase.SUCCEEDED)
 
     assert [(await kept(house, attempt) or "").encode() for attempt in (1, 2)] == bodies
@@ -154,7 +154,7 @@ async def test_what_a_strategy_made_is_what_is_sent_and_what_is_kept_byte_for_by
 
 
 async def test_a_strategy_is_given_the_agent_the_run_and_the_messages(house: House) -> None:
-    await house.apply(manifest(python("facts", parameters={"top_k": 3}), context="odd:given", tools=("add",)))
+    await house.apply(manifest(python("facts", parameters={"top_k": 3}), context="odd:given", uses=("add",)))
     await house.run(RUN, RunPhase.SUCCEEDED)
 
     given = json.loads(await kept(house, 1) or "")
@@ -243,7 +243,7 @@ async def test_a_crash_after_the_request_was_kept_calls_again_with_a_request_of_
 
 
 async def test_a_provider_of_ones_own_calls_tools_and_answers(house: House) -> None:
-    await house.apply(manifest(python("adds", price={"input": "$1", "output": "$2"}), tools=("add",)))
+    await house.apply(manifest(python("adds", price={"input": "$1", "output": "$2"}), uses=("add",)))
 
     run = await house.run(RUN, RunPhase.SUCCEEDED)
 
@@ -305,7 +305,7 @@ async def test_an_llm_whose_module_cannot_be_loaded_is_in_error_and_heals(house:
 
 
 async def test_a_module_that_breaks_while_a_run_is_live_makes_it_wait(house: House) -> None:
-    await house.apply(manifest(python("adds"), tools=("add", "subtract")))
+    await house.apply(manifest(python("adds"), uses=("add", "subtract")))
     await house.run(RUN, RunPhase.SUCCEEDED)
     write(house, "model.py", "raise RuntimeError('under construction')")
 
@@ -321,6 +321,63 @@ async def test_a_provider_or_strategy_that_no_package_brings_is_said(house: Hous
     assert "no entry point 'chatml' of smallchain.contexts is installed" in await error_of(house, "agent", "assistant")
 
 
+# ---- tools that are functions
+
+TOOLS = """
+import os
+
+def shout(arguments, call):
+    return arguments["text"].upper() + call["options"]["mark"] + call["env"]["TONE"]
+
+def count(arguments, call):
+    return {"words": len(arguments["text"].split())}
+
+def fails(arguments, call):
+    raise RuntimeError("the printer is on fire")
+
+def hangs(arguments, call):
+    while True:
+        pass
+
+def nothing(arguments, call):
+    pass
+"""
+
+
+def functions(*names: str, **more: Any) -> list[Words]:
+    parameters = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+    executors = [{"function": {"call": f"mine:{name}", "options": {"mark": "!"}}} for name in names]
+    env = {"TONE": "?"}
+    return [
+        {"name": name, "parameters": parameters, "executor": executor, "env": env} | more
+        for name, executor in zip(names, executors, strict=True)
+    ]
+
+
+async def used(house: House, *names: str, **more: Any) -> list[str]:
+    """What a run is told by the tools, asked for all at once."""
+    write(house, "mine.py", TOOLS)
+    calls = [{"name": name, "arguments": {"text": "good day"}} for name in names]
+    llm = {"provider": "scripted", "replies": [{"tool_calls": calls}, {"content": "done"}]}
+    await house.apply(manifest(llm, uses=names, tools=functions(*names, **more)))
+    await house.run(RUN, RunPhase.SUCCEEDED)
+    return await house.results(RUN)
+
+
+async def test_a_function_of_ones_own_is_a_tool(house: House) -> None:
+    results = await used(house, "shout", "count", "nothing", "fails")
+
+    assert results[:3] == ["GOOD DAY!?", '{"words": 2}', "(no output)"]
+    assert results[3].startswith("Error: mine:fails failed: RuntimeError: the printer is on fire (")
+
+
+async def test_a_function_that_hangs_is_timed_out_and_one_that_is_not_there_did_not_start(house: House) -> None:
+    hung, missing = await used(house, "hangs", "missing", timeout="300ms")
+
+    assert hung == "Error: mine:hangs gave no answer within 300ms, and was ended"
+    assert missing.startswith("Error: mine:missing can't be loaded: AttributeError")
+
+
 # ---- tool_mode: json
 
 
@@ -331,7 +388,7 @@ def in_json(answer: str = "", *calls: tuple[str, Words]) -> Answer:
 async def test_a_model_without_tools_uses_them_in_json_and_what_is_kept_is_canonical(house: House) -> None:
     answers = [in_json("I add.", ("add", {"a": 3, "b": 4}), ("add", {"a": 1, "b": 1})), in_json("7 and 2")]
     async with ModelServer(lambda asked: answers.pop(0)) as server:
-        await house.apply(manifest(openai(server, tool_mode="json"), tools=("add",)))
+        await house.apply(manifest(openai(server, tool_mode="json"), uses=("add",)))
         run = await house.run(RUN, RunPhase.SUCCEEDED)
         bodies = [asked.json for asked in server.requests]
 
@@ -359,7 +416,7 @@ async def test_a_reply_that_is_not_the_wanted_json_is_answered_and_counted(house
     answers = [says("I will add them."), in_json("", ("add", {"a": 3, "b": 4})), says("7!"), says("7."), in_json("7")]
     async with ModelServer(lambda asked: answers.pop(0)) as server:
         defaults = {"templates": {"reply_not_json": "JSON please: {detail}"}}
-        await house.apply(manifest(openai(server, tool_mode="json"), tools=("add",), defaults=defaults))
+        await house.apply(manifest(openai(server, tool_mode="json"), uses=("add",), defaults=defaults))
         run = await house.run(RUN, RunPhase.SUCCEEDED)
         last = server.requests[1].json["messages"]
 
@@ -374,7 +431,7 @@ async def test_a_reply_that_is_not_the_wanted_json_is_answered_and_counted(house
 
 async def test_a_model_that_never_answers_in_json_fails_its_run(house: House) -> None:
     async with ModelServer(lambda asked: says("No.")) as server:
-        await house.apply(manifest(openai(server, tool_mode="json"), tools=("add",)))
+        await house.apply(manifest(openai(server, tool_mode="json"), uses=("add",)))
         run = await house.run(RUN, RunPhase.FAILED)
 
     assert run.error.startswith("the model did not answer in the wanted JSON, 3 times in a row: not JSON")
@@ -393,7 +450,7 @@ async def test_without_tools_json_mode_asks_for_nothing(house: House) -> None:
 async def test_a_strategy_over_json_mode_gets_the_messages_in_that_form(house: House) -> None:
     answers = [in_json("", ("add", {"a": 3, "b": 4})), in_json("7")]
     async with ModelServer(lambda asked: answers.pop(0)) as server:
-        await house.apply(manifest(openai(server, tool_mode="json"), context="odd:given", tools=("add",)))
+        await house.apply(manifest(openai(server, tool_mode="json"), context="odd:given", uses=("add",)))
         await house.run(RUN, RunPhase.SUCCEEDED)
 
     given = json.loads(await kept(house, 2) or "")
@@ -409,7 +466,7 @@ async def test_a_strategy_over_json_mode_gets_the_messages_in_that_form(house: H
 async def test_a_copy_of_a_conversation_keeps_what_is_marked_as_ours(house: House, again: str) -> None:
     answers = [says("No."), in_json("", ("add", {"a": 3, "b": 4}))]
     async with ModelServer(lambda asked: answers.pop(0) if answers else says("No.")) as server:
-        await house.apply(manifest(openai(server, tool_mode="json"), tools=("add",)))
+        await house.apply(manifest(openai(server, tool_mode="json"), uses=("add",)))
         run = await house.run(RUN, RunPhase.FAILED)
 
         def go_on(tx: Tx) -> str:

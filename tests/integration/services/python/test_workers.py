@@ -153,7 +153,7 @@ async def test_an_exception_may_say_its_status_and_when_to_come_back(workers: Wo
 async def test_a_hang_is_ended_and_the_next_call_works(workers: Workers, folder: Path) -> None:
     fault = await call(workers, folder, "mine:hangs", timeout=timedelta(milliseconds=300))
 
-    assert fault.kind is FaultKind.NO_ANSWER
+    assert fault.kind is FaultKind.TOO_LATE
     assert "mine:hangs gave no answer within" in fault.message
     assert "about to hang" in fault.message
     assert await call(workers, folder, "mine:add", 1, 2) == {"sum": 3}
@@ -173,7 +173,7 @@ async def test_leaving_the_interpreter_is_an_exception_like_others(workers: Work
 async def test_what_it_started_ends_with_it(workers: Workers, folder: Path, tmp_path: Path) -> None:
     fault = await call(workers, folder, "mine:starts_another", str(tmp_path / "pid"), timeout=timedelta(seconds=2))
 
-    assert fault.kind is FaultKind.NO_ANSWER
+    assert fault.kind is FaultKind.TOO_LATE
     pid = int((tmp_path / "pid").read_text())
     async with asyncio.timeout(10):
         while is_running(pid):
