@@ -93,7 +93,9 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
     database = await Database.open(settings.state_dir, now=clock.now)
     started_at = clock.now()
     secrets = SecretStore(config_dir=settings.config_dir, environ=environ, pid=os.getpid(), started_at=started_at, clock=clock)
-    strategies, models, functions = Workers(at_most=_STRATEGIES_AT_A_TIME), Workers(at_most=_MODELS_AT_A_TIME), Workers()
+    own = _marks_of_own_code(settings)
+    strategies, models = Workers(at_most=_STRATEGIES_AT_A_TIME, marks=own), Workers(at_most=_MODELS_AT_A_TIME, marks=own)
+    functions = Workers(marks=own)
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
     jobs = _empty(settings.state_dir / "jobs")
     tools = Tools(
@@ -149,14 +151,18 @@ async def watch_code(house: House) -> None:
             tasks.create_task(workers.watch(lambda: house.driver.transact(look)))
 
 
-async def end_orphans(database: Database) -> None:
+async def end_orphans(database: Database, settings: Settings) -> None:
     """End the processes that an earlier daemon left behind, before any call is looked at again."""
 
     def left(tx: Tx) -> list[dict[str, str]]:
         return [marks(call.id, attempt=call.attempts) for call in toolcalls.executing(tx)]
 
-    for each in await database.read(left):
+    for each in [*await database.read(left), _marks_of_own_code(settings)]:
         await asyncio.to_thread(end_leftovers, each)
+
+
+def _marks_of_own_code(settings: Settings) -> dict[str, str]:
+    return {"SMALLCHAIN_OWN_CODE_OF": str(settings.state_dir.resolve())}
 
 
 def _empty(folder: Path) -> Path:

@@ -75,7 +75,7 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
         listening = listener.bind(house.settings)
     except (SmallchainError, OSError) as error:
         return _say(error, EXIT_TRY_AGAIN if isinstance(error, Busy) else EXIT_FAULT)
-    await compose.end_orphans(house.database)
+    await compose.end_orphans(house.database, house.settings)
     await house.database.write(_begin)
     await house.config.reconcile()
     server = listener.server(create_app(house))

@@ -50,7 +50,7 @@ def reach_of(tx: Tx, name: str, /) -> Reach:
             continue
         reach.found["agent", agent_name] = row
         _note_unsupported(reach, f"agent '{agent_name}'", row)
-        _note_strategy(reach, row)
+        _note_strategy(reach, row, of=name)
         spec: AgentSpec = typed(row)
         llm = llm_of(spec, default=defaults.llm if defaults else None, llms=llms, caller=caller_llm)
         if agent_name == name:
@@ -101,14 +101,14 @@ def _note_unsupported(reach: Reach, subject: str, row: Written) -> None:
         reach.lacking.append(f"{subject}: {why}")
 
 
-def _note_strategy(reach: Reach, row: Written) -> None:
+def _note_strategy(reach: Reach, row: Written, *, of: str) -> None:
     """A context strategy of a person's own that is not looked at yet, or can't be loaded."""
     if strategy.is_own(typed(row)):
         fault = strategy.verdict(row)
         if fault is None:
             reach.settling = True
         elif fault:
-            reach.broken.append(f"agent '{row.name}' can't be used: {fault}")
+            reach.broken.append(fault if row.name == of else f"agent '{row.name}' can't be used: {fault}")
 
 
 def _note_caps(tx: Tx, reach: Reach) -> None:

@@ -13,6 +13,7 @@ import signal
 import struct
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -49,9 +50,9 @@ class Worker:
         asyncio.get_running_loop().add_reader(pidfd, self._exited)
 
     @classmethod
-    async def start(cls, folder: str) -> Worker:
+    async def start(cls, folder: str, marks: Mapping[str, str]) -> Worker:
         """Start a process; raises OSError. From the loop's thread: the process ends when the thread that started it does."""
-        worker = _spawn(folder)
+        worker = _spawn(folder, marks)
         try:
             await worker._connect()
         except BaseException:
@@ -151,8 +152,10 @@ class Worker:
         return f"; its last words: {words[-_STDERR_SHOWN:]}" if words else ""
 
 
-def _spawn(folder: str) -> Worker:
-    environ = {"PATH": PATH, "HOME": os.path.expanduser("~"), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+def _spawn(folder: str, marks: Mapping[str, str]) -> Worker:
+    environ = {"PATH": PATH, "HOME": os.path.expanduser("~"), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", **marks}
+    if "PYTHONPATH" in os.environ:
+        environ["PYTHONPATH"] = os.environ["PYTHONPATH"]  # part of what is installed
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", _MODULE, folder],
         stdin=subprocess.PIPE,

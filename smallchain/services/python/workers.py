@@ -26,7 +26,9 @@ _MOST_FAILED = 256
 class Workers:
     """Implements `engine.ports.Code`. Close it before its event loop ends."""
 
-    def __init__(self, *, at_most: int = AT_A_TIME) -> None:
+    def __init__(self, *, at_most: int = AT_A_TIME, marks: Mapping[str, str] | None = None) -> None:
+        """`marks` stand in the environment of every process, and of what it starts: by them the next daemon finds what is left."""
+        self._marks = dict(marks or {})
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
         self._places = asyncio.Semaphore(at_most)
@@ -94,7 +96,7 @@ class Workers:
             raise OSError(0, "the daemon is stopping")
         while len(self._all) >= self._at_most and self._idle:
             await self._end(self._idle.pop(0))
-        worker = await Worker.start(folder)
+        worker = await Worker.start(folder, self._marks)
         self._all.add(worker)
         return worker
 

@@ -205,7 +205,7 @@ async def test_an_agent_whose_strategy_cannot_be_loaded_is_in_error_with_its_lin
     await house.apply(manifest(python("echo"), context="broken:f"))
 
     detail = await error_of(house, "agent", "assistant")
-    assert detail == f"agent 'assistant' can't be used: broken:f can't be loaded: SyntaxError: expected ':' ({house.config}/broken.py:3)"
+    assert detail == f"broken:f can't be loaded: SyntaxError: expected ':' ({house.config}/broken.py:3)"
     assert (await house.now(RUN)).phase is RunPhase.PENDING
     write(house, "broken.py", "def f(agent, run, messages):\n    return 'x'\n")
     await look_again(house)
