@@ -17,6 +17,7 @@ from smallchain.model.llm import AskedCall, Reply
 from smallchain.model.templates import render
 
 Message = dict[str, Any]
+_LONGEST_WORDS = 300
 NOT_USED = "reply_not_json"
 """The template that answers a reply which was not the wanted object; the reply before it is sent back as it came."""
 
@@ -109,7 +110,7 @@ def as_canonical(reply: Reply, /, *, turn: int) -> Reply:
     try:
         answer, asked = read(reply.content)
     except BadInput as error:
-        return replace(reply, unfit=error.message)
+        return replace(reply, unfit=error.message[:_LONGEST_WORDS])
     calls = tuple(AskedCall(f"call_{turn + 1}_{number}", name, arguments) for number, (name, arguments) in enumerate(asked, 1))
     message: Message = {"role": "assistant", "content": answer}
     if calls:

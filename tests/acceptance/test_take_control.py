@@ -171,8 +171,9 @@ def test_json_mode_is_marked_as_ours_in_the_transcript(daemon: Daemon, models: C
     assert server.bodies()[1]["messages"][-1]["content"] == 'So it is: [{"name": "add", "result": "7"}]'
     for number, asked in enumerate(server.asked(), 1):
         assert daemon.cli("transcript", "r", "--request", str(number)).stdout.rstrip("\n") == asked["body"]
-    assert '"json_results"' not in daemon.cli("get", "templates").stdout
-    assert "So it is: {results}" in daemon.cli("get", "templates").stdout
+    (line,) = [line for line in daemon.cli("get", "templates").stdout.splitlines() if line.startswith("json_results")]
+    assert line.split()[1] == "replaced"
+    assert "So it is: {results}" in line
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

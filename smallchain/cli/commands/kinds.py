@@ -65,6 +65,11 @@ def spec(item: Item) -> Item:
     return found if isinstance(found, dict) else {}
 
 
+def _whose(item: Item) -> str:
+    """Whether a template says what we wrote, or what the YAML says in its place."""
+    return "replaced" if item.get("replaced") else "ours"
+
+
 def _way(item: Item) -> str:
     """How a tool runs: `builtin add`, or its executor's name."""
     written = spec(item)
@@ -172,6 +177,6 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         column("QUESTION", "question", cells=80),
     ),
     "files": (_NAME, _STATUS, Column("SINCE", lambda item: age(item.get("since"))), Column("PROBLEM", _first_problem)),
-    "templates": (_NAME, column("USED FOR", "used_for", cells=60), column("TEXT", "text", cells=80)),
+    "templates": (_NAME, Column("WORDS", _whose), column("USED FOR", "used_for", cells=60), column("TEXT", "text", cells=80)),
     "events": EVENTS,
 }

@@ -28,6 +28,7 @@ _STDERR_KEPT = 16 * 1024
 _STDERR_SHOWN = 300
 _PARSED_HERE = 256 * 1024
 _KILL_S = 5.0
+_DRAIN_S = 0.5
 _MODULE = "smallchain.services.python.child"
 
 
@@ -38,6 +39,8 @@ class Worker:
         self.folder = folder
         self.files: dict[str, str | None] = {}
         self.loaded: set[str] = set()
+        self.used_at = asyncio.get_running_loop().time()
+        """When it was last asked, on the loop's clock."""
         self._process = process
         self._pidfd = pidfd
         self._gone = asyncio.Event()
@@ -73,6 +76,7 @@ class Worker:
     async def ask(self, target: str, arguments: list[Any] | None, /, *, timeout: timedelta) -> Any:
         """What a function returned, or a Fault; without arguments it is only loaded. When no answer comes in time, and when the
         caller is cancelled, the process is ended."""
+        self.used_at = asyncio.get_running_loop().time()
         data = json.dumps({"target": target, "arguments": arguments}).encode()
         try:
             async with asyncio.timeout(timeout.total_seconds()):
@@ -114,8 +118,12 @@ class Worker:
         return self._process.poll()
 
     def _exited(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._pidfd)
+        """It has ended. What it forked may hold its pipes open, so the end of its output is not waited for beyond a moment."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._pidfd)
         self._gone.set()
+        for transport in self._transports:
+            loop.call_later(_DRAIN_S, transport.close)
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()

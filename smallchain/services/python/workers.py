@@ -26,8 +26,14 @@ _MOST_FAILED = 256
 class Workers:
     """Implements `engine.ports.Code`. Close it before its event loop ends."""
 
-    def __init__(self, *, at_most: int = AT_A_TIME, marks: Mapping[str, str] | None = None) -> None:
-        """`marks` stand in the environment of every process, and of what it starts: by them the next daemon finds what is left."""
+    def __init__(
+        self, *, at_most: int = AT_A_TIME, marks: Mapping[str, str] | None = None, unused: timedelta = timedelta(minutes=10)
+    ) -> None:
+        """`marks` stand in the environment of every process, and of what it starts: by them the next daemon finds what is left.
+
+        A process that was `unused` for so long is ended by `watch`: a run that waits for days holds none.
+        """
+        self._unused = unused.total_seconds()
         self._marks = dict(marks or {})
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
@@ -50,15 +56,16 @@ class Workers:
         """Look each second at the files that were loaded, or could not be; say so when some have changed. Until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            stale = [worker for worker in self._idle if worker.is_stale or not worker.is_alive]
-            news = any(worker.is_alive for worker in stale)
-            self._idle = [worker for worker in self._idle if worker not in stale]
-            for worker in stale:
+            stale = [worker for worker in self._idle if worker.is_stale]
+            unused_since = asyncio.get_running_loop().time() - self._unused
+            over = {worker for worker in self._idle if not worker.is_alive or worker.used_at < unused_since} | set(stale)
+            self._idle = [worker for worker in self._idle if worker not in over]
+            for worker in over:
                 await self._end(worker)
             healed = [folder for folder, files in self._failed.items() if _differ(files)]
             for folder in healed:
                 del self._failed[folder]
-            if news or healed:
+            if stale or healed:
                 await changed()
 
     async def close(self) -> None:

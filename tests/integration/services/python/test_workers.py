@@ -63,6 +63,11 @@ def dies():
     sys.stderr.flush()
     os._exit(3)
 
+def forks_and_dies():
+    if os.fork():
+        os._exit(4)
+    time.sleep(1000)
+
 def ends():
     sys.exit("enough")
 
@@ -193,6 +198,30 @@ async def test_a_cancelled_caller_ends_the_call(workers: Workers, folder: Path, 
     async with asyncio.timeout(10):
         while is_running(int((tmp_path / "pid").read_text())):
             await asyncio.sleep(0.01)
+
+
+async def test_a_crash_is_seen_although_what_it_forked_holds_its_pipes(workers: Workers, folder: Path) -> None:
+    fault = await call(workers, folder, "mine:forks_and_dies")
+
+    assert fault.message.startswith("mine:forks_and_dies gave no answer: its process ended (exit code 4)")
+
+
+async def test_a_process_that_nobody_uses_is_ended(folder: Path) -> None:
+    workers = Workers(unused=timedelta())
+    _, pid = await call(workers, folder, "mine:count")
+    watch = asyncio.create_task(workers.watch(unheard))
+
+    async with asyncio.timeout(20):
+        while is_running(pid):
+            await asyncio.sleep(0.01)
+
+    watch.cancel()
+    assert (await call(workers, folder, "mine:count"))[0] == 1
+    await workers.close()
+
+
+async def unheard() -> None:
+    raise AssertionError("an unused process is no news")
 
 
 async def test_closing_does_not_wait_for_a_hang(folder: Path) -> None:
