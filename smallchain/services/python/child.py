@@ -152,7 +152,7 @@ def _told(kind: str, error: BaseException, folder: str) -> dict[str, Any]:
             if frame.filename.startswith(os.path.join(folder, "")):
                 where = f"{frame.filename}:{frame.lineno}"
     message = " ".join(last.split())[:_LONGEST_WORDS] + (f" ({where})" if where else "")
-    found: dict[str, Any] = {"kind": kind, "message": message.encode("utf-8", "replace").decode()}
+    found: dict[str, Any] = {"kind": kind, "message": message}
     for name, types in (("status", int), ("retry_after", int | float)):
         value = getattr(error, name, None)
         if isinstance(value, types) and not isinstance(value, bool) and 0 <= value < 1e9:

@@ -83,11 +83,12 @@ class Worker:
                 answer = await self._exchange(data)
         except TimeoutError:
             await self.end()
-            return Fault(FaultKind.TOO_LATE, f"{target} gave no answer within {show_duration(timeout)}, and was ended{self._last_words()}")
+            words = f"{target} gave no answer within {show_duration(timeout)}, and was ended{self._last_words()}"
+            return Fault(FaultKind.TOO_LATE, _storable(words))
         except (OSError, EOFError, ValueError, RecursionError) as error:
             code = await self.end()
             how = f"its process ended ({_how(code)})" if isinstance(error, OSError | EOFError) else f"its answer can't be read ({error})"
-            return Fault(FaultKind.NO_ANSWER, f"{target} gave no answer: {how}{self._last_words()}")
+            return Fault(FaultKind.NO_ANSWER, _storable(f"{target} gave no answer: {how}{self._last_words()}"))
         except BaseException:
             await self.end()
             raise
@@ -194,10 +195,15 @@ def _fault(target: str, told: Any) -> Fault:
     status, after = told.get("status"), told.get("retry_after")
     return Fault(
         kind,
-        f"{target} {verb}: {told.get('message')}",
+        _storable(f"{target} {verb}: {told.get('message')}"),
         status=status if isinstance(status, int) else None,
         retry_after=timedelta(seconds=after) if isinstance(after, int | float) else None,
     )
+
+
+def _storable(words: str) -> str:
+    """Without NUL and halves of surrogate pairs, which no row can hold."""
+    return words.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _how(code: int | None) -> str:

@@ -105,6 +105,8 @@ class Workers:
             await self._end(self._idle.pop(0))
         worker = await Worker.start(folder, self._marks)
         self._all.add(worker)
+        if self._closed:  # meanwhile
+            await self._end(worker)
         return worker
 
     def _give_back(self, worker: Worker) -> None:

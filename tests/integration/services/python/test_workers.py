@@ -49,6 +49,9 @@ class Busy(Exception):
     status = 429
     retry_after = 7
 
+def hostile():
+    raise ValueError("a\\0b\\ud800c" + "x" * 10_000)
+
 def busy():
     raise Busy("come back")
 
@@ -153,6 +156,13 @@ async def test_an_exception_may_say_its_status_and_when_to_come_back(workers: Wo
     fault = await call(workers, folder, "mine:busy")
 
     assert (fault.status, fault.retry_after) == (429, timedelta(seconds=7))
+
+
+async def test_what_it_says_is_bounded_and_can_be_stored(workers: Workers, folder: Path) -> None:
+    fault = await call(workers, folder, "mine:hostile")
+
+    assert fault.message.startswith("mine:hostile failed: ValueError: a\ufffdb?c")
+    assert len(fault.message) < 1000
 
 
 async def test_a_hang_is_ended_and_the_next_call_works(workers: Workers, folder: Path) -> None:
