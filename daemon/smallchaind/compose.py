@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from smallchain.engine.agent import kind as agent_loop
 from smallchain.engine.agent.kind import AgentKind
 from smallchain.engine.alarms import Alarms
 from smallchain.engine.kind import Kind
-from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
 from smallchain.engine.ports import Clock, Provider
 from smallchain.engine.readiness import ReadinessKind
+from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.tool.kind import ToolKind
@@ -141,14 +140,9 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
 
 async def watch_code(house: House) -> None:
     """Look again at what runs a person's own code when its files change; until cancelled."""
-
-    def look(tx: Tx) -> None:
-        agent_loop.code_changed(tx)
-        llm_loop.code_changed(tx)
-
     async with asyncio.TaskGroup() as tasks:
         for workers in house.code:
-            tasks.create_task(workers.watch(lambda: house.driver.transact(look)))
+            tasks.create_task(workers.watch(lambda: house.driver.transact(code_changed)))
 
 
 async def end_orphans(database: Database, settings: Settings) -> None:

@@ -150,6 +150,8 @@ def test_a_request_that_could_not_be_made_is_said_to_be_none(daemon: Daemon) -> 
 
     assert shown.returncode == 1
     assert "model call 1 was never made: the context strategy mine:request failed: ZeroDivisionError" in shown.stderr
+    daemon.drop("mine.py", MINE)
+    assert daemon.over("r")["output"] == "I was told <go>"
 
 
 def test_json_mode_is_marked_as_ours_in_the_transcript(daemon: Daemon, models: Callable[..., Models]) -> None:

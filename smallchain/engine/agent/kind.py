@@ -83,9 +83,11 @@ def _record(tx: Tx, row: Written, fault: str) -> None:
     tx.wake("readiness", "")
 
 
-def code_changed(tx: Tx, /) -> None:
-    """Look again at every context strategy of a person's own: its files may say something else now."""
-    for row in resources.of_kind(tx, "agent"):
-        if strategy.is_own(typed(row)) and row.checked:
+def code_changed(tx: Tx, /) -> list[str]:
+    """Look again at every context strategy of a person's own, since its files may say something else now; the names of the agents."""
+    own = [row for row in resources.of_kind(tx, "agent") if strategy.is_own(typed(row))]
+    for row in own:
+        if row.checked:
             stale = f"\n{strategy.verdict(row) or ''}"
             resources.set_status(tx, row, row.status, detail=row.detail, checked=stale)
+    return [row.name for row in own]

@@ -111,11 +111,12 @@ def is_own(spec: LLMSpec, /) -> bool:
     return spec.provider not in ("openai", "scripted")
 
 
-def code_changed(tx: Tx, /) -> None:
-    """Check every LLM that is reached through a person's own code: its files may say something else now."""
-    for row in resources.of_kind(tx, "llm"):
-        if is_own(typed(row)):
-            resources.set_status(tx, row, row.status, detail=row.detail, checked="")
+def code_changed(tx: Tx, /) -> list[str]:
+    """Check every LLM that is reached through a person's own code, since its files may say something else now; their names."""
+    own = [row for row in resources.of_kind(tx, "llm") if is_own(typed(row))]
+    for row in own:
+        resources.set_status(tx, row, row.status, detail=row.detail, checked="")
+    return [row.name for row in own]
 
 
 def look_again(tx: Tx, /) -> None:

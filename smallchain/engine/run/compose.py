@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from smallchain.engine.agent import kind as agent_loop
 from smallchain.engine.agent import strategy
+from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.ports import Code
 from smallchain.engine.specs import Pins
 from smallchain.model import context, jsonmode
@@ -36,6 +38,14 @@ class Composition:
 
     function: Function
     arguments: list[Any]
+
+
+def code_changed(tx: Tx, /) -> None:
+    """People's own code may say something else now: look at it again, and let the runs that wait after a failure of it try at once."""
+    agents, llms = agent_loop.code_changed(tx), llm_loop.code_changed(tx)
+    for id in runs.backing_off_ids(tx, agents=agents, llms=llms):
+        runs.save(tx, runs.get(tx, id), due_at=tx.now)
+        tx.wake("run", id)
 
 
 def in_json(agent: AgentSpec, llm: LLMSpec, pins: Pins, /) -> bool:

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from smallchain.engine.agent import kind as agent_loop
-from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.run.again import fork, retry
+from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import body_of
 from smallchain.engine.specs import Pins
 from smallchain.model.lifecycles import Readiness, RunPhase
@@ -122,12 +121,7 @@ async def error_of(house: House, kind: str, name: str) -> str:
 
 async def look_again(house: House) -> None:
     """What the watch on people's code does when a file changed."""
-
-    def look(tx: Tx) -> None:
-        agent_loop.code_changed(tx)
-        llm_loop.code_changed(tx)
-
-    await house.driver.transact(look)
+    await house.driver.transact(code_changed)
 
 
 # ---- context strategies
@@ -195,7 +189,7 @@ async def test_a_strategy_that_fails_holds_its_run_up_and_a_better_one_lets_it_g
     assert run.detail.startswith(said)
     assert await kept(house, 1) is None
     write(house, "odd.py", ODD + f"\n{name} = text\n")
-    await house.wait(timedelta(seconds=5))
+    await look_again(house)
     assert (await house.run(RUN, RunPhase.SUCCEEDED)).output == "<|user|>add 3 and 4"
 
 
