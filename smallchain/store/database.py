@@ -147,6 +147,8 @@ class Database:
         self.epoch = 0
         self.fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         """Done when the database can no longer be trusted, with the reason; the daemon ends."""
+        self.full_since: datetime | None = None
+        """Since when the disk has no room for what is written; None from the first commit on that fits again."""
         self.on_commit: Callable[[list[tuple[str, str]]], None] = lambda wakes: None
         """Called in the event loop after each commit, with what it woke."""
         self._pump_task = asyncio.create_task(self._pump(), name="the database's pump")
@@ -232,6 +234,7 @@ class Database:
                 await _across(self._writer, commit)
                 if commit.fatal is not None:
                     self._die(commit.fatal)
+                self.full_since = (self.full_since or self._now()) if commit.found_full else None
                 self._waiting.extendleft(reversed([job for job in batch if not job.ran]))
                 self._answer([job for job in batch if job.ran])
             if self._closing:
@@ -286,6 +289,8 @@ class _Commit:
     epoch: int
     ids: _Ids
     fatal: BaseException | None = None
+    found_full: bool = False
+    """Whether one of them, tried alone, had no room on the disk."""
 
     def __call__(self, connection: sqlite3.Connection) -> None:
         try:
@@ -341,6 +346,7 @@ class _Commit:
 
     def _translate(self, error: BaseException) -> BaseException:
         if _code(error) == _FULL:
+            self.found_full = True
             return Busy("the disk is full: nothing was changed", hint="make room; what waits goes on by itself")
         if _code(error) in _LOCKED:
             return Busy("another program has locked the database: nothing was changed", hint="close it; what waits goes on by itself")

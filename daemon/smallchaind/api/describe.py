@@ -82,16 +82,26 @@ def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:
 def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     if kind == "run":
         return _run(tx, ref)
+    if kind == "event":
+        return {"item": _event(tx, ref), "related": {}}
     if kind in lists.WRITTEN.values():
         return {"item": items.resource(tx, items.find_resource(tx, kind, ref)), "related": {}}
     plural = f"{kind}s"
-    if plural not in lists.KINDS or kind in ("event", "spend"):
+    if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
     found = lists.named(plural, lists.listed(tx, plural, None, True), [ref])[0]
     related: dict[str, Any] = {}
     if kind == "toolcall":
         related["attempts"] = [dict(row) for row in tx.all("toolcalls.attempts", call_id=found["id"])]
     return {"item": found, "related": related}
+
+
+def _event(tx: Tx, ref: str) -> Item:
+    seq = int(ref) if ref.isascii() and ref.isdecimal() and len(ref) < 19 else 0
+    found = eventlog.after(tx, seq - 1, most=1) if seq else []
+    if not found or found[0]["seq"] != seq:
+        raise Unknown(f"there is no event {ref!r}", hint=f"events go by their numbers; the newest is {eventlog.last(tx)}")
+    return items.event(found[0])
 
 
 def _run(tx: Tx, ref: str) -> dict[str, Any]:

@@ -124,10 +124,12 @@ async def test_a_full_disk_is_busy_and_all_goes_on_once_there_is_room(database: 
     with pytest.raises(Busy, match="full"):
         await database.write(lambda tx: meta.put(tx, "large", "x" * 1_000_000))
     assert await value(database, "large") == ""
+    assert database.full_since is not None
 
     await pragma(database, f"max_page_count = {pages + 10_000}")
     await database.write(lambda tx: meta.put(tx, "large", "x" * 1_000_000))
     assert len(await value(database, "large")) == 1_000_000
+    assert database.full_since is None
     assert not database.fatal.done()
 
 
