@@ -133,8 +133,8 @@ def split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
 
 
 def _help(before: list[str], after: list[str]) -> int:
-    if after and after[0] in COMMANDS:
-        return _run([after[0], "--help"])
+    if after:
+        return _run([after[0], "--help"])  # which is told the nearest where it is no command
     if "--version" in before:
         out(f"smallchain {__version__}")
         return 0

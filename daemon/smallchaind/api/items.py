@@ -244,8 +244,11 @@ def find_resource(tx: Tx, kind: str, ref: str, /) -> Written:
 
 
 def _arguments(text: str) -> Any:
+    """The model's arguments as an object; its own text where they are none, or spell out half a surrogate pair, which no answer holds."""
     try:
         value = json.loads(text) if text.strip() else {}
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return text
     return value if isinstance(value, dict) else text
