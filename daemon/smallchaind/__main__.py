@@ -26,8 +26,8 @@ exit codes: 0 stopped, 65 the database can't be used, 74 the disk failed, 75 ano
 _FEWEST_FILES = 256
 
 
-def main() -> None:
-    """Parse the flags, then serve until stopped."""
+def parser() -> argparse.ArgumentParser:
+    """What may stand on the command line."""
     parser = argparse.ArgumentParser(
         prog="smallchaind",
         description="The supervisor of Smallchain: runs agents, and keeps every step of them.",
@@ -39,17 +39,23 @@ def main() -> None:
     parser.add_argument("--print-ready", action="store_true", help="write one line to standard output when connections are accepted")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info", help="what is logged (default info)")
     parser.add_argument("--version", action="version", version=f"smallchaind {__version__}")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Parse the flags, then serve until stopped."""
+    said = parser()
+    arguments = said.parse_args()
     _open_standard_files()
     try:
         drain = parse_duration(arguments.drain)
         chosen = settings.Settings.of(arguments, os.environ)
     except SmallchainError as error:
-        parser.error(str(error))
+        said.error(str(error))
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < _FEWEST_FILES:
-        parser.exit(1, f"smallchaind: fewer than {_FEWEST_FILES} open files are allowed here; raise it with `ulimit -n 1024`\n")
+        said.exit(1, f"smallchaind: fewer than {_FEWEST_FILES} open files are allowed here; raise it with `ulimit -n 1024`\n")
     logging.basicConfig(
         level=arguments.log_level.upper(),
         stream=sys.stderr,

@@ -24,7 +24,7 @@ smallchain fork 'my first run' --at 5        # `smallchain transcript` numbers t
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A run, and from where."""
-    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("run", metavar="RUN", help="the run, by its name, its id, or 6 or more characters of the id's end")
     if parser.prog.endswith("fork"):
         parser.add_argument("--at", metavar="SEQ", type=int, required=True, help="the last message that is kept")
     else:

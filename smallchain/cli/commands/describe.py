@@ -39,8 +39,8 @@ _MODEL_CALLS = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A kind and a name."""
-    parser.add_argument("kind", metavar="KIND", type=kind)
-    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("kind", metavar="KIND", type=kind, help="what it is: run, agent, tool, toolcall, request, event, ...")
+    parser.add_argument("name", metavar="NAME", help="its name, its id, or 6 or more characters of the id's end; of an event its number")
     add_output(parser, formats=("text", "json", "yaml"))
 
 

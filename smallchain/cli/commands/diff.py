@@ -22,7 +22,7 @@ smallchain diff 'my first run' -o json
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A run."""
-    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("run", metavar="RUN", help="the run, by its name, its id, or 6 or more characters of the id's end")
     add_output(parser, formats=("text", "json", "yaml"))
 
 

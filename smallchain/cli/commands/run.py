@@ -24,7 +24,7 @@ git diff | smallchain run review --message - --follow
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A task, what to say, how to watch."""
-    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("task", metavar="TASK", help="the task, by its name")
     parser.add_argument("--message", metavar="TEXT", help="say this instead of the task's user_message; - reads standard input")
     parser.add_argument("--name", metavar="NAME", help="the run's name; default: TASK-n")
     parser.add_argument("--priority", metavar="N", type=int, help="runs with higher ones go first; default: 0")

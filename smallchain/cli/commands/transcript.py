@@ -30,7 +30,7 @@ smallchain transcript 'my first run' --reply 2     # what came back, as it came
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A run, and one of its model calls where that is wanted."""
-    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("run", metavar="RUN", help="the run, by its name, its id, or 6 or more characters of the id's end")
     one = parser.add_mutually_exclusive_group()
     for flag, what in (
         ("--request", "the exact request of model call N (the last when no N is given)"),
