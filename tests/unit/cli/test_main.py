@@ -414,6 +414,21 @@ def test_describe_shows_the_thing_and_what_belongs_to_it(run: Run, fake: FakeDae
     assert "toolcalls" not in out
 
 
+def test_describe_shows_each_attempt_of_a_call_and_each_of_a_list_of_objects(run: Run, fake: FakeDaemon) -> None:
+    attempt = {"attempt": 1, "outcome": "unknown", "exit_code": None, "detail": "the daemon ended", "started_at": "t0", "finished_at": "t1"}
+    item = {"kind": "toolcall", "name": "post", "parts": [{"a": 1}, {"b": "\x1b"}], "words": ["x", "y"]}
+    fake.answers[("GET", "/v1/describe/toolcalls/post")] = {"item": item, "related": {"attempts": [attempt, {"attempt": 2}]}}
+
+    out = run("describe", "toolcall", "post")[1]
+
+    assert 'parts:\n  - {"a": 1}\n  - {"b": "\\u001b"}\n' in out
+    assert 'words: ["x", "y"]\n' in out
+    assert [line.split() for line in out.split("attempts:")[1].splitlines()[2:]] == [
+        ["1", "unknown", "-", "t0", "t1", "the", "daemon", "ended"],
+        ["2", "executing", "-", "-", "-", "-"],
+    ]
+
+
 # apply
 
 
