@@ -12,6 +12,7 @@ import sys
 from smallchain import __version__, settings
 from smallchain.model.durations import parse_duration
 from smallchain.model.errors import SmallchainError
+from smallchain.protocol.text import visible
 
 _EPILOG = """\
 examples:
@@ -56,11 +57,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < _FEWEST_FILES:
         said.exit(1, f"smallchaind: fewer than {_FEWEST_FILES} open files are allowed here; raise it with `ulimit -n 1024`\n")
-    logging.basicConfig(
-        level=arguments.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    said_to = logging.StreamHandler()
+    said_to.setFormatter(_Visible("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=arguments.log_level.upper(), handlers=[said_to])
     logging.raiseExceptions = False  # a full or closed log is no reason to stop
     for noisy in ("watchfiles", "httpx2", "httpcore2", "openai", "asyncio", "aiosqlite", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -68,6 +67,13 @@ def main() -> None:
 
     options = Options(drain_s=drain.total_seconds(), print_ready=arguments.print_ready)
     sys.exit(asyncio.run(serve(chosen, options, dict(os.environ))))
+
+
+class _Visible(logging.Formatter):
+    """What is logged may hold what models, tools and files say; whoever reads the log may read it in a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record), multiline=True)
 
 
 def _open_standard_files() -> None:

@@ -417,6 +417,8 @@ def test_the_life_of_a_daemon_in_a_folder_of_a_hostile_name_is_told_harmlessly()
             house = House(daemon)
             for words in (("status",), ("start",), ("status",), ("doctor",), ("logs",), ("restart",), ("stop",), ("stop",), ("status",)):
                 house.look(words, code={0, 1, 69})
+            assert b"o\\x1b[2Jk<U+202E>" in (daemon.state / "daemon.log").read_bytes()
+            assert came_through((daemon.state / "daemon.log").read_bytes()) == set()
 
 
 def _formats(command: str, case: Words | Callable[[House], Words]) -> list[str]:

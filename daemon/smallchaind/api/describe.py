@@ -12,8 +12,10 @@ from smallchain.engine.specs import Pins, typed
 from smallchain.model.errors import Unknown
 from smallchain.model.ids import did_you_mean
 from smallchain.model.money import show_dollars
+from smallchain.model.references import references
 from smallchain.store import eventlog, messages, modelcalls, resources
 from smallchain.store.contract import Row, Tx
+from smallchain.store.resources import Written
 from smallchaind.api import items, lists
 from smallchaind.api.items import Item
 from smallchaind.compose import House
@@ -85,7 +87,8 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     if kind == "event":
         return {"item": _event(tx, ref), "related": {}}
     if kind in lists.WRITTEN.values():
-        return {"item": items.resource(tx, items.find_resource(tx, kind, ref)), "related": {}}
+        written = items.find_resource(tx, kind, ref)
+        return {"item": items.resource(tx, written), "related": {"used_by": _users(tx, written)}}
     plural = f"{kind}s"
     if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
@@ -94,6 +97,15 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     if kind == "toolcall":
         related["attempts"] = [dict(row) for row in tx.all("toolcalls.attempts", call_id=found["id"])]
     return {"item": found, "related": related}
+
+
+def _users(tx: Tx, used: Written) -> list[Item]:
+    """Who names a resource: what waits, or would, if it went."""
+    named = (used.kind, used.name)
+    users = [each for each in resources.everything(tx) if each.kind != "run" and named in references(each.kind, each.spec)]
+    return [
+        {name: item[name] for name in ("kind", "name", "id", "status", "detail")} for item in (items.resource(tx, user) for user in users)
+    ]
 
 
 def _event(tx: Tx, ref: str) -> Item:
@@ -127,9 +139,10 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
 
 
 def _modelcall(row: Row) -> Item:
-    columns = ("attempt", "turn", "llm", "model", "outcome", "error", "finish_reason", "input_tokens", "output_tokens", "cached_tokens")
+    columns = ("attempt", "llm", "model", "outcome", "error", "finish_reason", "input_tokens", "output_tokens", "cached_tokens")
     cost = row["cost_nanousd"]
     return {
+        "turn": row["turn"] + 1,  # people count from 1, as tool calls and `when: {turn: 1}` do
         **{name: row[name] for name in (*columns, "priced_by", "started_at", "finished_at")},
         "cost_usd": show_dollars(cost) if cost is not None else None,
     }

@@ -35,6 +35,7 @@ _MODEL_CALLS = (
     Column("COST", lambda item: f"${text_of(item['cost_usd'])}" if item.get("cost_usd") is not None else None),
     column("ERROR", "error", cells=60),
 )
+_USERS = (column("KIND", "kind"), column("NAME", "name"), column("STATUS", "status"), column("DETAIL", "detail", cells=80))
 _ATTEMPTS = (
     column("ATTEMPT", "attempt"),
     Column("OUTCOME", lambda item: item.get("outcome") or "executing"),
@@ -85,6 +86,8 @@ def _show_related(heading: str, items: list[Item]) -> None:
             columns: tuple[Column, ...] = _PINS
         case "modelcalls":
             columns = _MODEL_CALLS
+        case "used_by":
+            columns = _USERS
         case "attempts":
             columns = _ATTEMPTS
         case "children":
