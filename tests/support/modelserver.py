@@ -250,7 +250,7 @@ class ModelServer:
             self._log.write(asked.line() + "\n")
         if about_models:
             return self.models(asked)
-        if method != "POST" or not path.endswith("/chat/completions"):
+        if method != "POST" or not path.split("?")[0].endswith("/chat/completions"):
             return fails(404, f"nothing is at {method} {path}")
         return self.brain(asked)
 

@@ -318,7 +318,7 @@ def _replied(tx: Tx, run: Run, reply: Reply) -> None:
     llm_loop.works(tx, run.llm)
     for note in reply.notes:
         eventlog.tell(tx, "ReplyMended", eventlog.about(run), of=run, detail=note)
-    cause, why = rules.after_reply(reply, failures=run.failures)
+    cause, why = rules.after_reply(reply, silent=_silent_before(tx, run))
     if cause == "call_failed":
         _fail(tx, run, cause, why)
         return
@@ -334,6 +334,11 @@ def _replied(tx: Tx, run: Run, reply: Reply) -> None:
     else:
         run = runs.move(tx, run, cause, output=reply.content, detail="", **changes)
         _tell_success(tx, run)
+
+
+def _silent_before(tx: Tx, run: Run) -> int:
+    """The replies of this turn before the newest: had one of them said anything, the turn would be over."""
+    return sum(1 for row in modelcalls.of_run(tx, run.id) if row["turn"] == run.turns and row["outcome"] == "replied") - 1
 
 
 def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:
