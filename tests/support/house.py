@@ -52,6 +52,8 @@ class Gate:
         self.starts: list[Start] = []
         self.ended: list[str] = []
         """Calls that were stopped before they were let through."""
+        self.waiting = 0
+        """Starts that have no answer yet."""
         self._came = asyncio.Condition()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
 
@@ -60,11 +62,14 @@ class Gate:
         async with self._came:
             self.starts.append(start)
             self._came.notify_all()
+        self.waiting += 1
         try:
             return await self._outcomes.get()
         except asyncio.CancelledError:
             self.ended.append(start.call_id)
             raise
+        finally:
+            self.waiting -= 1
 
     def let_through(self, text: str = "done", kind: OutcomeKind = OutcomeKind.SUCCEEDED) -> None:
         """Answer one start, the one that waits or the next to come."""
