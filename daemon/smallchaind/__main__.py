@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     settings.add_arguments(parser)
     parser.add_argument("--drain", metavar="TIME", default="60s", help="how long a stop waits for tools (default 60s)")
     parser.add_argument("--print-ready", action="store_true", help="write one line to standard output when connections are accepted")
+    parser.add_argument(
+        "--accept-rollback", action="store_true", help="go on with a database that was put back from a backup; what happened since is lost"
+    )
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info", help="what is logged (default info)")
     parser.add_argument("--version", action="version", version=f"smallchaind {__version__}")
     return parser
@@ -65,7 +68,7 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     from smallchaind.lifetime import Options, serve
 
-    options = Options(drain_s=drain.total_seconds(), print_ready=arguments.print_ready)
+    options = Options(drain_s=drain.total_seconds(), print_ready=arguments.print_ready, accept_rollback=arguments.accept_rollback)
     sys.exit(asyncio.run(serve(chosen, options, dict(os.environ))))
 
 

@@ -76,9 +76,9 @@ class _Prices:
         return self._known[key], pricing.data_version()
 
 
-async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) -> House:
+async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str], *, accept_rollback: bool = False) -> House:
     """Open the database and put everything together; nothing runs yet. Raises Damaged."""
-    database = await Database.open(settings.state_dir, now=clock.now)
+    database = await Database.open(settings.state_dir, now=clock.now, accept_rollback=accept_rollback)
     started_at = clock.now()
     secrets = SecretStore(config_dir=settings.config_dir, environ=environ, pid=os.getpid(), started_at=started_at, clock=clock)
     providers: dict[str, Provider] = {"openai": OpenAIProvider(), "scripted": ScriptedProvider()}

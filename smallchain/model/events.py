@@ -34,6 +34,10 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "DaemonStarted": (Level.INFO, "Starting Smallchain"),
     "DaemonStopping": (Level.INFO, "Stopping Smallchain"),
     "DaemonDied": (Level.WARNING, "The daemon ended without stopping; {count} live runs go on where they were"),
+    "DatabaseRolledBack": (
+        Level.WARNING,
+        "The database was put back: it holds {found} of {known} events, and what happened since is not known to it",
+    ),
     "RunsAsRoot": (Level.WARNING, "Running as root without a sandbox: tools have all rights on this machine"),
     # the watched folder
     "ConfigApplied": (Level.INFO, "Applied {what}"),
