@@ -56,7 +56,8 @@ def call(data: bytes) -> None:
     try:
         assert isinstance(arguments.read(data.decode("utf-8", "surrogateescape")), dict)
     except BadInput as error:
-        assert str(error)
+        if not str(error):
+            raise AssertionError("a refusal without words") from error
 
 
 def strict_json(data: bytes) -> None:
@@ -73,7 +74,8 @@ def yaml(data: bytes) -> None:
     try:
         yamlfile.read(data, file="fuzzed.yaml")
     except BadInput as error:
-        assert error.problems
+        if not error.problems:
+            raise AssertionError("a fault without a place") from error
 
 
 def shown(data: bytes) -> None:
@@ -97,7 +99,8 @@ def main() -> None:
         sys.exit(f"a finding in {', '.join(failed)}" if failed else 0)
     with tempfile.TemporaryDirectory(prefix="smallchain-fuzz-") as found:
         flags = [f"-max_total_time={options.seconds}", "-max_len=8192", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]
-        atheris.Setup([sys.argv[0], *flags, f"-artifact_prefix={ROOT}/build/fuzz-{options.target}-", found, str(CORPUS)], TARGETS[options.target])
+        findings = f"-artifact_prefix={ROOT}/build/fuzz-{options.target}-"
+        atheris.Setup([sys.argv[0], *flags, findings, found, str(CORPUS)], TARGETS[options.target])
         atheris.Fuzz()
 
 
@@ -108,7 +111,8 @@ def _apart(name: str, seconds: int) -> int:
         [sys.executable, __file__, name, "--seconds", str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     lines = done.stdout.decode(errors="replace").splitlines()
-    print("\n".join(lines[-60:] if done.returncode else [line for line in lines if line.startswith("stat::number_of_executed_units")]), flush=True)
+    units = [line for line in lines if line.startswith("stat::number_of_executed_units")]
+    print("\n".join(lines[-60:] if done.returncode else units), flush=True)
     return done.returncode
 
 
