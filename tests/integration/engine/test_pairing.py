@@ -206,8 +206,8 @@ class Pairing(RuleBasedStateMachine):
 
     def _calls_in_doubt(self) -> list[ToolCall]:
         def look(tx: Tx) -> list[ToolCall]:
-            ids = toolcalls.unsettled_ids(tx)
-            return [call for id in sorted(ids) if (call := toolcalls.find(tx, id)) and call.phase is CallPhase.IN_DOUBT]
+            live = sorted(runs.live_ids(tx))
+            return [call for id in live for call in toolcalls.open_of_run(tx, id) if call.phase is CallPhase.IN_DOUBT]
 
         return self._read(look)
 
