@@ -323,3 +323,22 @@ async def test_a_provider_works_again_after_closing(provider: OpenAIProvider, se
     await provider.close()
 
     assert isinstance(await provider.complete(endpoint(server.base_url), request()), Reply)
+
+
+async def test_a_proxy_of_the_environment_is_asked_and_gets_the_whole_address(
+    provider: OpenAIProvider, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.base_url.removesuffix("/v1"))
+    found = await provider.complete(endpoint("http://model.example/v1"), request())
+
+    assert isinstance(found, Reply)
+    assert server.requests[0].path == "http://model.example/v1/chat/completions"
+
+
+async def test_a_host_that_needs_no_proxy_is_asked_itself(
+    provider: OpenAIProvider, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    assert isinstance(await provider.complete(endpoint(server.base_url), request()), Reply)
