@@ -140,7 +140,7 @@ async def _stop(house: House, options: Options) -> int:
 
 
 def _begin(tx: Tx) -> None:
-    live = len(runs.live_ids(tx))
+    live = runs.count_live(tx)
     if meta.get(tx, _CLEAN) == "no" and tx.epoch > 1:
         eventlog.tell(tx, "DaemonDied", _DAEMON, count=str(live))
     meta.put(tx, _CLEAN, "no")

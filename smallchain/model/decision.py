@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -15,6 +15,8 @@ class Effect:
     name: str
     target: str
     attempt: int = 0
+    carries: object = field(default=None, compare=False, repr=False)
+    """What the step has read for it already, so that nothing is read twice; no part of what tells it apart."""
 
     @property
     def key(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,9 +12,9 @@ from smallchain.engine.backoff import delay
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.run import decide as rules
-from smallchain.engine.run.execute import ModelCaller, ModelOutcome
-from smallchain.engine.specs import Pins, typed, why_unsupported
-from smallchain.model.agent import SAME_CALLS, limits_of, llm_of
+from smallchain.engine.run.execute import ModelCaller, ModelOutcome, Prepared, prepare
+from smallchain.engine.specs import pins_of, typed, why_unsupported
+from smallchain.model.agent import limits_of, llm_of
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.errors import Refused, Unknown
@@ -51,13 +53,15 @@ class RunKind:
             runs.save(tx, run, detail=decision.detail)
             if decision.detail != _SETTLING:
                 eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
-        return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
+        effects = tuple(replace(effect, carries=_prepared(tx, run)) for effect in decision.effects)
+        return Step(effects=effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
         """Call the model and record what came back."""
-        outcome = await self._caller.call(effect.target, effect.attempt)
-        if outcome is not None:
-            await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, outcome))
+        if not isinstance(effect.carries, Prepared):
+            raise Unknown(f"run {effect.target} is not pinned to its agent and LLM")
+        outcome = await self._caller.call(effect.carries)
+        await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, outcome))
 
     def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
         """A call that ended by a fault of ours fails the run: calling again would meet the same fault."""
@@ -71,6 +75,14 @@ class RunKind:
         return runs.unsettled_ids(tx)
 
 
+def _prepared(tx: Tx, run: Run) -> Prepared | None:
+    """What the attempt sends; None, which fails the call and not the look at the run, when it cannot be sent."""
+    try:
+        return prepare(tx, run)
+    except Unknown:
+        return None
+
+
 # ---- observing
 
 
@@ -80,7 +92,7 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
         case RunPhase.PENDING:
             facts["lacking"] = _lacking_to_start(tx, run) if run.started_at is None else _lacking_to_go_on(tx, run)
         case RunPhase.READY:
-            agent = Pins(tx, run.root_id).agent(run.agent)
+            agent = pins_of(tx, run.root_id).agent(run.agent)
             facts |= {"turns": run.turns, "lacking": _lacking_to_go_on(tx, run)}
             if agent is not None:
                 facts["turn_limit"] = limits_of(agent).turns
@@ -88,7 +100,7 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
             attempt = modelcalls.get(tx, run.id, run.attempts)
             facts["attempts"] = run.attempts
             if attempt is not None:
-                facts["attempt"] = rules.Attempt(attempt["epoch"], attempt["outcome"] == "open")
+                facts["attempt"] = rules.Attempt(attempt.epoch, attempt.outcome == "open")
         case RunPhase.AWAITING_TOOLS:
             calls = toolcalls.of_turn(tx, run.id, run.turns)
             facts["calls_expected"] = run.calls_expected
@@ -145,7 +157,7 @@ def _lacking_to_start(tx: Tx, run: Run) -> str:
 
 
 def _llm_of_child(tx: Tx, run: Run) -> str | None:
-    pins = Pins(tx, run.root_id)
+    pins = pins_of(tx, run.root_id)
     agent, defaults = pins.agent(run.agent), pins.defaults()
     parent = runs.get(tx, run.parent_id or "")
     if agent is None:
@@ -172,7 +184,7 @@ def _start_root(tx: Tx, run: Run) -> Run:
     found = reach.reach_of(tx, task.agent)
     for resource in (row, *found.found.values()):
         resources.pin(tx, run.id, resource)
-    agent = Pins(tx, run.id).agent(task.agent)
+    agent = pins_of(tx, run.id).agent(task.agent)
     opening = _opening(agent, task, run) if run.messages == 0 else []
     run = _open(tx, run, opening, agent=task.agent, llm=found.llm or "")
     eventlog.tell(tx, "RunStarted", eventlog.about(run), of=run)
@@ -199,7 +211,7 @@ def _opening(agent: AgentSpec | None, task: TaskSpec, run: Run) -> list[dict[str
 
 
 def _start_child(tx: Tx, run: Run) -> Run:
-    agent = Pins(tx, run.root_id).agent(run.agent)
+    agent = pins_of(tx, run.root_id).agent(run.agent)
     opening: list[dict[str, Any]] = []
     if agent is not None and agent.system_prompt:
         opening.append({"role": "system", "content": agent.system_prompt})
@@ -216,7 +228,7 @@ def _open(tx: Tx, run: Run, opening: list[dict[str, Any]], *, agent: str, llm: s
 
 def _call(tx: Tx, run: Run, decision: Decision) -> None:
     attempt = run.attempts + 1
-    pinned = Pins(tx, run.root_id).llm(run.llm)
+    pinned = pins_of(tx, run.root_id).llm(run.llm)
     modelcalls.open_call(tx, run, attempt=attempt, llm=run.llm, model=(pinned.model if pinned else None) or run.llm)
     runs.move(tx, run, "model_called", attempts=attempt, detail="")
 
@@ -224,7 +236,7 @@ def _call(tx: Tx, run: Run, decision: Decision) -> None:
 def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
     attempt = modelcalls.get(tx, run.id, run.attempts)
     modelcalls.settle(tx, run.id, run.attempts, outcome="interrupted", error="the daemon ended before the reply was recorded")
-    crashes = run.crashes + (attempt is None or str(attempt["epoch"]) != meta.get(tx, meta.CLEAN_EPOCH))
+    crashes = run.crashes + (attempt is None or str(attempt.epoch) != meta.get(tx, meta.CLEAN_EPOCH))
     run = runs.move(tx, run, "call_interrupted", crashes=crashes)
     eventlog.tell(tx, "ModelCallInterrupted", eventlog.about(run), of=run)
     question = rules.after_crash(crashes)
@@ -235,10 +247,20 @@ def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
 def _results_in(tx: Tx, run: Run, decision: Decision) -> None:
     calls = toolcalls.of_turn(tx, run.id, run.turns)
     count = append_results(tx, run, calls)
-    run = runs.move(tx, run, "results_in", messages=count, calls_expected=0)
-    question = rules.after_results(toolcalls.repeats(tx, run, most=SAME_CALLS), function=calls[-1].function)
+    last_call, same_calls = _repeats(run, calls)
+    run = runs.move(tx, run, "results_in", messages=count, calls_expected=0, last_call=last_call, same_calls=same_calls)
+    question = rules.after_results(same_calls, function=calls[-1].function)
     if question:
         stop_and_ask(tx, run, RequestKind.LOOP, question)
+
+
+def _repeats(run: Run, calls: list[ToolCall]) -> tuple[str, int]:
+    """What tells the last call apart (function, arguments and result), and how often it was made in a row."""
+    last, count = run.last_call, run.same_calls
+    for call in calls:
+        mark = hashlib.sha256(f"{call.function}\0{call.arguments}\0{call.result}".encode()).hexdigest()[:32]
+        last, count = mark, count + 1 if mark == last else 1
+    return last, count
 
 
 def append_results(tx: Tx, run: Run, calls: list[ToolCall]) -> int:
@@ -337,7 +359,7 @@ def _replied(tx: Tx, run: Run, reply: Reply) -> None:
 
 
 def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:
-    pins = Pins(tx, run.root_id)
+    pins = pins_of(tx, run.root_id)
     agent = pins.agent(run.agent)
     functions = pins.functions(agent) if agent is not None else {}
     for position, asked in enumerate(reply.calls):
@@ -367,7 +389,7 @@ def _tell_success(tx: Tx, run: Run) -> None:
 
 def _failed_call(tx: Tx, run: Run, failure: Failure) -> None:
     llm = resources.get(tx, "llm", run.llm)
-    spec = typed(llm) if llm is not None else Pins(tx, run.root_id).llm(run.llm)
+    spec = typed(llm) if llm is not None else pins_of(tx, run.root_id).llm(run.llm)
     retry_for = parse_duration(spec.retry_for) if spec is not None and spec.retry_for else RETRY_FOR
     cause, why = rules.after_failure(failure, failing_since=run.failing_since, retry_for=retry_for, now=tx.now)
     if cause == "call_failed_for_now":
@@ -414,7 +436,7 @@ def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
             toolcalls.settle_attempt(tx, call, outcome=outcome, detail=detail)
         unknown = call.phase is CallPhase.IN_DOUBT or (call.phase is CallPhase.EXECUTING and call.effects is Effects.ONCE)
         template = "call_cancelled_unknown" if unknown else "call_cancelled"
-        text = render(template, Pins(tx, run.root_id).templates())
+        text = render(template, pins_of(tx, run.root_id).templates())
         toolcalls.move(tx, call, "cancelled", result=text, template=template, detail=detail)
     for request in requests.open_of_run(tx, run.id):
         requests.decide(tx, request, "withdrawn", decision="", by=by, note=detail)
@@ -450,7 +472,7 @@ def resume(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
             if request.kind in (RequestKind.LOOP, RequestKind.QUARANTINE):
                 requests.decide(tx, request, "answered", decision='{"resume":true}', by=by)
                 eventlog.tell(tx, "RequestAnswered", eventlog.about(each), of=each, by=by, answer="it goes on")
-        changed = runs.save(tx, each, paused=False, detail="", crashes=0, loop_from=each.turns + 1)
+        changed = runs.save(tx, each, paused=False, detail="", crashes=0, last_call="", same_calls=0)
         eventlog.tell(tx, "RunResumed", eventlog.about(changed), of=changed, by=by)
         for call in toolcalls.open_of_run(tx, each.id):
             toolcalls.save(tx, call, crashes=0)

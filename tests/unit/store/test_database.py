@@ -38,7 +38,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 def connection_of(tx: Tx) -> sqlite3.Connection:
-    return cast("SqliteTx", tx)._connection
+    return cast("SqliteTx", tx).connection
 
 
 async def pragma(database: Database, text: str, *, reading: bool = False) -> Any:
