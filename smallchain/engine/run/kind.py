@@ -327,7 +327,8 @@ def record_outcome(tx: Tx, run_id: str, attempt: int, outcome: ModelOutcome, /) 
     )
     if not settled:
         return
-    run = runs.save(tx, run, cost_nanousd=run.cost_nanousd + (outcome.cost_nanousd or 0))
+    if outcome.cost_nanousd:
+        run = runs.save(tx, run, cost_nanousd=run.cost_nanousd + outcome.cost_nanousd)
     if run.phase is not RunPhase.CALLING_MODEL or run.attempts != attempt:
         return
     if isinstance(outcome.answer, Reply):
