@@ -10,7 +10,8 @@ SELECT events.*, runs.id AS run_id FROM events LEFT JOIN runs ON runs.no = event
 WITH RECURSIVE tree (id, no) AS (
   SELECT id, no FROM runs WHERE id = :run_id UNION SELECT runs.id, runs.no FROM runs JOIN tree ON runs.parent_id = tree.id
 )
-SELECT events.*, tree.id AS run_id FROM events JOIN tree ON tree.no = events.run_no WHERE seq > :after ORDER BY seq LIMIT :most;
+SELECT events.*, runs.id AS run_id FROM events JOIN runs ON runs.no = events.run_no
+WHERE seq > :after AND run_no IN (SELECT no FROM tree) ORDER BY seq LIMIT :most;
 
 -- last: the last sequence number ever given
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS seq;

@@ -55,20 +55,22 @@ SELECT open_calls, count(*) AS count FROM (
     WHERE run_no = runs.no AND turn = runs.turns
       AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
   ) AS open_calls
-  FROM runs WHERE runs.phase = 'awaiting_tools' AND paused = 0
+  FROM runs WHERE runs.phase = 'awaiting_tools' AND paused = 0 AND runs.phase NOT IN ('succeeded', 'failed', 'cancelled')
 ) GROUP BY open_calls;
 
 -- unsettled: ids of the runs that a loop, and not only the world, can move
-SELECT id, priority FROM runs WHERE phase IN ('pending', 'calling_model') OR (phase = 'ready' AND paused = 0)
+SELECT id, priority FROM runs WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled')
+  AND (phase IN ('pending', 'calling_model') OR (phase = 'ready' AND paused = 0))
 UNION ALL
-SELECT id, priority FROM runs WHERE phase = 'awaiting_tools' AND NOT EXISTS (
-  SELECT 1 FROM toolcalls WHERE run_no = runs.no AND turn = runs.turns
-    AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
-)
+SELECT id, priority FROM runs WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled')
+  AND runs.phase = 'awaiting_tools' AND NOT EXISTS (
+    SELECT 1 FROM toolcalls WHERE run_no = runs.no AND turn = runs.turns
+      AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
+  )
 ORDER BY priority DESC, id;
 
 -- pending: ids of the runs that wait for their agent or model
-SELECT id FROM runs WHERE phase = 'pending' ORDER BY priority DESC, id;
+SELECT id FROM runs WHERE phase = 'pending' AND runs.phase NOT IN ('succeeded', 'failed', 'cancelled') ORDER BY priority DESC, id;
 
 -- children: how many children a run has made of an agent, and in all
 SELECT count(*) AS count, coalesce(sum(agent = :agent), 0) AS of_agent FROM runs WHERE parent_id = :id;

@@ -24,18 +24,21 @@ WHERE runs.id = :run_id ORDER BY turn, position;
 SELECT toolcalls.*, runs.id AS run_id FROM runs JOIN toolcalls ON toolcalls.run_no = runs.no
 WHERE runs.id = :run_id AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out') ORDER BY turn, position;
 
--- unsettled: ids of calls that a loop, and not only the world, can move
+-- unsettled: ids of the calls that a loop, and not only the world, can move
 SELECT toolcalls.id FROM toolcalls JOIN runs ON runs.no = run_no
-WHERE toolcalls.phase IN ('pending', 'executing', 'sleeping') OR (toolcalls.phase = 'ready' AND runs.paused = 0)
+WHERE toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
+  AND (toolcalls.phase IN ('pending', 'executing', 'sleeping') OR (toolcalls.phase = 'ready' AND runs.paused = 0))
 UNION ALL
 SELECT toolcalls.id FROM toolcalls JOIN runs ON runs.parent_call_id = toolcalls.id
-WHERE toolcalls.phase = 'delegated' AND runs.phase IN ('succeeded', 'failed', 'cancelled');
+WHERE toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
+  AND toolcalls.phase = 'delegated' AND runs.phase IN ('succeeded', 'failed', 'cancelled');
 
 -- pending: ids of calls that were not let through yet
-SELECT id FROM toolcalls WHERE phase = 'pending';
+SELECT id FROM toolcalls WHERE phase = 'pending' AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out');
 
 -- executing: calls that execute, or did when the daemon ended
-SELECT toolcalls.*, runs.id AS run_id FROM toolcalls JOIN runs ON runs.no = toolcalls.run_no WHERE toolcalls.phase = 'executing';
+SELECT toolcalls.*, runs.id AS run_id FROM toolcalls JOIN runs ON runs.no = toolcalls.run_no
+WHERE toolcalls.phase = 'executing' AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out');
 
 -- list: all calls, each with its run's name and the child it made
 SELECT toolcalls.*, runs.id AS run_id, runs.name AS run, child.name AS child FROM toolcalls JOIN runs ON runs.no = toolcalls.run_no
