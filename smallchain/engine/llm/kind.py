@@ -36,6 +36,7 @@ class LLMKind:
     def step(self, tx: Tx, key: str, /) -> Step:
         """Decide whether a check is due, or record that this version cannot use the LLM."""
         row = resources.get(tx, "llm", key)
+        tx.wake("pace", key)  # its limits may have changed, and those who wait may have to go elsewhere
         if row is None:
             tx.wake("readiness", "")
             return Step()

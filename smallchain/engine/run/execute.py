@@ -14,7 +14,7 @@ from smallchain.model.functions import as_openai_tools
 from smallchain.model.llm import Failure, FailureKind, ModelRequest, Reply
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.run import Run
-from smallchain.store import messages, resources, runs
+from smallchain.store import messages, modelcalls, resources, runs
 from smallchain.store.contract import Store, Tx
 
 
@@ -78,22 +78,24 @@ def prepare(tx: Tx, run_id: str, attempt: int) -> _Prepared | None:
     if run is None or run.attempts != attempt or run.is_over:
         return None
     pins = Pins(tx, run.root_id)
-    pinned = pins.llm(run.llm)
+    opened = modelcalls.get(tx, run.id, attempt)
+    llm = str(opened["llm"]) if opened is not None else run.llm
+    pinned = pins.llm(llm)
     if pinned is None:
-        raise Unknown(f"run {run.name!r} is not pinned to an LLM {run.llm!r}")
-    row = resources.get(tx, "llm", run.llm)
+        raise Unknown(f"run {run.name!r} is not pinned to an LLM {llm!r}")
+    row = resources.get(tx, "llm", llm)
     now: LLMSpec = typed(row) if row is not None else pinned
     current = now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
     defaults = resources.get(tx, "defaults", "defaults")
-    body = body_of(tx, run, pins, run.messages)
+    body = body_of(tx, run, pins, llm, run.messages)
     request = ModelRequest(body=body, run_id=run.id, agent=run.agent, turn=run.turns, attempt=attempt)
     return _Prepared(request, pinned, current, defaults.spec.get("timeout") if defaults else None)
 
 
-def body_of(tx: Tx, run: Run, pins: Pins, upto: int) -> bytes:
-    """The exact request with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for."""
-    agent, pinned = pins.agent(run.agent), pins.llm(run.llm)
+def body_of(tx: Tx, run: Run, pins: Pins, llm: str, upto: int) -> bytes:
+    """The exact request to an LLM with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for."""
+    agent, pinned = pins.agent(run.agent), pins.llm(llm)
     if agent is None or pinned is None:
         raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
-    around = context.envelope(pinned.model or run.llm, pinned.parameters, as_openai_tools(pins.functions(agent)))
+    around = context.envelope(pinned.model or llm, pinned.parameters, as_openai_tools(pins.functions(agent)))
     return context.body(around, messages.wire(tx, run.id, upto))

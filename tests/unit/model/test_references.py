@@ -133,7 +133,6 @@ BASH = "executor: {local_bash: {command: x}}"
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
         ("agents: [{name: a, context: window}]", "a `context` other than full"),
         ("llms: [{name: l, provider: python, model: 'a:b'}]", "`provider: python`"),
-        ("llms: [{name: l, provider: openai, model: m, fallback: b}]", "`fallback`"),
         ("llms: [{name: l, provider: openai, model: m, tool_mode: json}]", "`tool_mode: json`"),
         ("runs: [{name: r, task: t, budget: $5}]", "`budget`"),
         ("defaults: {approval: required}", "`approval`"),
