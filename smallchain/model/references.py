@@ -141,8 +141,8 @@ def _fallback_cycles(resources: Sequence[Resource]) -> Iterator[Problem]:
             continue
         told |= set(path)
         shown = " > ".join(f"'{each}'" for each in (*path, name))
-        back = "itself" if len(path) == 1 else f"{_named('llm', path[1])} ({llms[path[1]].place})"
-        message = f"{_named('llm', name)} falls back to {back}, and so to itself: {shown}"
+        back = f"{_named('llm', path[1])} ({llms[path[1]].place}), and so to itself" if len(path) > 1 else "itself"
+        message = f"{_named('llm', name)} falls back to {back}: {shown}"
         yield Problem(resource.place, message, "take one `fallback` out")
 
 

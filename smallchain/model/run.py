@@ -95,14 +95,19 @@ _WAITING_CALLS = {
 }
 
 
-def status_of(run: Run, open_calls: Sequence[OpenCall]) -> tuple[Status, str]:
-    """The word people see, and a sentence part that says what for (empty when the word says it all)."""
+def status_of(run: Run, open_calls: Sequence[OpenCall], *, place: str = "") -> tuple[Status, str]:
+    """The word people see, and a sentence part that says what for (empty when the word says it all).
+
+    `place` says which place at an LLM the run waits for, empty where it waits for none.
+    """
     if run.is_over:
         return _PLAIN[run.phase], run.detail
     if run.paused:
         return Status.PAUSED, run.detail
     if run.phase is RunPhase.CALLING_MODEL:
         return Status.RUNNING, "calling the model"
+    if run.phase is RunPhase.READY and place:
+        return Status.WAITING, place
     if run.phase is not RunPhase.AWAITING_TOOLS:
         return _PLAIN[run.phase], run.detail
     for call in open_calls:

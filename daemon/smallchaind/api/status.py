@@ -10,7 +10,6 @@ from typing import Any
 from fastapi import APIRouter
 
 from smallchain import __version__
-from smallchain.model.run import status_of
 from smallchain.protocol.faults import problem_to_wire
 from smallchain.protocol.messages import StopMessage
 from smallchain.store import files, runs, toolcalls
@@ -28,7 +27,7 @@ def routes(house: House) -> APIRouter:
         """Version, process, paths, the state of the config folder, and runs by status."""
 
         def look(tx: Tx) -> dict[str, Any]:
-            counts = Counter(status_of(runs.from_row(row), runs.open_calls(row))[0] for row in tx.all("runs.list"))
+            counts = Counter(item["status"] for item in items.run_items(tx))
             rejected = [row for row in files.everything(tx) if row["status"] == "Rejected"]
             return {
                 "runs": dict(counts),

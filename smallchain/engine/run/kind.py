@@ -303,6 +303,7 @@ def record_outcome(tx: Tx, run_id: str, attempt: int, outcome: ModelOutcome, /) 
     run = runs.find(tx, run_id)
     if run is None:
         return
+    llm = _llm_of(tx, run, attempt)
     reply = outcome.answer if isinstance(outcome.answer, Reply) else None
     settled = modelcalls.settle(
         tx,
@@ -318,7 +319,6 @@ def record_outcome(tx: Tx, run_id: str, attempt: int, outcome: ModelOutcome, /) 
     )
     if not settled:
         return
-    llm = _llm_of(tx, run, attempt)
     desk.ended(tx, llm)
     run = runs.save(tx, run, cost_nanousd=run.cost_nanousd + (outcome.cost_nanousd or 0))
     if run.phase is not RunPhase.CALLING_MODEL or run.attempts != attempt:
@@ -396,6 +396,8 @@ def _failed_call(tx: Tx, run: Run, failure: Failure, llm: str) -> None:
     desk.failed(tx, run, llm, failure)
     if cause == "call_failed_for_now":
         _wait_and_retry(tx, run, why, failure.retry_after, elsewhere=desk.look(tx, run).llm != llm)
+    elif cause == "model_unusable" and resources.get(tx, "llm", llm) is None:
+        _wait_and_retry(tx, run, why, None)  # it was deleted: no row can say when it is usable again
     elif cause == "model_unusable":
         detail = f"LLM '{llm}' can't be used: {why}"
         llm_loop.broken(tx, llm, why)

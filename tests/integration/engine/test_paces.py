@@ -506,6 +506,20 @@ async def test_when_no_llm_of_a_chain_can_be_used_the_run_waits_and_says_both(ho
     await house.run("monday", RunPhase.SUCCEEDED)
 
 
+async def test_a_refused_key_of_an_llm_that_was_deleted_is_tried_again_with_growing_waits(house: House, server: ModelServer) -> None:
+    await house.apply(llms(at(server)), "llm.yaml")
+    server.brain = lambda asked: fails(503, "down")
+    await house.apply(work("monday"))
+    await house.run("monday", RunPhase.BACKING_OFF)
+    server.brain = lambda asked: fails(401, "no such key")
+    await house.apply(llms(at(server, "other")), "llm.yaml")
+    await house.wait(5 * SECOND)
+    await house.until(lambda tx: (run := runs.by_name(tx, "monday")) and run.failures == 2)
+    await house.quiet()
+
+    assert len(server.requests) == 2
+
+
 async def test_a_refused_request_does_not_go_to_the_fallback(house: House, server: ModelServer) -> None:
     server.brain = of("fast", fails(400, "no such parameter"))
     await with_fallback(house, server)
