@@ -101,6 +101,7 @@ def ask(tx: Tx, run: Run, llm: str, /, *, tokens: int) -> None:
         run_id=run.id,
         attempt=run.attempts + 1,
         llm=llm,
+        priority=run.priority,
         root_id=run.root_id,
         tokens=tokens,
         asked_at=to_text(tx.now),
@@ -114,12 +115,17 @@ def place(tx: Tx, run: Run, /) -> Row | None:
     return tx.one("paces.place", run_id=run.id, attempt=run.attempts + 1)
 
 
-def is_granted(tx: Tx, run: Run, llm: str, /) -> bool | None:
-    """Whether the next attempt of a run may go to an LLM; None when it has not asked there."""
+def is_granted(tx: Tx, run: Run, llm: str, /) -> bool:
+    """Whether the next attempt of a run may go to an LLM, granted in this life of the daemon."""
     row = place(tx, run)
-    if row is None or row["llm"] != llm:
-        return None
-    return row["granted_at"] is not None and bool(row["epoch"] == tx.epoch)
+    return row is not None and row["llm"] == llm and row["granted_at"] is not None and row["epoch"] == tx.epoch
+
+
+def move_up(tx: Tx, run: Run, llm: str, /) -> None:
+    """Let a run that waits stand in the line of the priority it has now."""
+    tx.run("paces.move_up", run_id=run.id, attempt=run.attempts + 1, priority=run.priority)
+    line_up(tx, llm, run.priority, run.root_id)
+    tx.wake(KIND, llm)
 
 
 def withdraw(tx: Tx, run: Run, /) -> None:
@@ -163,9 +169,25 @@ def waits(tx: Tx, llm: str, /) -> int:
     return int(row["count"]) if row else 0
 
 
-def waiting(tx: Tx, llm: str, /) -> list[Row]:
-    """Who waits for a place at an LLM, first asked first."""
-    return tx.all("paces.waiting", llm=llm)
+def is_waited_for(tx: Tx, llm: str, /) -> bool:
+    """Whether anybody waits for a place at an LLM."""
+    row = tx.one("paces.is_waited_for", llm=llm)
+    return bool(row and row["found"])
+
+
+def who_waits(tx: Tx, llm: str, /) -> list[str]:
+    """The ids of the runs that wait for a place at an LLM."""
+    return [row["run_id"] for row in tx.all("paces.who_waits", llm=llm)]
+
+
+def next_trees(tx: Tx, llm: str, /, *, most: int) -> dict[tuple[int, str], int]:
+    """The trees of runs whose turn comes first, by priority and root, and where they stand in line."""
+    return {(row["priority"], row["root_id"]): row["number"] for row in tx.all("paces.next_trees", llm=llm, most=most)}
+
+
+def next_of_tree(tx: Tx, llm: str, priority: int, root_id: str, /, *, most: int) -> list[Row]:
+    """Who of a tree of runs asked first, and whether it is `alive`: still waits."""
+    return tx.all("paces.next_of_tree", llm=llm, priority=priority, root_id=root_id, most=most)
 
 
 def unused(tx: Tx, llm: str, /) -> list[Row]:
@@ -183,11 +205,6 @@ def started(tx: Tx, llm: str, /, *, since: datetime) -> list[tuple[datetime, int
     """What was let go at an LLM since a moment, oldest first, with its tokens as far as they are known."""
     rows = tx.all("paces.started", llm=llm, since=to_text(since))
     return [(from_text(row["granted_at"]), row["tokens"]) for row in rows]
-
-
-def line(tx: Tx, llm: str, /) -> dict[tuple[int, str], int]:
-    """Where each tree of runs stands in line at an LLM, by priority and root."""
-    return {(row["priority"], row["root_id"]): row["number"] for row in tx.all("paces.line", llm=llm)}
 
 
 def kept(tx: Tx, /) -> list[str]:

@@ -11,8 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
+from itertools import islice
 
 WINDOW = timedelta(seconds=60)
+AT_ONCE = 64
+"""So many are let go at once; for the rest the loop looks again. What is read for it suffices: the first trees, and the first of each."""
 Tree = tuple[int, str]
 """A priority and the root of a tree of runs: each priority has a line of its own, as a tree that is served in one must not lose its
 turn in another."""
@@ -73,7 +76,7 @@ def decide(facts: PaceFacts, /, *, now: datetime) -> Pace:
     """Let go whom the limits let."""
     granted: list[Waiting] = []
     started = [each for each in facts.started if now - WINDOW < each.at <= now]
-    for one in in_order(facts.waiting, facts.line):
+    for one in islice(in_order(facts.waiting, facts.line), AT_ONCE):
         look_at, why = _room(facts, out=facts.out + len(granted), started=started, tokens=one.tokens, now=now)
         if why:
             return Pace(tuple(granted), look_at, why)

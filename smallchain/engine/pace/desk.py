@@ -10,6 +10,7 @@ from smallchain.engine.specs import Pins, typed
 from smallchain.model.canonical import canonical
 from smallchain.model.events import Object
 from smallchain.model.functions import as_openai_tools
+from smallchain.model.lifecycles import Readiness
 from smallchain.model.llm import Failure, FailureKind
 from smallchain.model.llmspec import LLMLimits, LLMSpec
 from smallchain.model.run import Run
@@ -45,6 +46,8 @@ def look(tx: Tx, run: Run, /) -> Turn:
     if own is None:
         return Turn(run.llm)  # an LLM that was deleted goes on as it was pinned
     spec: LLMSpec = typed(own)
+    if spec.limits is None and spec.fallback is None and own.status is Readiness.READY and not paces.held(tx, own.name, digest=own.digest):
+        return Turn(run.llm)
     rows = chain_of(tx, own)
     links = [link_of(tx, row) for row in rows]
     choice = choose(links, now=tx.now)
@@ -57,7 +60,7 @@ def look(tx: Tx, run: Run, /) -> Turn:
     chosen, link = next((row, link) for row, link in zip(rows, links, strict=True) if row.name == choice.llm)
     if typed(chosen).limits is None and link.held_until is None:
         return Turn(choice.llm, why)
-    return Turn(choice.llm, why, has_place=bool(paces.is_granted(tx, run, choice.llm)))
+    return Turn(choice.llm, why, has_place=paces.is_granted(tx, run, choice.llm))
 
 
 def chain_of(tx: Tx, own: Written, /) -> list[Written]:
@@ -80,9 +83,12 @@ def link_of(tx: Tx, row: Written, /) -> Link:
 
 def ask(tx: Tx, run: Run, llm: str, /) -> None:
     """Ask for a place for the next attempt of a run, unless it waits there already."""
-    if paces.is_granted(tx, run, llm) is None:
+    place = paces.place(tx, run)
+    if place is None or place["llm"] != llm:
         row = resources.get(tx, "llm", llm)
         paces.ask(tx, run, llm, tokens=_tokens(tx, run, typed(row)) if row is not None else 0)
+    elif place["priority"] != run.priority:
+        paces.move_up(tx, run, llm)
 
 
 def _tokens(tx: Tx, run: Run, spec: LLMSpec) -> int:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.pace import desk
-from smallchain.engine.pace.decide import WINDOW, Limits, Pace, PaceFacts, Started, Waiting, decide, room
+from smallchain.engine.pace.decide import AT_ONCE, WINDOW, Limits, Pace, PaceFacts, Started, Waiting, decide, room
 from smallchain.engine.pace.fallback import choose
 from smallchain.engine.specs import typed
 from smallchain.model.decision import Effect
@@ -32,23 +32,21 @@ class PaceKind:
         """Let go whom the limits of an LLM let."""
         row = resources.get(tx, "llm", key)
         paces.tidy(tx, key, before=tx.now - WINDOW)
-        waiting = paces.waits(tx, key)
-        if waiting == 0:
+        if not paces.is_waited_for(tx, key):
             return Step(look_at=_rest(tx, key, row))
         if row is not None and _go_elsewhere(tx, row):
-            for each in paces.waiting(tx, key):
-                tx.wake("run", each["run_id"])
+            for run_id in paces.who_waits(tx, key):
+                tx.wake("run", run_id)
             return Step()
         facts = _observe(tx, key, row)
         pace = room(facts, now=tx.now)
         if not pace.why:
             pace = _grant(tx, key, facts)
-            waiting -= len(pace.granted)
-        if not pace.why or row is None or waiting <= 0:
-            return Step(look_at=_rest(tx, key, row))
-        if facts.held_until is None or facts.held_until <= tx.now:
-            _tell_full(tx, row, pace.why, waiting)
-        return Step(look_at=pace.look_at)
+        if pace.why and row is not None and facts.held_until is None:
+            _tell_full(tx, row, pace.why)
+        if pace.why or paces.is_waited_for(tx, key):
+            return Step(look_at=pace.look_at)
+        return Step(look_at=_rest(tx, key, row))
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
         """There are no effects."""
@@ -110,28 +108,30 @@ def _observe(tx: Tx, llm: str, row: Written | None) -> PaceFacts:
 
 
 def _grant(tx: Tx, llm: str, facts: PaceFacts) -> Pace:
-    waiting = []
-    for row in paces.waiting(tx, llm):
-        if row["alive"]:
-            asked_at = from_text(row["asked_at"])
-            waiting.append(Waiting(row["run_id"], row["attempt"], row["root_id"], row["priority"], asked_at, row["tokens"]))
-        else:
-            paces.give_up(tx, row["run_id"], row["attempt"])
-    line = paces.line(tx, llm)
-    for each in waiting:
-        if (each.priority, each.root_id) not in line:  # its priority was changed while it waited
-            paces.line_up(tx, llm, each.priority, each.root_id)
-    pace = decide(replace(facts, waiting=tuple(waiting), line=paces.line(tx, llm)), now=tx.now)
+    waiting, gone = [], 0
+    line = paces.next_trees(tx, llm, most=AT_ONCE)
+    for priority, root_id in line:
+        for row in paces.next_of_tree(tx, llm, priority, root_id, most=AT_ONCE):
+            if row["alive"]:
+                asked_at = from_text(row["asked_at"])
+                waiting.append(Waiting(row["run_id"], row["attempt"], root_id, priority, asked_at, row["tokens"]))
+            else:
+                paces.give_up(tx, row["run_id"], row["attempt"])
+                gone += 1
+    pace = decide(replace(facts, waiting=tuple(waiting), line=line), now=tx.now)
     for each in pace.granted:
         paces.grant(tx, each.run_id, each.attempt)
         paces.to_the_end(tx, llm, each.priority, each.root_id)
         tx.wake("run", each.run_id)
+    if not pace.why and (pace.granted or gone):
+        tx.wake(paces.KIND, llm)  # there may be more than were read
     return pace
 
 
-def _tell_full(tx: Tx, row: Written, why: str, waiting: int) -> None:
+def _tell_full(tx: Tx, row: Written, why: str) -> None:
     spell = paces.spell(tx, row.name)
     if spell.full_since is None:
+        waiting = paces.waits(tx, row.name)
         runs = "1 run waits" if waiting == 1 else f"{waiting} runs wait"
         eventlog.tell(tx, "LLMAtLimit", Object("llm", row.name, row.id), name=row.name, why=why, runs=runs)
         paces.set_spell(tx, row.name, Spell(tx.now))

@@ -15,9 +15,13 @@ ON CONFLICT (llm) DO UPDATE SET full_since = excluded.full_since, quiet_since = 
 DELETE FROM paces WHERE llm = :llm;
 
 -- ask: a run asks for a place at an LLM; one at another LLM is given up by it
-INSERT INTO places (run_id, attempt, llm, root_id, tokens, asked_at) VALUES (:run_id, :attempt, :llm, :root_id, :tokens, :asked_at)
-ON CONFLICT (run_id, attempt) DO UPDATE SET llm = excluded.llm, tokens = excluded.tokens, asked_at = excluded.asked_at,
-  granted_at = NULL, epoch = NULL;
+INSERT INTO places (run_id, attempt, llm, priority, root_id, tokens, asked_at)
+VALUES (:run_id, :attempt, :llm, :priority, :root_id, :tokens, :asked_at)
+ON CONFLICT (run_id, attempt) DO UPDATE SET llm = excluded.llm, priority = excluded.priority, tokens = excluded.tokens,
+  asked_at = excluded.asked_at, granted_at = NULL, epoch = NULL;
+
+-- move_up: a run that waits has another priority now
+UPDATE places SET priority = :priority WHERE run_id = :run_id AND attempt = :attempt;
 
 -- place: the place of an attempt
 SELECT * FROM places WHERE run_id = :run_id AND attempt = :attempt;
@@ -29,17 +33,30 @@ DELETE FROM places WHERE run_id = :run_id AND attempt = :attempt;
 UPDATE places SET granted_at = :at, epoch = :epoch WHERE run_id = :run_id AND attempt = :attempt;
 
 -- take_back: places that an earlier life granted and nobody used
-UPDATE places SET granted_at = NULL, epoch = NULL WHERE llm = :llm AND epoch < :epoch
+UPDATE places SET granted_at = NULL, epoch = NULL WHERE llm = :llm AND granted_at IS NOT NULL AND epoch < :epoch
   AND NOT EXISTS (SELECT 1 FROM modelcalls WHERE modelcalls.run_id = places.run_id AND modelcalls.attempt = places.attempt);
 
--- waits: whether anybody waits, and how many
-SELECT count(*) AS count, min(asked_at) AS since FROM places WHERE llm = :llm AND granted_at IS NULL;
+-- waits: how many wait for a place at an LLM
+SELECT count(*) AS count FROM places WHERE llm = :llm AND granted_at IS NULL;
 
--- waiting: who waits for a place at an LLM, first asked first; `alive`: it still does
-SELECT places.run_id, places.attempt, places.root_id, places.tokens, places.asked_at, runs.priority,
+-- is_waited_for: whether anybody waits for a place at an LLM
+SELECT EXISTS (SELECT 1 FROM places WHERE llm = :llm AND granted_at IS NULL) AS found;
+
+-- who_waits: the runs that wait for a place at an LLM
+SELECT run_id FROM places WHERE llm = :llm AND granted_at IS NULL;
+
+-- next_trees: the trees of runs whose turn comes first, of those that wait, and where they stand in line
+SELECT priority, root_id, number FROM places_in_line WHERE llm = :llm
+  AND EXISTS (SELECT 1 FROM places WHERE places.llm = :llm AND places.priority = places_in_line.priority
+    AND places.root_id = places_in_line.root_id AND places.granted_at IS NULL)
+ORDER BY priority DESC, number LIMIT :most;
+
+-- next_of_tree: who of a tree of runs asked first; `alive`: it still waits
+SELECT places.run_id, places.attempt, places.tokens, places.asked_at,
   coalesce(runs.phase = 'ready' AND NOT runs.paused AND runs.attempts = places.attempt - 1, 0) AS alive
-FROM places LEFT JOIN runs ON runs.id = places.run_id WHERE places.llm = :llm AND places.granted_at IS NULL
-ORDER BY places.asked_at, places.run_id;
+FROM places LEFT JOIN runs ON runs.id = places.run_id
+WHERE places.llm = :llm AND places.priority = :priority AND places.root_id = :root_id AND places.granted_at IS NULL
+ORDER BY places.asked_at, places.run_id LIMIT :most;
 
 -- unused: places that were granted in this life and not used yet; `alive`: they still can be
 SELECT places.run_id, places.attempt,
@@ -71,9 +88,6 @@ ON CONFLICT (llm, priority, root_id) DO NOTHING;
 INSERT INTO places_in_line (llm, priority, root_id, number)
 SELECT :llm, :priority, :root_id, coalesce(max(number), 0) + 1 FROM places_in_line WHERE llm = :llm
 ON CONFLICT (llm, priority, root_id) DO UPDATE SET number = excluded.number;
-
--- line: where each tree of runs stands in line among those of its priority
-SELECT priority, root_id, number FROM places_in_line WHERE llm = :llm;
 
 -- leave_line: trees of runs of which nothing waits or was let go lately
 DELETE FROM places_in_line WHERE llm = :llm AND root_id NOT IN (SELECT root_id FROM places WHERE llm = :llm);

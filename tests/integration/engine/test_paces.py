@@ -6,6 +6,7 @@ Nothing sleeps: time is moved (`house.wait`), and what a test waits for is a row
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -332,6 +333,40 @@ async def test_a_place_that_a_life_granted_and_did_not_use_is_granted_anew(lives
     house.start()
 
     await all_over(house, 3)
+
+
+async def test_whatever_people_do_meanwhile_no_limit_is_passed_and_every_run_ends(house: House, server: ModelServer) -> None:
+    server.latency = 0.002
+    chance = random.Random(11)
+    names = numbered(40)
+    await house.apply(llms(at(server, limits={"concurrency": 3})), "llm.yaml")
+    await house.apply(work(*names))
+    for _ in range(60):
+        name, most = chance.choice(names), chance.randint(1, 3)
+        match chance.choice(("cancel", "pause", "resume", "priority", "limit", "look")):
+            case "cancel" if chance.random() < 0.3:
+                await end(house, name)
+            case "pause":
+                await house.driver.transact(lambda tx, name=name: (run := runs.by_name(tx, name)) and pause(tx, run, by="ann"))  # type: ignore[misc]
+            case "resume":
+                await house.driver.transact(lambda tx, name=name: (run := runs.by_name(tx, name)) and resume(tx, run, by="ann"))  # type: ignore[misc]
+            case "priority":
+                change = {"priority": most}
+                await house.driver.transact(
+                    lambda tx, name=name, change=change: (
+                        (run := runs.by_name(tx, name)) and not run.is_over and runs.save(tx, run, **change)
+                    )  # type: ignore[misc]
+                )
+            case "limit":
+                await house.apply(llms(at(server, limits={"concurrency": most})), "llm.yaml")
+            case _:
+                await house.driver.look_at_everything()
+    for name in names:
+        await house.driver.transact(lambda tx, name=name: (run := runs.by_name(tx, name)) and resume(tx, run, by="ann"))  # type: ignore[misc]
+
+    await house.until(lambda tx: all(row["phase"] in ("succeeded", "cancelled") for row in tx.all("runs.list")))
+    assert server.most_in_flight <= 3
+    assert await house.database.read(lambda tx: paces.waits(tx, "fast")) == 0
 
 
 # ---- what the provider says

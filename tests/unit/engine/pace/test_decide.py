@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallchain.engine.pace.decide import WINDOW, Limits, PaceFacts, Started, Waiting, decide, in_order
+from smallchain.engine.pace.decide import AT_ONCE, WINDOW, Limits, PaceFacts, Started, Waiting, decide, in_order
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -102,6 +102,16 @@ def test_while_an_llm_is_held_nobody_goes() -> None:
 
 def test_a_clock_that_was_set_back_holds_nobody_by_calls_of_the_future() -> None:
     assert let_go(facts(one("a"), limits=Limits(requests_per_minute=1), started=(Started(NOON + timedelta(days=1), 0),))) == ["a"]
+
+
+def test_so_many_go_at_once_and_the_first_of_the_first_trees_tell_who() -> None:
+    everybody = [one(f"run-{number:03}", f"tree-{number % 90}", priority=number % 2) for number in range(900)]
+    line = {(priority, f"tree-{number}"): 500 - number for number in range(90) for priority in (0, 1)}
+    trees = sorted({(each.priority, each.root_id) for each in everybody}, key=lambda tree: (-tree[0], line[tree]))[:AT_ONCE]
+    read = [one for tree in trees for one in [each for each in everybody if (each.priority, each.root_id) == tree][:AT_ONCE]]
+
+    assert len(let_go(facts(*everybody, line=line))) == AT_ONCE
+    assert let_go(facts(*read, line={tree: line[tree] for tree in trees})) == let_go(facts(*everybody, line=line))
 
 
 # ---- what holds for every order
