@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from smallchain import __version__
+from smallchain.model.run import status_of
 from smallchain.protocol.faults import problem_to_wire
 from smallchain.protocol.messages import StopMessage
 from smallchain.store import files, runs, toolcalls
@@ -27,7 +28,8 @@ def routes(house: House) -> APIRouter:
         """Version, process, paths, the state of the config folder, and runs by status."""
 
         def look(tx: Tx) -> dict[str, Any]:
-            counts = Counter(item["status"] for item in items.run_items(tx))
+            rows, places = [(runs.from_row(row), runs.open_calls(row)) for row in tx.all("runs.list")], items.places_waited_for(tx)
+            counts = Counter(status_of(run, calls, place=places.get((run.id, run.attempts + 1), ""))[0] for run, calls in rows)
             rejected = [row for row in files.everything(tx) if row["status"] == "Rejected"]
             return {
                 "runs": dict(counts),
