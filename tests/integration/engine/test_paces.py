@@ -226,6 +226,24 @@ async def test_tokens_a_minute_count_what_was_used_once_that_is_known(house: Hou
     await all_over(house, 3)
 
 
+async def test_an_estimate_is_the_bytes_until_a_reply_tells_its_usage_and_then_that_and_the_bytes_since(
+    house: House, server: ModelServer
+) -> None:
+    call = {"id": "one", "type": "function", "function": {"name": "add", "arguments": '{"a": 3, "b": 4}'}}
+    server.brain = lambda asked: says(None, call) if asked.turn == 1 else says("done")
+    await house.apply(llms(at(server, limits={"tokens_per_minute": 9999}, parameters={"max_tokens": 500})), "llm.yaml")
+    await house.apply(work("monday"))
+    run = await house.run("monday", RunPhase.SUCCEEDED)
+    rows = await house.database.read(lambda tx: [tx.one("paces.place", run_id=run.id, attempt=attempt) for attempt in (1, 2)])
+    first, second = (asked.json for asked in server.requests)
+    usage = await house.database.read(lambda tx: modelcalls.of_run(tx, run.id)[0])
+
+    assert [row["tokens"] for row in rows if row] == [
+        sum(len(json.dumps(part, separators=(",", ":"))) for part in (*first["messages"], first["tools"])) + 500,
+        usage["input_tokens"] + usage["output_tokens"] + len(json.dumps(second["messages"][-1], separators=(",", ":"))) + 500,
+    ]
+
+
 async def test_a_request_larger_than_a_whole_minute_goes_alone(house: House, server: ModelServer) -> None:
     await house.apply(llms(at(server, limits={"tokens_per_minute": 10})), "llm.yaml")
     await house.apply(work("a", "b"))
