@@ -60,6 +60,8 @@ class Reply:
     model: str | None
     notes: tuple[str, ...] = ()
     """What was mended in the translation, a sentence each."""
+    held_for: timedelta | None = None
+    """How long the provider takes no further calls, as it says beside the reply; None: it says nothing of the kind."""
 
 
 class FailureKind(StrEnum):

@@ -39,6 +39,12 @@ class RunFacts:
     calls_expected: int = 0
     calls_done: int = 0
     due_at: datetime | None = None
+    llm: str = ""
+    """The LLM that the next attempt goes to: its own, or a fallback."""
+    llm_why: str = ""
+    """What is new about that, empty when nothing is."""
+    has_place: bool = True
+    """Whether that LLM's limits let the attempt go now."""
 
 
 def decide(facts: RunFacts, /, *, now: datetime) -> Decision:
@@ -75,7 +81,9 @@ def _call_model(facts: RunFacts) -> Decision:
         return Decision(cause="limit_reached", detail=f"the limit of {facts.turn_limit} turns is reached")
     if facts.lacking:
         return Decision(cause="dependencies_lost", detail=facts.lacking)
-    return Decision(cause="model_called")
+    if not facts.has_place:
+        return Decision(to=facts.llm)
+    return Decision(cause="model_called", to=facts.llm, detail=facts.llm_why)
 
 
 def _watch_call(facts: RunFacts) -> Decision:

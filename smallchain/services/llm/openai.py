@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from smallchain.model.durations import show_duration
 from smallchain.model.llm import Endpoint, Failure, FailureKind, ModelRequest, Reply
+from smallchain.services.llm import ratelimits
 from smallchain.services.llm.classify import classify
 from smallchain.services.llm.translate import translate
 
@@ -47,7 +49,9 @@ class OpenAIProvider:
             return answer
         body = _without_key(answer.body, endpoint.api_key)
         if 200 <= answer.status < 300:
-            return translate(body)
+            found = translate(body)
+            held_for = ratelimits.used_up(answer.headers, now=datetime.now(UTC))
+            return replace(found, held_for=held_for) if isinstance(found, Reply) and held_for is not None else found
         return classify(answer.status, body, answer.headers, now=datetime.now(UTC))
 
     async def check(self, endpoint: Endpoint, /) -> Failure | None:
