@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -66,6 +67,8 @@ def main() -> None:
     logging.raiseExceptions = False  # a full or closed log is no reason to stop
     for noisy in ("watchfiles", "httpx2", "httpcore2", "openai", "asyncio", "aiosqlite", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # A batch of steps makes thousands of values that die with it; with Python's 700, all live ones are looked at again and again.
+    gc.set_threshold(20_000, 20, 20)
     from smallchaind.lifetime import Options, serve
 
     options = Options(drain_s=drain.total_seconds(), print_ready=arguments.print_ready, accept_rollback=arguments.accept_rollback)

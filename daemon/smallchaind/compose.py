@@ -15,6 +15,7 @@ from smallchain.engine.alarms import Alarms
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
+from smallchain.engine.pace.kind import PaceKind
 from smallchain.engine.ports import Clock, Provider
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
@@ -94,6 +95,7 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str], 
         AgentKind(),
         ToolKind(),
         ReadinessKind(),
+        PaceKind(),
     ]
     driver = Driver(database, {kind.name: kind for kind in every})
     timer = Alarms(database, driver, clock)

@@ -147,7 +147,7 @@ async def _stop(house: House, options: Options) -> int:
 
 
 def _begin(tx: Tx, house: House) -> None:
-    live = len(runs.live_ids(tx))
+    live = runs.count_live(tx)
     if house.database.lost is not None:
         stood, known = house.database.lost
         eventlog.tell(tx, "DatabaseRolledBack", _DAEMON, found=str(stood.seq), known=str(known.seq))

@@ -65,6 +65,13 @@ class Reply:
     model: str | None
     notes: tuple[str, ...] = ()
     """What was mended in the translation, a sentence each."""
+    held_for: timedelta | None = None
+    """How long the provider takes no further calls, as it says beside the reply; None: it says nothing of the kind."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it neither asks for anything nor says a word."""
+        return not self.calls and not self.content.strip()
 
 
 class FailureKind(StrEnum):

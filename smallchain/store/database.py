@@ -22,16 +22,18 @@ from typing import Any, TypeVar, cast
 
 import aiosqlite
 
-from smallchain.model.errors import Busy, Damaged
+from smallchain.model.errors import Busy, Conflict, Damaged
 from smallchain.model.ids import after_id, uuid7
-from smallchain.store import eventlog, highwater, meta, migrate, queries
-from smallchain.store.contract import Row, Tx, Value
+from smallchain.store import eventlog, highwater, meta, migrate
+from smallchain.store.contract import Tx
+from smallchain.store.work import Work
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BATCH = 256
 _BATCH_S = 0.05
+_CHECKPOINT_PAGES = 4000  # 16 MB: a page that is written again and again goes to the database once in a while
 _IOERR = 10  # SQLITE_IOERR, https://www.sqlite.org/rescode.html#ioerr
 _FULL = 13
 _LOCKED = {5, 6}  # SQLITE_BUSY and SQLITE_LOCKED: another program holds the write lock
@@ -61,31 +63,31 @@ class _Ids:
 
     def __init__(self) -> None:
         self._last = ""
+        self._chance = b""
 
     def next(self, now: datetime) -> str:
         """A new id."""
-        self._last = after_id(self._last, uuid7(now, secrets.token_bytes(10)))
+        if not self._chance:
+            self._chance = secrets.token_bytes(10 * 256)  # asking the system each time lets another thread have ours
+        chance, self._chance = self._chance[:10], self._chance[10:]
+        self._last = after_id(self._last, uuid7(now, chance))
         return self._last
 
 
-@dataclass(slots=True, eq=False)
-class SqliteTx:
-    """One transaction on a SQLite connection; see `store.contract.Tx`."""
+class SqliteTx(Work):
+    """The transactions on a SQLite connection, one after the other; see `store.contract.Tx`."""
 
-    _connection: sqlite3.Connection
-    now: datetime
-    epoch: int
-    _ids: _Ids = field(default_factory=lambda: _Ids())
-    wakes: list[tuple[str, str]] = field(default_factory=list)
+    def __init__(self, connection: sqlite3.Connection, *, now: datetime, epoch: int, ids: _Ids | None = None) -> None:
+        super().__init__(connection)
+        self.now = now
+        self.epoch = epoch
+        self.wakes: list[tuple[str, str]] = []
+        self._ids = ids or _Ids()
 
-    def one(self, query: str, /, **values: Value) -> Row | None:
-        return cast("Row | None", self._connection.execute(_SQL[query], values).fetchone())
-
-    def all(self, query: str, /, **values: Value) -> list[Row]:
-        return self._connection.execute(_SQL[query], values).fetchall()
-
-    def run(self, query: str, /, **values: Value) -> int:
-        return self._connection.execute(_SQL[query], values).rowcount
+    def begin(self, now: datetime) -> None:
+        """The next transaction begins."""
+        self.now = now
+        self.wakes = []
 
     def new_id(self) -> str:
         return self._ids.next(self.now)
@@ -100,23 +102,19 @@ class SqliteTx:
 
     def attempt(self, work: Callable[[], T]) -> T:
         heard = len(self.wakes)
-        self._connection.execute("SAVEPOINT part")
+        self.begin_part()
         try:
             result = work()
         except _Lost:
             raise
         except BaseException as error:
-            if not self._connection.in_transaction or _code(error) in _FATAL:
+            if not self.connection.in_transaction or _code(error) in _FATAL:
                 raise _Lost(error) from error
-            self._connection.execute("ROLLBACK TO part")
-            self._connection.execute("RELEASE part")
+            self.undo_part()
             del self.wakes[heard:]
             raise
-        self._connection.execute("RELEASE part")
+        self.keep_part()
         return result
-
-
-_SQL = queries.load()
 
 
 @dataclass(slots=True, eq=False)
@@ -144,6 +142,7 @@ class Database:
         self._closing = False
         self._reading = asyncio.Lock()
         self._ids = _Ids()
+        self._tx: SqliteTx | None = None
         self._inodes = _inodes(path)
         self.epoch = 0
         self.lost: tuple[highwater.Mark, highwater.Mark] | None = None
@@ -221,17 +220,20 @@ class Database:
             raise Busy("the daemon is stopping")
         box: list[Any] = []
 
-        def whole(connection: sqlite3.Connection) -> None:
+        def look(connection: sqlite3.Connection) -> None:
             connection.execute("BEGIN")
             try:
-                box.append(work(SqliteTx(connection, self._now(), self.epoch)))
+                tx = SqliteTx(connection, now=self._now(), epoch=self.epoch)
+                found = work(tx)
+                tx.flush()  # which only raises: a reader that wrote is told so
+                box.append(found)
             finally:
                 if connection.in_transaction:  # an error of the file may have ended it
                     connection.execute("COMMIT")
 
         try:
             async with self._reading:
-                await _across(self._reader, whole)
+                await _across(self._reader, look)
         except sqlite3.Error as error:
             if _code(error) not in _FATAL:
                 raise
@@ -267,8 +269,9 @@ class Database:
             self._bell.clear()
             while self._waiting:
                 batch = self._take()
-                commit = _Commit(batch, self._now, self.epoch, self._ids)
+                commit = _Commit(batch, self._now, self.epoch, self._ids, self._tx)
                 await _across(self._writer, commit)
+                self._tx = commit.tx
                 if commit.fatal is not None:
                     self._die(commit.fatal)
                 self.full_since = (self.full_since or self._now()) if commit.found_full else None
@@ -325,11 +328,15 @@ class _Commit:
     now: Callable[[], datetime]
     epoch: int
     ids: _Ids
+    tx: SqliteTx | None
+    """What the connection has at hand from earlier commits; None before the first."""
     fatal: BaseException | None = None
     found_full: bool = False
     """Whether one of them, tried alone, had no room on the disk."""
 
     def __call__(self, connection: sqlite3.Connection) -> None:
+        self.tx = self.tx or SqliteTx(connection, now=self.now(), epoch=self.epoch, ids=self.ids)
+        self.tx.epoch = self.epoch
         try:
             self._together(connection, self.jobs)
             return
@@ -349,14 +356,17 @@ class _Commit:
             self._on_its_own(connection, job, first if len(tried) == 1 else None)
 
     def _together(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+        tx = self.tx
+        assert tx is not None
         connection.execute("BEGIN IMMEDIATE")
         self._fence(connection)
+        tx.look_for_others()
         until = time.monotonic() + _BATCH_S
         for job in jobs:
-            tx = SqliteTx(connection, self.now(), self.epoch, self.ids)
+            tx.begin(self.now())
             job.ran = True
             try:
-                job.result = tx.attempt(lambda tx=tx, job=job: job.work(tx))  # type: ignore[misc]
+                job.result = tx.attempt(lambda job=job: job.work(tx))  # type: ignore[misc]
                 job.wakes = tx.wakes
             except _Lost:
                 raise
@@ -366,7 +376,12 @@ class _Commit:
                 job.error = error
             if time.monotonic() > until:
                 break
+        try:
+            tx.flush()
+        except Conflict as error:
+            raise _Lost(error) from error
         connection.execute("COMMIT")
+        tx.committed()
 
     def _on_its_own(self, connection: sqlite3.Connection, job: _Job, seen: BaseException | None) -> None:
         try:
@@ -400,10 +415,11 @@ class _Commit:
                 self.fatal = Damaged(f"another daemon has taken over (epoch {found}; ours is {self.epoch})")
                 raise self.fatal
 
-    @staticmethod
-    def _undo(connection: sqlite3.Connection) -> None:
+    def _undo(self, connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if self.tx is not None:
+            self.tx.forget()
 
 
 def _code(error: BaseException) -> int:
@@ -415,7 +431,9 @@ def _set_up(connection: sqlite3.Connection, *, writing: bool) -> None:
     connection.row_factory = sqlite3.Row
     for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF", "mmap_size = 0", "cache_size = -16000"):
         connection.execute(f"PRAGMA {pragma}")
-    if not writing:
+    if writing:
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    else:
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
 

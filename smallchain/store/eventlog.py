@@ -17,10 +17,10 @@ def tell(tx: Tx, reason: str, about: Object, /, *, of: Run | None = None, **fact
     if of is not None:
         facts = {"run": of.name, "agent": of.agent, "task": of.task, **facts}
     level, message = sentence(reason, facts)
-    tx.run(
+    tx.later(
         "events.append",
         time=to_text(tx.now),
-        level=level,
+        level=str(level),
         reason=reason,
         object_kind=about.kind,
         object_name=about.name,

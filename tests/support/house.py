@@ -19,6 +19,7 @@ from smallchain.engine.alarms import Alarms
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
+from smallchain.engine.pace.kind import PaceKind
 from smallchain.engine.ports import Executor, Provider
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
@@ -107,6 +108,7 @@ class House:
             AgentKind(),
             ToolKind(),
             ReadinessKind(),
+            PaceKind(),
         ]
         self.driver = Driver(database, {kind.name: kind for kind in every})
         self._alarms = Alarms(database, self.driver, clock)

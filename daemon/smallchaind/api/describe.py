@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from smallchain.engine.run.execute import body_of
-from smallchain.engine.specs import Pins, typed
+from smallchain.engine.specs import pins_of, typed
 from smallchain.model.errors import Unknown
 from smallchain.model.ids import did_you_mean
 from smallchain.model.money import show_dollars
@@ -68,7 +68,7 @@ def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:
     row = next((each for each in reversed(calls) if attempt in (None, each["attempt"])), None)
     if row is None:
         raise Unknown(f"run {run.name!r} has made {len(calls)} model calls", hint=f"choose one from 1 to {len(calls)}" if calls else "")
-    pins = Pins(tx, run.root_id)
+    pins = pins_of(tx, run.root_id)
     llm = resources.get(tx, "llm", row["llm"])
     spec = typed(llm) if llm is not None else pins.llm(row["llm"])
     return {
@@ -76,7 +76,7 @@ def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:
         "run_id": run.id,
         **_modelcall(row),
         "base_url": spec.base_url if spec is not None else None,
-        "request": body_of(tx, run, pins, row["messages"]).decode(),
+        "request": body_of(tx, run, pins, row["llm"], row["messages"]).decode(),
         "reply": row["raw"],
     }
 
@@ -173,6 +173,7 @@ def _transcript(tx: Tx, ref: str) -> dict[str, Any]:
                 "ours": bool(row["template"]),
                 "template": row["template"] or None,
                 "finish_reason": attempt["finish_reason"] if attempt else None,
+                "llm": attempt["llm"] if attempt else None,
                 "model": attempt["model"] if attempt else None,
                 "cost_usd": show_dollars(attempt["cost_nanousd"]) if attempt and attempt["cost_nanousd"] is not None else None,
             }

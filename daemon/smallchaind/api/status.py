@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 
 from smallchain import __version__
-from smallchain.model.run import status_of
 from smallchain.protocol.faults import problem_to_wire
 from smallchain.protocol.messages import StopMessage
 from smallchain.store import files, runs, toolcalls
@@ -29,10 +27,9 @@ def routes(house: House) -> APIRouter:
         """Version, process, paths, room on the disk, the state of the config folder, and runs by status."""
 
         def look(tx: Tx) -> dict[str, Any]:
-            counts = Counter(status_of(runs.from_row(row), runs.open_calls(row))[0] for row in tx.all("runs.list"))
             rejected = [row for row in files.everything(tx) if row["status"] == "Rejected"]
             return {
-                "runs": dict(counts),
+                "runs": runs.counts(tx),
                 "config": {
                     "status": "Held" if rejected else "Ready",
                     "since": min((row["since"] for row in rejected), default=None),

@@ -52,7 +52,7 @@ def _begin(tx: Tx, run: Run, copied: list[dict[str, Any]], by: str) -> Run:
     for number, message in enumerate(copied, 1):
         messages.append(tx, new, message, number=number)
     turns = turns_in(copied)
-    new = runs.save(tx, new, messages=len(copied), turns=turns, loop_from=turns + 1)
+    new = runs.save(tx, new, messages=len(copied), turns=turns)
     eventlog.tell(tx, "RunContinues", eventlog.about(new), of=new, old=run.name, count=str(len(copied)), by=by)
     return new
 

@@ -44,6 +44,12 @@ class RunFacts:
     calls_expected: int = 0
     calls_done: int = 0
     due_at: datetime | None = None
+    llm: str = ""
+    """The LLM that the next attempt goes to: its own, or a fallback."""
+    llm_why: str = ""
+    """What is new about that, empty when nothing is."""
+    has_place: bool = True
+    """Whether that LLM's limits let the attempt go now."""
 
 
 def decide(facts: RunFacts, /, *, now: datetime) -> Decision:
@@ -80,7 +86,9 @@ def _call_model(facts: RunFacts) -> Decision:
         return Decision(cause="limit_reached", detail=f"the limit of {facts.turn_limit} turns is reached")
     if facts.lacking:
         return Decision(cause="dependencies_lost", detail=facts.lacking)
-    return Decision(cause="model_called")
+    if not facts.has_place:
+        return Decision(to=facts.llm)
+    return Decision(cause="model_called", to=facts.llm, detail=facts.llm_why)
 
 
 def _watch_call(facts: RunFacts) -> Decision:
@@ -105,7 +113,7 @@ def after_reply(reply: Reply, /, *, silent: int) -> tuple[str, str]:
     """Where a reply leads, and why when it is not an answer. `silent`: the replies of this turn before it, which said nothing."""
     if reply.calls:
         return "asked_for_tools", ""
-    if reply.content.strip():
+    if not reply.is_silent:
         return "answered", ""
     what = f"the model answered with nothing (finish reason {reply.finish_reason or 'not given'})"
     if silent + 1 >= EMPTY_REPLIES:

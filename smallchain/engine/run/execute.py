@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smallchain.engine.llm.endpoint import resolve
+from smallchain.engine.memo import Memo
 from smallchain.engine.ports import Prices, Provider, Secrets
-from smallchain.engine.specs import Pins, typed
+from smallchain.engine.run.conversations import Conversations
+from smallchain.engine.specs import Pins, pins_of, typed
 from smallchain.model import context
 from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.functions import as_openai_tools
 from smallchain.model.llm import Failure, FailureKind, ModelRequest, Reply
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.run import Run
-from smallchain.store import messages, resources, runs
+from smallchain.store import messages, modelcalls, resources
 from smallchain.store.contract import Store, Tx
 
 
@@ -28,8 +30,18 @@ class ModelOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    request: ModelRequest
+class Prepared:
+    """An attempt that was decided on: what its request holds, and where it goes as that is written now."""
+
+    run_id: str
+    agent: str
+    turn: int
+    attempt: int
+    around: context.Envelope
+    messages: int
+    """The request holds the messages 1 to this."""
+    fresh: dict[int, str]
+    """Those of them that the deciding transaction itself appended, by number."""
     pinned: LLMSpec
     current: LLMSpec
     timeout: str | None
@@ -43,24 +55,42 @@ class ModelCaller:
         self._providers = providers
         self._secrets = secrets
         self._prices = prices
+        self._conversations = Conversations()
 
-    async def call(self, run_id: str, attempt: int) -> ModelOutcome | None:
-        """Send attempt `attempt` of a run; None when the run moved on before it went out."""
-        prepared = await self._store.read(lambda tx: prepare(tx, run_id, attempt))
-        if prepared is None:
-            return None
+    async def call(self, prepared: Prepared) -> ModelOutcome:
+        """Send an attempt once its transaction stands."""
         try:
             endpoint = await resolve(prepared.current, self._secrets, timeout=prepared.timeout)
         except BadInput as error:
             return ModelOutcome(Failure(FailureKind.UNUSABLE, str(error)))
-        answer = await self._providers[prepared.pinned.provider].complete(endpoint, prepared.request)
+        request = ModelRequest(
+            body=context.enclosed(prepared.around, await self._conversation(prepared)),
+            run_id=prepared.run_id,
+            agent=prepared.agent,
+            turn=prepared.turn,
+            attempt=prepared.attempt,
+        )
+        answer = await self._providers[prepared.pinned.provider].complete(endpoint, request)
         if isinstance(answer, Failure):
             if answer.kind is FailureKind.UNUSABLE:
                 self._secrets.forget()
             return ModelOutcome(answer)
         return await self._priced(answer, prepared, endpoint.base_url)
 
-    async def _priced(self, reply: Reply, prepared: _Prepared, base_url: str | None) -> ModelOutcome:
+    async def _conversation(self, prepared: Prepared) -> bytes:
+        """The messages of a request, joined: those of the last request, and what came since; what is not at hand is read."""
+        run_id, upto = prepared.run_id, prepared.messages
+        known = self._conversations.upto(run_id)
+        if known > upto:
+            self._conversations.forget(run_id)
+            known = 0
+        wires = [prepared.fresh[number] for number in range(known + 1, upto + 1) if number in prepared.fresh]
+        if len(wires) < upto - known:
+            wires = await self._store.read(lambda tx: messages.wire(tx, run_id, upto, after=known))
+        self._conversations.extend(run_id, wires)
+        return self._conversations.joined(run_id)
+
+    async def _priced(self, reply: Reply, prepared: Prepared, base_url: str | None) -> ModelOutcome:
         if reply.usage is None:
             return ModelOutcome(reply)
         written = prepared.current.price
@@ -72,28 +102,50 @@ class ModelCaller:
         return ModelOutcome(reply, price.cost(reply.usage) if price else None, source if price else "")
 
 
-def prepare(tx: Tx, run_id: str, attempt: int) -> _Prepared | None:
-    """What an attempt sends and where; None when the run moved on before it went out."""
-    run = runs.find(tx, run_id)
-    if run is None or run.attempts != attempt or run.is_over:
-        return None
-    pins = Pins(tx, run.root_id)
-    pinned = pins.llm(run.llm)
-    if pinned is None:
-        raise Unknown(f"run {run.name!r} is not pinned to an LLM {run.llm!r}")
-    row = resources.get(tx, "llm", run.llm)
-    now: LLMSpec = typed(row) if row is not None else pinned
-    current = now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
+def prepare(tx: Tx, run: Run) -> Prepared:
+    """What the newest attempt of a run sends and where; raises Unknown when the run is not pinned to what it needs."""
+    pins = pins_of(tx, run.root_id)
+    opened = modelcalls.get(tx, run.id, run.attempts)
+    llm = opened.llm if opened is not None else run.llm
+    around = _around(run, pins, llm)
+    pinned = pins.llm(llm)
+    assert pinned is not None
+    row = resources.get(tx, "llm", llm)
     defaults = resources.get(tx, "defaults", "defaults")
-    body = body_of(tx, run, pins, run.messages)
-    request = ModelRequest(body=body, run_id=run.id, agent=run.agent, turn=run.turns, attempt=attempt)
-    return _Prepared(request, pinned, current, defaults.spec.get("timeout") if defaults else None)
+    return Prepared(
+        run_id=run.id,
+        agent=run.agent,
+        turn=run.turns,
+        attempt=run.attempts,
+        around=around,
+        messages=run.messages,
+        fresh=messages.fresh(tx, run.id),
+        pinned=pinned,
+        current=_current(pinned, typed(row) if row is not None else pinned),
+        timeout=typed(defaults).timeout if defaults is not None else None,
+    )
 
 
-def body_of(tx: Tx, run: Run, pins: Pins, upto: int) -> bytes:
-    """The exact request with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for."""
-    agent, pinned = pins.agent(run.agent), pins.llm(run.llm)
+def _current(pinned: LLMSpec, now: LLMSpec) -> LLMSpec:
+    """Endpoint, key, price and limits as they are written now; provider, model and parameters as they are pinned."""
+    if now is pinned:
+        return pinned
+    return now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
+
+
+def _around(run: Run, pins: Pins, llm: str) -> context.Envelope:
+    agent, pinned = pins.agent(run.agent), pins.llm(llm)
     if agent is None or pinned is None:
         raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
-    around = context.envelope(pinned.model or run.llm, pinned.parameters, as_openai_tools(pins.functions(agent)))
-    return context.body(around, messages.wire(tx, run.id, upto))
+    return _ENVELOPES.get(
+        (llm, pins.digest("llm", llm), *pins.mark(agent)),
+        lambda: context.envelope(pinned.model or llm, pinned.parameters, as_openai_tools(pins.functions(agent))),
+    )
+
+
+_ENVELOPES: Memo[context.Envelope] = Memo()
+
+
+def body_of(tx: Tx, run: Run, pins: Pins, llm: str, upto: int) -> bytes:
+    """The exact request to an LLM with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for."""
+    return context.body(_around(run, pins, llm), messages.wire(tx, run.id, upto))

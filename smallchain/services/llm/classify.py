@@ -6,24 +6,19 @@ The words are kept as the provider's own, bounded; waiting times are read in eve
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
 from smallchain.model.llm import Failure, FailureKind
-from smallchain.services.llm import wordings
+from smallchain.services.llm import ratelimits, wordings
 
 _LONGEST_WORDS = 500
-_LONGEST_WAIT_S = 3_600.0
 _MOST_READ = 16_000
-_SURELY_A_MOMENT = 1e9  # seconds since 1970, as some proxies write Retry-After
 _SAY_WHEN = (429, 503, 529)
 
-_RESET = re.compile("".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in ("d", "h", "m(?!s)", "s", "ms")))
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -42,7 +37,7 @@ def classify(status: int, body: bytes, headers: Mapping[str, str], *, now: datet
     wait = None
     if kind in (FailureKind.TRANSIENT, FailureKind.UNUSABLE):
         wait = _wait(status, lowered, now)
-        wait = _bounded(told) if wait is None and told is not None and status in _SAY_WHEN else wait
+        wait = ratelimits.bounded(told) if wait is None and told is not None and status in _SAY_WHEN else wait
     return Failure(kind, message, status=status, retry_after=wait, raw=wordings.kept(text))
 
 
@@ -109,63 +104,10 @@ def _phrase(status: int) -> str:
 
 
 def _wait(status: int, headers: Mapping[str, str], now: datetime | None) -> timedelta | None:
-    millis = _number(headers.get("retry-after-ms"))
+    millis = ratelimits.number(headers.get("retry-after-ms"))
     if millis is not None:
-        return _bounded(millis / 1000)
-    after = headers.get("retry-after", "").strip()
-    seconds = _number(after)
-    if seconds is None:
-        seconds = _until_date(after, now) if after else None
-    if seconds is None and after:
-        seconds = _length(after)
-    if seconds is not None and seconds > _SURELY_A_MOMENT:
-        seconds = seconds - now.timestamp() if now else None
-    if seconds is None and status == 429:
-        seconds = _until_reset(headers)
-    return None if seconds is None else _bounded(seconds)
-
-
-def _until_date(text: str, now: datetime | None) -> float | None:
-    if now is None:
-        return None
-    try:
-        date = parsedate_to_datetime(text) if not text[:4].isdigit() else datetime.fromisoformat(text)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return (date - now).total_seconds()
-
-
-def _until_reset(headers: Mapping[str, str]) -> float | None:
-    """From `x-ratelimit-reset-requests` and its kin: the longest of those used up, else the shortest that is told."""
-    used_up, told = [], []
-    for name, value in headers.items():
-        if name.startswith("x-ratelimit-reset-") and (seconds := _length(value.strip())) is not None:
-            told.append(seconds)
-            if _number(headers.get(name.replace("-reset-", "-remaining-"))) == 0:
-                used_up.append(seconds)
-    return max(used_up) if used_up else min(told, default=None)
-
-
-def _length(text: str) -> float | None:
-    """Seconds of `1s`, `6m0s`, `20ms`, `1h2m3.5s`, or a bare number of seconds."""
-    number = _number(text)
-    if number is not None:
-        return number
-    match = _RESET.fullmatch(text) if text and len(text) < 100 else None
-    if match is None:
-        return None
-    return sum(float(count) * size for count, size in zip(match.groups(), (86400, 3600, 60, 1, 0.001), strict=True) if count)
-
-
-def _number(text: Any) -> float | None:
-    try:
-        number = float(text)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _bounded(seconds: float) -> timedelta:
-    return timedelta(seconds=min(max(seconds, 0.0), _LONGEST_WAIT_S))
+        return ratelimits.bounded(millis / 1000)
+    seconds = ratelimits.wait_s(headers.get("retry-after", ""), now=now)
+    if seconds is None and status in _SAY_WHEN:
+        seconds = ratelimits.until_reset(headers, now=now)
+    return None if seconds is None else ratelimits.bounded(seconds)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from smallchain.model.durations import show_duration
 from smallchain.model.llm import Endpoint, Failure, FailureKind, ModelRequest, Reply
-from smallchain.services.llm import wordings
+from smallchain.services.llm import ratelimits, wordings
 from smallchain.services.llm.classify import classify
 from smallchain.services.llm.translate import translate
 
@@ -54,7 +54,9 @@ class OpenAIProvider:
             return replace(answer, raw=wordings.kept(came))
         body = _without_secrets(answer.body, endpoint)
         if 200 <= answer.status < 300:
-            return translate(body, asked=request.body)
+            found = translate(body, asked=request.body)
+            held_for = ratelimits.used_up(answer.headers, now=datetime.now(UTC))
+            return replace(found, held_for=held_for) if isinstance(found, Reply) and held_for is not None else found
         return classify(answer.status, body, answer.headers, now=datetime.now(UTC))
 
     async def check(self, endpoint: Endpoint, /) -> Failure | None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
@@ -55,6 +56,9 @@ class Route:
     chat: URL
     models: URL
     headers: dict[str, str]
+    proxy: URL | None
+    """As the environment says (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), asked once: aiohttp's own way asks in a thread for each request,
+    and reads `~/.netrc` each time."""
 
 
 class _Capture(httpx2.AsyncBaseTransport):
@@ -96,18 +100,26 @@ async def route_to(base_url: str, api_key: str | None, extra: Mapping[str, str])
         await client.close()
     chat, models = capture.requests
     headers = {name: value for name, value in chat.headers.items() if name.lower() not in _SESSIONS_OWN}
-    return Route(URL(str(chat.url), encoded=True), URL(str(models.url), encoded=True), headers)
+    address = URL(str(chat.url), encoded=True)
+    return Route(address, URL(str(models.url), encoded=True), headers, _proxy_for(address))
+
+
+def _proxy_for(address: URL) -> URL | None:
+    if proxy_bypass(address.host or ""):
+        return None
+    named = getproxies().get(address.scheme)
+    proxy = URL(named) if named else None
+    return proxy if proxy is not None and proxy.scheme == "http" else None  # aiohttp speaks to no other kind
 
 
 async def open_session() -> Session:
     """Connections that follow no redirects, keep no cookies, and have no time-out but the one of connecting: the deadline is the
-    caller's. Proxies and certificates come from the environment. Raises OSError where those certificates cannot be read."""
+    caller's. Certificates come from the environment. Raises OSError where those certificates cannot be read."""
     tls = await asyncio.to_thread(_certificates)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=tls),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-        trust_env=True,
     )
 
 
@@ -124,18 +136,20 @@ async def send(session: Session, route: Route, body: bytes, held: bytearray) -> 
 
     Raises Oversized, Unsendable, and ConnectionError with the cause in words.
     """
-    return await _exchange(session, "POST", route.chat, route.headers, body, held)
+    return await _exchange(session, "POST", route.chat, route, route.headers, body, held)
 
 
 async def receive(session: Session, route: Route) -> Answer:
     """GET the list of models; raises as `send` does."""
     headers = {name: value for name, value in route.headers.items() if name.lower() != "content-type"}
-    return await _exchange(session, "GET", route.models, headers, None, bytearray())
+    return await _exchange(session, "GET", route.models, route, headers, None, bytearray())
 
 
-async def _exchange(session: Session, method: str, url: URL, headers: dict[str, str], body: bytes | None, held: bytearray) -> Answer:
+async def _exchange(
+    session: Session, method: str, url: URL, route: Route, headers: dict[str, str], body: bytes | None, held: bytearray
+) -> Answer:
     try:
-        async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
+        async with session.request(method, url, data=body, headers=headers, proxy=route.proxy, allow_redirects=False) as response:
             async for chunk in response.content.iter_any():
                 held += chunk
                 if len(held) > _LARGEST_BODY:

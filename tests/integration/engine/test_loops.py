@@ -338,7 +338,7 @@ async def test_cancelling_kills_what_executes_and_leaves_a_legal_history(house: 
     assert await house.results(RUN) == ["Error: the call was cancelled while it ran; whether it happened is not known", "7"]
     assert is_legal(await house.conversation(RUN))
     assert attempt is not None
-    assert attempt["outcome"] == "unknown"
+    assert attempt.outcome == "unknown"
 
 
 async def test_a_result_that_committed_first_stands(house: House) -> None:

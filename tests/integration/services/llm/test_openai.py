@@ -108,6 +108,17 @@ async def test_calls_share_connections_and_fly_at_the_same_time(provider: OpenAI
     assert server.connections == 20
 
 
+async def test_a_reply_tells_that_nothing_is_left_and_for_how_long(provider: OpenAIProvider, server: ModelServer) -> None:
+    spent = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s", "x-ratelimit-remaining-tokens": "9"}
+    body = says("done").body
+    server.brain = lambda asked: Answer(body=body, headers=spent if asked.number == 1 else {})
+    first, second = [await provider.complete(endpoint(server.base_url), request()) for _ in range(2)]
+
+    assert isinstance(first, Reply)
+    assert isinstance(second, Reply)
+    assert (first.held_for, second.held_for) == (timedelta(minutes=6), None)
+
+
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503, 529])
 async def test_a_passing_error_is_sent_once_and_is_transient(provider: OpenAIProvider, server: ModelServer, status: int) -> None:
     found = await failure(provider, server, fails(status, "busy", headers={"retry-after": "7"}))
@@ -379,5 +390,24 @@ async def test_a_check_speaks_against_an_endpoint_only_for_keys_and_network(
 async def test_a_provider_works_again_after_closing(provider: OpenAIProvider, server: ModelServer) -> None:
     await provider.complete(endpoint(server.base_url), request())
     await provider.close()
+
+    assert isinstance(await provider.complete(endpoint(server.base_url), request()), Reply)
+
+
+async def test_a_proxy_of_the_environment_is_asked_and_gets_the_whole_address(
+    provider: OpenAIProvider, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.base_url.removesuffix("/v1"))
+    found = await provider.complete(endpoint("http://model.example/v1"), request())
+
+    assert isinstance(found, Reply)
+    assert server.requests[0].path == "http://model.example/v1/chat/completions"
+
+
+async def test_a_host_that_needs_no_proxy_is_asked_itself(
+    provider: OpenAIProvider, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
 
     assert isinstance(await provider.complete(endpoint(server.base_url), request()), Reply)

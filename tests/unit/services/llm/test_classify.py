@@ -135,6 +135,20 @@ def test_the_time_to_wait_is_read_in_every_form(headers: dict[str, str], seconds
     assert classify(429, error("slow down"), headers, now=NOW).retry_after == timedelta(seconds=seconds)
 
 
+@pytest.mark.parametrize("status", [429, 503, 529])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"retry-after": "30s"},
+        {"retry-after": "2026-01-02T12:00:30Z"},
+        {"anthropic-ratelimit-tokens-remaining": "0", "anthropic-ratelimit-tokens-reset": "2026-01-02T12:00:30Z"},
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str((int(NOW.timestamp()) + 30) * 1000)},
+    ],
+)
+def test_who_is_too_busy_says_until_when_in_many_ways(status: int, headers: dict[str, str]) -> None:
+    assert classify(status, error("slow down"), headers, now=NOW).retry_after == timedelta(seconds=30)
+
+
 @pytest.mark.parametrize(
     "headers",
     [{}, {"retry-after": "soon"}, {"retry-after": "nan"}, {"retry-after": ""}, {"x-ratelimit-reset-tokens": "never"}],
