@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import cast
 
+import manpages
+
 from smallchain.model.lifecycles import LIFECYCLES
 from smallchain.model.manifest import json_schema
 from smallchain.model.templates import TEMPLATES
@@ -51,6 +53,7 @@ PAGES = {
     "lifecycles.md": lifecycles,
     "templates.md": templates,
     "schema.json": lambda: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+    **manpages.PAGES,
 }
 
 
@@ -62,6 +65,7 @@ def main() -> int:
             print(f"docs/{name} is not fresh: run `make docs`", file=sys.stderr)
         return 1 if stale else 0
     for name in stale:
+        (HERE / name).parent.mkdir(exist_ok=True)
         (HERE / name).write_text(PAGES[name](), encoding="utf-8")
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -12,6 +13,7 @@ import sys
 from smallchain import __version__, settings
 from smallchain.model.durations import parse_duration
 from smallchain.model.errors import SmallchainError
+from smallchain.protocol.text import visible
 
 _EPILOG = """\
 examples:
@@ -26,8 +28,8 @@ exit codes: 0 stopped, 65 the database can't be used, 74 the disk failed, 75 ano
 _FEWEST_FILES = 256
 
 
-def main() -> None:
-    """Parse the flags, then serve until stopped."""
+def parser() -> argparse.ArgumentParser:
+    """What may stand on the command line."""
     parser = argparse.ArgumentParser(
         prog="smallchaind",
         description="The supervisor of Smallchain: runs agents, and keeps every step of them.",
@@ -37,31 +39,47 @@ def main() -> None:
     settings.add_arguments(parser)
     parser.add_argument("--drain", metavar="TIME", default="60s", help="how long a stop waits for tools (default 60s)")
     parser.add_argument("--print-ready", action="store_true", help="write one line to standard output when connections are accepted")
+    parser.add_argument(
+        "--accept-rollback", action="store_true", help="go on with a database that was put back from a backup; what happened since is lost"
+    )
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info", help="what is logged (default info)")
     parser.add_argument("--version", action="version", version=f"smallchaind {__version__}")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Parse the flags, then serve until stopped."""
+    said = parser()
+    arguments = said.parse_args()
     _open_standard_files()
     try:
         drain = parse_duration(arguments.drain)
         chosen = settings.Settings.of(arguments, os.environ)
     except SmallchainError as error:
-        parser.error(str(error))
+        said.error(str(error))
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < _FEWEST_FILES:
-        parser.exit(1, f"smallchaind: fewer than {_FEWEST_FILES} open files are allowed here; raise it with `ulimit -n 1024`\n")
-    logging.basicConfig(
-        level=arguments.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+        said.exit(1, f"smallchaind: fewer than {_FEWEST_FILES} open files are allowed here; raise it with `ulimit -n 1024`\n")
+    said_to = logging.StreamHandler()
+    said_to.setFormatter(_Visible("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=arguments.log_level.upper(), handlers=[said_to])
     logging.raiseExceptions = False  # a full or closed log is no reason to stop
     for noisy in ("watchfiles", "httpx2", "httpcore2", "openai", "asyncio", "aiosqlite", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # A batch of steps makes thousands of values that die with it; with Python's 700, all live ones are looked at again and again.
+    gc.set_threshold(20_000, 20, 20)
     from smallchaind.lifetime import Options, serve
 
-    options = Options(drain_s=drain.total_seconds(), print_ready=arguments.print_ready)
+    options = Options(drain_s=drain.total_seconds(), print_ready=arguments.print_ready, accept_rollback=arguments.accept_rollback)
     sys.exit(asyncio.run(serve(chosen, options, dict(os.environ))))
+
+
+class _Visible(logging.Formatter):
+    """What is logged may hold what models, tools and files say; whoever reads the log may read it in a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record), multiline=True)
 
 
 def _open_standard_files() -> None:

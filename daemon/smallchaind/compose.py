@@ -15,6 +15,7 @@ from smallchain.engine.alarms import Alarms
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
+from smallchain.engine.pace.kind import PaceKind
 from smallchain.engine.ports import Clock, Provider
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.compose import code_changed
@@ -87,9 +88,9 @@ class _Prices:
         return self._known[key], pricing.data_version()
 
 
-async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) -> House:
+async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str], *, accept_rollback: bool = False) -> House:
     """Open the database and put everything together; nothing runs yet. Raises Damaged."""
-    database = await Database.open(settings.state_dir, now=clock.now)
+    database = await Database.open(settings.state_dir, now=clock.now, accept_rollback=accept_rollback)
     started_at = clock.now()
     secrets = SecretStore(config_dir=settings.config_dir, environ=environ, pid=os.getpid(), started_at=started_at, clock=clock)
     own = _marks_of_own_code(settings)
@@ -98,8 +99,12 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
     jobs = _empty(settings.state_dir / "jobs")
     tools = Tools(
-        in_process={"builtin": BuiltinExecutor(clock=clock), "function": FunctionExecutor(functions)},
-        processes={"python": PythonExecutor(jobs=jobs), "local_bash": BashExecutor(jobs=jobs)},
+        in_process={"builtin": BuiltinExecutor(clock=clock)},
+        processes={
+            "python": PythonExecutor(jobs=jobs),
+            "local_bash": BashExecutor(jobs=jobs),
+            "function": FunctionExecutor(functions),
+        },
     )
     every: list[Kind] = [
         RunKind(ModelCaller(database, providers, secrets, _Prices(), strategies)),
@@ -108,6 +113,7 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
         AgentKind(database, strategies),
         ToolKind(),
         ReadinessKind(),
+        PaceKind(),
     ]
     driver = Driver(database, {kind.name: kind for kind in every})
     timer = Alarms(database, driver, clock)

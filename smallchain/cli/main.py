@@ -14,6 +14,7 @@ from typing import NoReturn, Protocol, cast
 
 from smallchain import __version__
 from smallchain.cli.console import complain, flush, nobody_reads, note, out, speak_utf8
+from smallchain.cli.parser import Parser
 from smallchain.cli.session import Session
 from smallchain.model.errors import SmallchainError
 from smallchain.protocol.faults import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_USAGE, exit_code
@@ -97,7 +98,7 @@ def _run(argv: list[str]) -> int:
     if name not in COMMANDS:
         _refuse(f"'{visible(name)}' is no command; {_nearest(name, COMMANDS)}`smallchain --help` lists them")
     command, parser = parser_of(name)
-    arguments = parser.parse_intermixed_args([*before, *after])
+    arguments = parser.parse([*before, *after])
     try:
         return command.execute(arguments, Session(Settings.of(arguments, os.environ), os.environ))
     except SmallchainError as error:
@@ -106,15 +107,14 @@ def _run(argv: list[str]) -> int:
         return exit_code(error)
 
 
-def parser_of(name: str) -> tuple[Command, argparse.ArgumentParser]:
+def parser_of(name: str) -> tuple[Command, Parser]:
     """A command's module, and the parser of its words."""
     command = cast(Command, import_module(f"smallchain.cli.commands.{COMMANDS[name][0]}"))
-    parser = argparse.ArgumentParser(
+    examples = [line for line in command.EXAMPLES.strip().splitlines() if name in line.split() or not line.startswith("smallchain ")]
+    parser = Parser(
         prog=f"smallchain {name}",
         description=command.DESCRIPTION,
-        epilog="examples:\n" + "\n".join(f"  {line}" for line in command.EXAMPLES.strip().splitlines()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        epilog="examples:\n" + "\n".join(f"  {line}" for line in examples),
     )
     parser.set_defaults(command=name)
     command.add_arguments(parser)
@@ -133,15 +133,16 @@ def split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
 
 
 def _help(before: list[str], after: list[str]) -> int:
-    if after and after[0] in COMMANDS:
-        return _run([after[0], "--help"])
+    if after:
+        return _run([after[0], "--help"])  # which is told the nearest where it is no command
     if "--version" in before:
         out(f"smallchain {__version__}")
         return 0
-    parser = argparse.ArgumentParser(prog="smallchain", add_help=False, allow_abbrev=False)
+    parser = Parser(prog="smallchain", add_help=False)
     parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--version", action="store_true")
     add_arguments(parser)
-    asked = parser.parse_args(before).help or not before
+    asked = parser.parse(before).help or not before
     if not asked:
         _refuse("no command; `smallchain --help` lists them")
     out("smallchain: a supervisor for AI agents that work while nobody watches\n")

@@ -18,6 +18,8 @@ class Step:
     """What came of looking at a row: effects to perform, when to look again, and whether nothing of it may be under way."""
 
     effects: tuple[Effect, ...] = ()
+    at_once: Callable[[], None] | None = None
+    """Does the one effect and records its outcome within this very transaction: it is pure, and touches nothing outside."""
     look_at: datetime | None = None
     at_rest: bool = False
 

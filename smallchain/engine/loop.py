@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -34,6 +34,32 @@ class _Committed:
     at_rest: list[Key] = field(default_factory=list)
     faulty: list[Key] = field(default_factory=list)
     went_well: list[Key] = field(default_factory=list)
+
+
+class _Waiting:
+    """What a transaction still has to look at, the oldest first, but runs after all else: what happens within a transaction mostly
+    happens to what a run waits for, and it is looked at once instead of after each."""
+
+    def __init__(self) -> None:
+        self._runs: dict[Key, None] = {}
+        self._others: dict[Key, None] = {}
+
+    def add(self, keys: Iterable[Key]) -> None:
+        """Keys that were woken; one that waits already keeps its place."""
+        for key in keys:
+            (self._runs if key[0] == "run" else self._others)[key] = None
+
+    def take(self) -> Key | None:
+        """The next key, or None."""
+        for waiting in (self._others, self._runs):
+            for key in waiting:
+                del waiting[key]
+                return key
+        return None
+
+    def left(self) -> list[Key]:
+        """All that was not taken."""
+        return [*self._others, *self._runs]
 
 
 class Driver:
@@ -114,30 +140,32 @@ class Driver:
     def _settle(self, tx: Tx) -> _Committed:
         left = _Committed()
         others: list[Key] = []
-        waiting = dict.fromkeys(tx.take_wakes())
+        waiting = _Waiting()
+        waiting.add(tx.take_wakes())
         for _ in range(_STEPS):
-            if not waiting or not self._admitting:
+            if not self._admitting or (key := waiting.take()) is None:
                 break
-            key = next(iter(waiting))
-            del waiting[key]
             kind = self._kinds.get(key[0])
             if kind is None:
                 others.append(key)
                 continue
             try:
                 step = tx.attempt(lambda kind=kind, key=key: kind.step(tx, key[1]))  # type: ignore[misc]
+                if step.at_once is not None:
+                    _do_at_once(tx, kind, step.effects[0], step.at_once)
             except Exception:
                 log.exception("a fault while looking at %s %s; trying again later", *key)
                 left.faulty.append(key)
                 continue
             left.went_well.append(key)
-            left.effects.extend(step.effects)
+            if step.at_once is None:
+                left.effects.extend(step.effects)
             if step.at_rest:
                 left.at_rest.append(key)
             if step.look_at is not None:
                 alarms.put(tx, *key, step.look_at)
-            waiting |= dict.fromkeys(tx.take_wakes())
-        for key in (*others, *waiting):
+            waiting.add(tx.take_wakes())
+        for key in (*others, *waiting.left()):
             tx.wake(*key)
         return left
 
@@ -188,7 +216,7 @@ class Driver:
             raise
         except Exception as error:
             log.exception("a fault in %s", effect.key)
-            what = f"a fault of smallchain: {type(error).__name__}; see `smallchain logs`"
+            what = _fault(error)
             await self._record(lambda tx: kind.lost(tx, effect, what))
 
     async def _record(self, work: Callable[[Tx], T], /, *, alone: bool = False) -> T:
@@ -202,3 +230,16 @@ class Driver:
                 log.warning("an outcome waits to be recorded: %s", error)
             await asyncio.sleep(wait)
             wait = min(wait * 2, 5.0)
+
+
+def _do_at_once(tx: Tx, kind: Kind, effect: Effect, work: Callable[[], None]) -> None:
+    try:
+        tx.attempt(work)
+    except Exception as error:
+        log.exception("a fault in %s", effect.key)
+        what = _fault(error)
+        tx.attempt(lambda: kind.lost(tx, effect, what))
+
+
+def _fault(error: Exception) -> str:
+    return f"a fault of smallchain: {type(error).__name__}; see `smallchain logs`"

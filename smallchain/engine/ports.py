@@ -43,6 +43,26 @@ class Executor(Protocol):
         ...
 
 
+class Instant(Executor, Protocol):
+    """An executor of tools that are pure and done sooner than a commit: they may run within a transaction."""
+
+    def compute(self, start: Start, /) -> Outcome:
+        """Run one attempt at once, on whichever thread; nothing outside is read or touched."""
+        ...
+
+
+class Toolbox(Executor, Protocol):
+    """All executors behind one."""
+
+    def is_instant(self, executor: str, /) -> bool:
+        """Whether an executor's tools may run within a transaction."""
+        ...
+
+    def compute(self, start: Start, /) -> Outcome:
+        """Run one attempt of an instant executor; see `Instant.compute`."""
+        ...
+
+
 class Secrets(Protocol):
     """Resolves references to secrets at their use; nothing resolved is ever stored or logged."""
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from smallchain.engine.memo import Memo
 from smallchain.model.durations import parse_duration
+from smallchain.model.errors import Unknown
 from smallchain.model.functions import Function, functions_of, tool_named
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.manifest import SPECS
@@ -17,8 +19,6 @@ from smallchain.model.toolcall import Effects
 from smallchain.model.toolspec import ToolSpec
 from smallchain.store import resources
 from smallchain.store.contract import Tx
-
-_MOST_KEPT = 4096
 
 
 class Written(Protocol):
@@ -41,19 +41,14 @@ class Written(Protocol):
 
 
 class _Known:
-    """Things made from words, kept by kind and digest; the oldest go first."""
+    """Things made from words, by kind and digest."""
 
     def __init__(self, make: Callable[[str, dict[str, Any]], Any]) -> None:
         self._make = make
-        self._kept: dict[tuple[str, str], Any] = {}
+        self._kept: Memo[Any] = Memo()
 
     def __call__(self, written: Written) -> Any:
-        key = (written.kind, written.digest)
-        if key not in self._kept:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)), None)
-            self._kept[key] = self._make(written.kind, json.loads(written.text))
-        return self._kept[key]
+        return self._kept.get((written.kind, written.digest), lambda: self._make(written.kind, json.loads(written.text)))
 
 
 typed = _Known(lambda kind, spec: SPECS[kind].model_validate(spec))
@@ -87,26 +82,25 @@ def in_use(spec: ToolSpec, defaults: DefaultsSpec | None, folder: str) -> ToolIn
     return ToolInUse(whole, folder, Effects(effects), timeout)
 
 
+def pins_of(tx: Tx, root_id: str) -> Pins:
+    """What a run's tree is pinned to."""
+    return tx.recall("pins", root_id, lambda: Pins(tx, root_id))
+
+
 class Pins:
-    """What one run's tree goes on with, read through a transaction; nothing here follows the files any more."""
+    """What one run's tree goes on with, as it was when this was made; nothing here follows the files any more."""
 
     def __init__(self, tx: Tx, root_id: str) -> None:
-        self._tx = tx
         self._digests = resources.pinned(tx, root_id)
+        self._words = {pin: _WORDS.get(digest, lambda digest=digest: _read(tx, digest)) for pin, digest in self._digests.items()}  # type: ignore[misc]
+        self._marks: dict[str, tuple[str, ...]] = {}
 
     def _typed(self, kind: str, name: str) -> tuple[Any, str] | None:
-        digest = self._digests.get((kind, name))
-        if digest is None:
-            return None
-        found = _WORDS.get(digest)
-        if found is None:
-            words = resources.words(self._tx, digest)
-            if words is None:
-                return None
-            if len(_WORDS) >= _MOST_KEPT:
-                _WORDS.pop(next(iter(_WORDS)), None)
-            found = _WORDS[digest] = (typed(words), words.folder)
-        return found
+        return self._words.get((kind, name))
+
+    def digest(self, kind: str, name: str) -> str:
+        """What a pin stands for, or an empty text."""
+        return self._digests.get((kind, name), "")
 
     def agent(self, name: str) -> AgentSpec | None:
         """A pinned agent."""
@@ -139,22 +133,31 @@ class Pins:
 
     def tool(self, name: str) -> ToolInUse | None:
         """A pinned tool with its defaults; a built-in without an entry is there under its own name."""
+        key = (name, self.digest("tool", name), self.digest("defaults", "defaults"))
+        return _TOOLS.get(key, lambda: self._tool(name))
+
+    def _tool(self, name: str) -> ToolInUse | None:
         found = self._typed("tool", name)
         spec, folder = found if found else (tool_named(name, {}), "")
         return in_use(spec, self.defaults(), folder) if spec is not None else None
 
+    def mark(self, agent: AgentSpec) -> tuple[str, ...]:
+        """What tells apart what the model may call as this agent."""
+        found = self._marks.get(agent.name)
+        if found is None:
+            used = (self.digest(*entry.uses) for entry in agent.tools)
+            found = self._marks[agent.name] = (agent.name, self.digest("agent", agent.name), *used)
+        return found
+
     def functions(self, agent: AgentSpec) -> dict[str, Function]:
         """What the model may call as this agent."""
+        return _FUNCTIONS.get(self.mark(agent), lambda: self._functions(agent))
+
+    def _functions(self, agent: AgentSpec) -> dict[str, Function]:
         wanted = [entry.uses for entry in agent.tools]
-        key = (agent.name, tuple(self._digests.get(use, "") for use in (("agent", agent.name), *wanted)))
-        found = _FUNCTIONS.get(key)
-        if found is None:
-            tools = {name: each[0] for kind, name in wanted if kind == "tool" and (each := self._typed("tool", name))}
-            agents = {name: each[0] for kind, name in wanted if kind == "agent" and (each := self._typed("agent", name))}
-            if len(_FUNCTIONS) >= _MOST_KEPT:
-                _FUNCTIONS.pop(next(iter(_FUNCTIONS)), None)
-            found = _FUNCTIONS[key] = functions_of(agent, tools=tools, agents=agents)
-        return found
+        tools = {name: each[0] for kind, name in wanted if kind == "tool" and (each := self._typed("tool", name))}
+        agents = {name: each[0] for kind, name in wanted if kind == "agent" and (each := self._typed("agent", name))}
+        return functions_of(agent, tools=tools, agents=agents)
 
     def templates(self) -> dict[str, str]:
         """The sentences that replace ours."""
@@ -162,5 +165,13 @@ class Pins:
         return dict(defaults.templates) if defaults else {}
 
 
-_WORDS: dict[str, tuple[Any, str]] = {}
-_FUNCTIONS: dict[tuple[str, tuple[str, ...]], dict[str, Function]] = {}
+def _read(tx: Tx, digest: str) -> tuple[Any, str]:
+    words = resources.words(tx, digest)
+    if words is None:
+        raise Unknown(f"nothing is kept under the digest {digest}")
+    return typed(words), words.folder
+
+
+_WORDS: Memo[tuple[Any, str]] = Memo()
+_TOOLS: Memo[ToolInUse | None] = Memo()
+_FUNCTIONS: Memo[dict[str, Function]] = Memo()

@@ -20,7 +20,7 @@ def canonical(value: JSON) -> str:
     Raises BadInput for NaN, infinities, lone surrogates, and what is not JSON.
     """
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = _ENCODER.encode(value)
         text.encode("utf-8")
     except (ValueError, TypeError, RecursionError) as error:
         raise BadInput(f"not a JSON value: {error}") from error
@@ -33,7 +33,7 @@ def parse(text: str | bytes) -> Any:
     Raises BadInput for duplicate keys, NaN, Infinity, integers beyond 64 bits, NUL, lone surrogates, and more than 100 levels.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_whole, parse_float=_finite)
+        value = _DECODER.decode(text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass"))
     except RecursionError as error:
         raise BadInput(f"nested deeper than {_MAX_DEPTH} levels") from error
     except (ValueError, UnicodeDecodeError) as error:
@@ -94,3 +94,7 @@ def _check_text(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise BadInput("half of a surrogate pair in a text") from error
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_whole, parse_float=_finite)

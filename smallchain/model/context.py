@@ -29,4 +29,9 @@ def envelope(model: str, parameters: Mapping[str, Any], tools: Sequence[dict[str
 
 def body(around: Envelope, wires: Sequence[str]) -> bytes:
     """The exact request: the conversation's messages, each in its kept text, inside the envelope."""
-    return f"{around.before}{','.join(wires)}{around.after}".encode()
+    return enclosed(around, ",".join(wires).encode())
+
+
+def enclosed(around: Envelope, joined: bytes) -> bytes:
+    """The same from messages that are joined already."""
+    return b"".join((around.before.encode(), joined, around.after.encode()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -15,6 +15,8 @@ class Effect:
     name: str
     target: str
     attempt: int = 0
+    carries: object = field(default=None, compare=False, repr=False)
+    """What the step has read for it already, so that nothing is read twice; no part of what tells it apart."""
 
     @property
     def key(self) -> str:
@@ -35,6 +37,8 @@ class Decision:
     effects: tuple[Effect, ...] = ()
     look_at: datetime | None = None
     detail: str = ""
+    to: str = ""
+    """The LLM that a run calls; without a cause, at which it waits for its place."""
     at_rest: bool = False
     """Nothing of this row may be under way any more: what is, is stopped."""
 

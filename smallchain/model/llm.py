@@ -25,6 +25,10 @@ class Endpoint:
     folder: str = ""
     """Where the LLM is written: a person's own module is found from here."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers beside the key; their values may be secrets too."""
+    hidden: tuple[str, ...] = ()
+    """Values of headers that are secrets, to be blotted out wherever an endpoint repeats them."""
 
     def __repr__(self) -> str:
         return f"Endpoint({self.provider}, {self.model}, {self.base_url})"
@@ -66,6 +70,13 @@ class Reply:
     """What was mended in the translation, a sentence each."""
     unfit: str = ""
     """Why it is not what was asked for (`tool_mode: json`), as the model is told; empty when it is."""
+    held_for: timedelta | None = None
+    """How long the provider takes no further calls, as it says beside the reply; None: it says nothing of the kind."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it neither asks for anything nor says a word."""
+        return not self.calls and not self.content.strip()
 
 
 class FailureKind(StrEnum):

@@ -10,9 +10,10 @@ from enum import StrEnum
 from smallchain.model.lifecycles import RUN_TERMINAL, CallPhase, RunPhase
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for `changed`
 class Run:
-    """A run's row. `agent` is empty until the run starts; `crashes` counts daemon deaths within the step it stands in."""
+    """A run's row. `agent` is empty until the run starts; `crashes` counts daemon deaths within the step it stands in,
+    `same_calls` how often the last call (`last_call`, a digest of function, arguments and result) was made in a row."""
 
     id: str
     name: str
@@ -37,7 +38,8 @@ class Run:
     crashes: int
     messages: int
     calls_expected: int
-    loop_from: int
+    last_call: str
+    same_calls: int
     due_at: datetime | None
     output: str
     error: str
@@ -95,16 +97,30 @@ _WAITING_CALLS = {
 }
 
 
-def status_of(run: Run, open_calls: Sequence[OpenCall]) -> tuple[Status, str]:
-    """The word people see, and a sentence part that says what for (empty when the word says it all)."""
-    if run.is_over:
-        return _PLAIN[run.phase], run.detail
-    if run.paused:
-        return Status.PAUSED, run.detail
-    if run.phase is RunPhase.CALLING_MODEL:
+def status_of(run: Run, open_calls: Sequence[OpenCall], *, place: str = "") -> tuple[Status, str]:
+    """The word people see, and a sentence part that says what for (empty when the word says it all).
+
+    `place` says which place at an LLM the run waits for, empty where it waits for none.
+    """
+    return _status(run.phase, run.paused, run.detail, open_calls, place)
+
+
+def status_word(phase: RunPhase, paused: bool, open_calls: Sequence[OpenCall], *, place: str = "") -> Status:
+    """The word alone."""
+    return _status(phase, paused, "", open_calls, place)[0]
+
+
+def _status(phase: RunPhase, paused: bool, detail: str, open_calls: Sequence[OpenCall], place: str) -> tuple[Status, str]:
+    if phase in RUN_TERMINAL:
+        return _PLAIN[phase], detail
+    if paused:
+        return Status.PAUSED, detail
+    if phase is RunPhase.CALLING_MODEL:
         return Status.RUNNING, "calling the model"
-    if run.phase is not RunPhase.AWAITING_TOOLS:
-        return _PLAIN[run.phase], run.detail
+    if phase is RunPhase.READY and place:
+        return Status.WAITING, place
+    if phase is not RunPhase.AWAITING_TOOLS:
+        return _PLAIN[phase], detail
     for call in open_calls:
         if call.phase in _WAITING_CALLS:
             return Status.WAITING, _WAITING_CALLS[call.phase].format(tool=call.tool)

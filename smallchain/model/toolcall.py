@@ -65,7 +65,7 @@ class Outcome:
     """The output was longer than the cap."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for `changed`
 class ToolCall:
     """A tool call's row. `arguments` is the model's own text; `generation` rises with each human "run again" (a new key)."""
 

@@ -18,11 +18,15 @@ _INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # soft hyphen, joiners, marks, fillers, selectors
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero-width, line separators, bidi controls
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"  # fillers, variation selectors, byte order mark
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # formats, tags, more selectors
+    "\u2800\ufdd0-\ufdef\ufffe\uffff"  # a blank that counts as a pattern, and what is no character at all
+    "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # formats of hieroglyphs, shorthand, music
+    "\U000e0000-\U000e0fff"  # tags, more selectors
     "\ud800-\udfff"  # halves of surrogate pairs
 )
 _ON_ONE_LINE = re.compile(f"[\x00-\x1f{_INVISIBLE}]")
 _ON_LINES = re.compile(f"[\x00-\x08\x0b-\x1f{_INVISIBLE}]")
+_WORD = re.compile(r"[^\W_]+")
+_EAST_ASIAN = {"LATIN", "CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "IDEOGRAPHIC", "BOPOMOFO", "HANGUL"}
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -52,6 +56,19 @@ def is_plain(text: str) -> bool:
     return _ON_LINES.search(text) is None
 
 
+def sanitised(text: str) -> int:
+    """How many characters of a text are written out rather than shown, so that a reader can be told (tab and newline count as seen)."""
+    return sum(1 for _ in _ON_LINES.finditer(text))
+
+
+def mixed_script_words(text: str) -> list[str]:
+    """The words of a text that mix alphabets, as `pаypal` with a Cyrillic `а` does: for who has to approve it.
+
+    Latin beside Chinese, Japanese and Korean writing is usual and not told (UTS #39, section 5.2, "highly restrictive").
+    """
+    return [] if text.isascii() else [word for word in _WORD.findall(text) if not word.isascii() and _mixes(word)]
+
+
 def width(text: str) -> int:
     """How many terminal cells a visible text takes: wide characters two, combining marks none."""
     return len(text) if text.isascii() else sum(map(_cells, text))
@@ -73,6 +90,17 @@ def cut(text: str, cells: int) -> str:
             break
         kept.append(char)
     return "".join(kept) + "…"
+
+
+def _mixes(word: str) -> bool:
+    scripts = {_script(char) for char in word if char.isalpha()} - {""}
+    return len(scripts) > 1 and not scripts <= _EAST_ASIAN
+
+
+def _script(char: str) -> str:
+    """The alphabet of a letter, by the first word of its name in the Unicode Character Database; nothing for those of none."""
+    name = unicodedata.name(char, "").removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ").partition(" ")[0]
+    return "" if name in ("MODIFIER", "FEMININE", "MASCULINE", "MICRO") else name
 
 
 def _cells(char: str) -> int:

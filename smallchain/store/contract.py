@@ -7,12 +7,42 @@ A backend brings its dialect (a folder of named SQL with the same names) and a `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+V = TypeVar("V")
 Value = str | int | bytes | None
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Shape(Generic[V]):
+    """A kind of row that is moved step by step: read once and written once a transaction, against the mark that was read."""
+
+    table: str
+    word: str
+    """What a person calls such a row."""
+    get: str
+    """The query that finds a row by its key."""
+    insert: str
+    """The statement for a new row; it is given all of `values`."""
+    save: str
+    """The statement for a changed row; it is given `values`, and as `read` the mark that the row must still have."""
+    key_names: tuple[str, ...]
+    key: Callable[[V], tuple[Value, ...]]
+    mark: Callable[[V], Value]
+    """What changes with each change of a row: its version."""
+    name: Callable[[V], str]
+    from_row: Callable[[Row], V]
+    values: Callable[[V], dict[str, Value]]
+    is_over: Callable[[V], bool]
+    """Whether nobody will move the row any more."""
+    told_at_once: bool = False
+    """A new row may break a rule of the table (a name that is taken), and whoever adds it hears of it at once."""
+    group: Callable[[V], tuple[tuple[Value, ...], bool]] | None = None
+    """The group a new row joins, and whether it is certainly the first of it."""
 
 
 class Tx(Protocol):
@@ -38,6 +68,34 @@ class Tx(Protocol):
 
     def run(self, query: str, /, **values: Value) -> int:
         """Carry out a named statement; how many rows it touched."""
+        ...
+
+    def later(self, query: str, /, **values: Value) -> None:
+        """Carry out a named insert before anything reads its table, at the latest with the commit."""
+        ...
+
+    def late(self, query: str, /) -> list[dict[str, Value]]:
+        """What this transaction has given to a named insert and was not carried out yet."""
+        ...
+
+    def find(self, shape: Shape[V], /, *key: Value) -> V | None:
+        """A row by its key as this transaction sees it, or None."""
+        ...
+
+    def group(self, shape: Shape[V], query: str, /, **values: Value) -> list[V]:
+        """All rows of a group (`Shape.group`) as this transaction sees them, found by a named query with the group's own values."""
+        ...
+
+    def add(self, shape: Shape[V], value: V, /) -> None:
+        """Add a new row."""
+        ...
+
+    def change(self, shape: Shape[V], before: V, after: V, /) -> None:
+        """Change a row that was read as `before`; raises Conflict when it has another mark."""
+        ...
+
+    def recall(self, table: str, key: Any, make: Callable[[], V], /) -> V:
+        """What `make` reads from a table, which may be at hand from an earlier time while nobody has written to the table since."""
         ...
 
     def new_id(self) -> str:

@@ -22,19 +22,22 @@ from typing import Any, TypeVar, cast
 
 import aiosqlite
 
-from smallchain.model.errors import Busy, Damaged
+from smallchain.model.errors import Busy, Conflict, Damaged
 from smallchain.model.ids import after_id, uuid7
-from smallchain.store import migrate, queries
-from smallchain.store.contract import Row, Tx, Value
+from smallchain.store import eventlog, highwater, meta, migrate
+from smallchain.store.contract import Tx
+from smallchain.store.work import Work
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BATCH = 256
 _BATCH_S = 0.05
+_CHECKPOINT_PAGES = 4000  # 16 MB: a page that is written again and again goes to the database once in a while
 _IOERR = 10  # SQLITE_IOERR, https://www.sqlite.org/rescode.html#ioerr
 _FULL = 13
 _LOCKED = {5, 6}  # SQLITE_BUSY and SQLITE_LOCKED: another program holds the write lock
+_SEE_LOGS = "see `smallchain logs`; the daemon ends and checks the file at its start"
 _FATAL = {_IOERR, 11, 14, 26}  # with SQLITE_CORRUPT, CANTOPEN, NOTADB: what is known of the file is no longer true
 
 
@@ -60,31 +63,31 @@ class _Ids:
 
     def __init__(self) -> None:
         self._last = ""
+        self._chance = b""
 
     def next(self, now: datetime) -> str:
         """A new id."""
-        self._last = after_id(self._last, uuid7(now, secrets.token_bytes(10)))
+        if not self._chance:
+            self._chance = secrets.token_bytes(10 * 256)  # asking the system each time lets another thread have ours
+        chance, self._chance = self._chance[:10], self._chance[10:]
+        self._last = after_id(self._last, uuid7(now, chance))
         return self._last
 
 
-@dataclass(slots=True, eq=False)
-class SqliteTx:
-    """One transaction on a SQLite connection; see `store.contract.Tx`."""
+class SqliteTx(Work):
+    """The transactions on a SQLite connection, one after the other; see `store.contract.Tx`."""
 
-    _connection: sqlite3.Connection
-    now: datetime
-    epoch: int
-    _ids: _Ids = field(default_factory=lambda: _Ids())
-    wakes: list[tuple[str, str]] = field(default_factory=list)
+    def __init__(self, connection: sqlite3.Connection, *, now: datetime, epoch: int, ids: _Ids | None = None) -> None:
+        super().__init__(connection)
+        self.now = now
+        self.epoch = epoch
+        self.wakes: list[tuple[str, str]] = []
+        self._ids = ids or _Ids()
 
-    def one(self, query: str, /, **values: Value) -> Row | None:
-        return cast("Row | None", self._connection.execute(_SQL[query], values).fetchone())
-
-    def all(self, query: str, /, **values: Value) -> list[Row]:
-        return self._connection.execute(_SQL[query], values).fetchall()
-
-    def run(self, query: str, /, **values: Value) -> int:
-        return self._connection.execute(_SQL[query], values).rowcount
+    def begin(self, now: datetime) -> None:
+        """The next transaction begins."""
+        self.now = now
+        self.wakes = []
 
     def new_id(self) -> str:
         return self._ids.next(self.now)
@@ -99,23 +102,19 @@ class SqliteTx:
 
     def attempt(self, work: Callable[[], T]) -> T:
         heard = len(self.wakes)
-        self._connection.execute("SAVEPOINT part")
+        self.begin_part()
         try:
             result = work()
         except _Lost:
             raise
         except BaseException as error:
-            if not self._connection.in_transaction or _code(error) in _FATAL:
+            if not self.connection.in_transaction or _code(error) in _FATAL:
                 raise _Lost(error) from error
-            self._connection.execute("ROLLBACK TO part")
-            self._connection.execute("RELEASE part")
+            self.undo_part()
             del self.wakes[heard:]
             raise
-        self._connection.execute("RELEASE part")
+        self.keep_part()
         return result
-
-
-_SQL = queries.load()
 
 
 @dataclass(slots=True, eq=False)
@@ -143,18 +142,26 @@ class Database:
         self._closing = False
         self._reading = asyncio.Lock()
         self._ids = _Ids()
-        self._inode = _inode(path)
+        self._tx: SqliteTx | None = None
+        self._inodes = _inodes(path)
         self.epoch = 0
+        self.lost: tuple[highwater.Mark, highwater.Mark] | None = None
+        """Where the database stood and where it had stood, when it was accepted although it stood behind."""
         self.fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         """Done when the database can no longer be trusted, with the reason; the daemon ends."""
+        self.full_since: datetime | None = None
+        """Since when the disk has no room for what is written; None from the first commit on that fits again."""
         self.on_commit: Callable[[list[tuple[str, str]]], None] = lambda wakes: None
         """Called in the event loop after each commit, with what it woke."""
         self._pump_task = asyncio.create_task(self._pump(), name="the database's pump")
         self._pump_task.add_done_callback(self._pump_ended)
 
     @classmethod
-    async def open(cls, state_dir: Path, *, now: Callable[[], datetime]) -> Database:
-        """Check, migrate and open the database of a state folder, and begin a new epoch; raises Damaged."""
+    async def open(cls, state_dir: Path, *, now: Callable[[], datetime], accept_rollback: bool = False) -> Database:
+        """Check, migrate and open the database of a state folder, and begin a new epoch.
+
+        Raises Damaged, also when the database stands behind what the folder had come to, unless `accept_rollback`.
+        """
         path = await asyncio.to_thread(migrate.prepare, state_dir)
         writer = await aiosqlite.connect(path, factory=_Connection, isolation_level=None, cached_statements=512, timeout=5.0)
         reader = await aiosqlite.connect(path, factory=_Connection, isolation_level=None, cached_statements=512, timeout=5.0)
@@ -162,13 +169,32 @@ class Database:
         await _across(reader, lambda connection: _set_up(connection, writing=False))
         database = cls(path, writer, reader, now)
 
-        def begin(tx: Tx) -> int:
-            tx.run("meta.raise_epoch")
-            row = tx.one("meta.get", name="epoch")
-            return int(row["value"]) if row else 0
+        known = await asyncio.to_thread(highwater.read, state_dir)
 
-        database.epoch = await database.write(begin)
+        def begin(tx: Tx) -> int:
+            stands = _mark(tx)
+            if stands.is_behind(known):
+                if not accept_rollback:
+                    raise _behind(path, stands, known)
+                database.lost = (stands, known)
+                meta.put(tx, "epoch", str(max(stands.epoch, known.epoch)))
+                eventlog.go_on_after(tx, known.seq)
+            tx.run("meta.raise_epoch")
+            return _mark(tx).epoch
+
+        try:
+            database.epoch = await database.write(begin)
+            await database.mark()
+        except BaseException:
+            await database.close()
+            raise
+        database._inodes = _inodes(path)
         return database
+
+    async def mark(self) -> None:
+        """Write down how far the database has come (see `store.highwater`); raises OSError, Busy."""
+        stands = await self.read(_mark)
+        await asyncio.to_thread(highwater.write, self._path.parent, stands)
 
     async def write(self, work: Callable[[Tx], T], /, *, alone: bool = False, then: Callable[[T], None] | None = None) -> T:
         """Run `work` as one transaction; its result once durable; see `store.contract.Store.write`.
@@ -188,27 +214,42 @@ class Database:
     async def read(self, work: Callable[[Tx], T], /) -> T:
         """Run `work` on one state of the database beside the writer; writing inside raises sqlite3.OperationalError.
 
-        Raises what `work` raises; Busy when the database is closing.
+        Raises what `work` raises; Busy when the database is closing; Damaged when the file turns out to be.
         """
         if self._closing:
             raise Busy("the daemon is stopping")
         box: list[Any] = []
 
-        def whole(connection: sqlite3.Connection) -> None:
+        def look(connection: sqlite3.Connection) -> None:
             connection.execute("BEGIN")
             try:
-                box.append(work(SqliteTx(connection, self._now(), self.epoch)))
+                tx = SqliteTx(connection, now=self._now(), epoch=self.epoch)
+                found = work(tx)
+                tx.flush()  # which only raises: a reader that wrote is told so
+                box.append(found)
             finally:
-                connection.execute("COMMIT")
+                if connection.in_transaction:  # an error of the file may have ended it
+                    connection.execute("COMMIT")
 
-        async with self._reading:
-            await _across(self._reader, whole)
+        try:
+            async with self._reading:
+                await _across(self._reader, look)
+        except sqlite3.Error as error:
+            if _code(error) not in _FATAL:
+                raise
+            self._die(error)
+            raise Damaged(f"the database failed: {error}", hint=_SEE_LOGS) from error
         return cast("T", box[0])
 
     def check_file(self) -> None:
-        """Find out whether the file was replaced or unlinked under us (writes would succeed into nothing); then it is fatal."""
-        if not self.fatal.done() and _inode(self._path) != self._inode:
-            self._die(Damaged(f"the database {self._path} was replaced or removed while in use"))
+        """Find out whether a file was replaced or unlinked under us (writes would succeed into nothing); then it is fatal."""
+        if self.fatal.done():
+            return
+        for name, now in _inodes(self._path).items():
+            if now != self._inodes[name]:
+                hint = "put it back as it was, or from a backup, then start again"
+                self._die(Damaged(f"the database's file {name} was replaced or removed while in use", hint=hint))
+                return
 
     async def checkpoint(self) -> None:
         """Fold the write-ahead log into the database, as far as readers allow."""
@@ -228,10 +269,12 @@ class Database:
             self._bell.clear()
             while self._waiting:
                 batch = self._take()
-                commit = _Commit(batch, self._now, self.epoch, self._ids)
+                commit = _Commit(batch, self._now, self.epoch, self._ids, self._tx)
                 await _across(self._writer, commit)
+                self._tx = commit.tx
                 if commit.fatal is not None:
                     self._die(commit.fatal)
+                self.full_since = (self.full_since or self._now()) if commit.found_full else None
                 self._waiting.extendleft(reversed([job for job in batch if not job.ran]))
                 self._answer([job for job in batch if job.ran])
             if self._closing:
@@ -285,9 +328,15 @@ class _Commit:
     now: Callable[[], datetime]
     epoch: int
     ids: _Ids
+    tx: SqliteTx | None
+    """What the connection has at hand from earlier commits; None before the first."""
     fatal: BaseException | None = None
+    found_full: bool = False
+    """Whether one of them, tried alone, had no room on the disk."""
 
     def __call__(self, connection: sqlite3.Connection) -> None:
+        self.tx = self.tx or SqliteTx(connection, now=self.now(), epoch=self.epoch, ids=self.ids)
+        self.tx.epoch = self.epoch
         try:
             self._together(connection, self.jobs)
             return
@@ -307,14 +356,17 @@ class _Commit:
             self._on_its_own(connection, job, first if len(tried) == 1 else None)
 
     def _together(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+        tx = self.tx
+        assert tx is not None
         connection.execute("BEGIN IMMEDIATE")
         self._fence(connection)
+        tx.look_for_others()
         until = time.monotonic() + _BATCH_S
         for job in jobs:
-            tx = SqliteTx(connection, self.now(), self.epoch, self.ids)
+            tx.begin(self.now())
             job.ran = True
             try:
-                job.result = tx.attempt(lambda tx=tx, job=job: job.work(tx))  # type: ignore[misc]
+                job.result = tx.attempt(lambda job=job: job.work(tx))  # type: ignore[misc]
                 job.wakes = tx.wakes
             except _Lost:
                 raise
@@ -324,7 +376,12 @@ class _Commit:
                 job.error = error
             if time.monotonic() > until:
                 break
+        try:
+            tx.flush()
+        except Conflict as error:
+            raise _Lost(error) from error
         connection.execute("COMMIT")
+        tx.committed()
 
     def _on_its_own(self, connection: sqlite3.Connection, job: _Job, seen: BaseException | None) -> None:
         try:
@@ -341,13 +398,14 @@ class _Commit:
 
     def _translate(self, error: BaseException) -> BaseException:
         if _code(error) == _FULL:
+            self.found_full = True
             return Busy("the disk is full: nothing was changed", hint="make room; what waits goes on by itself")
         if _code(error) in _LOCKED:
             return Busy("another program has locked the database: nothing was changed", hint="close it; what waits goes on by itself")
         if _code(error) in _FATAL or isinstance(error, Damaged):
             if self.fatal is None:
                 self.fatal = error
-            return Damaged(f"the database failed: {error}", hint="see `smallchain logs`; the daemon ends and checks the file at its start")
+            return Damaged(f"the database failed: {error}", hint=_SEE_LOGS)
         return error
 
     def _fence(self, connection: sqlite3.Connection) -> None:
@@ -357,10 +415,11 @@ class _Commit:
                 self.fatal = Damaged(f"another daemon has taken over (epoch {found}; ours is {self.epoch})")
                 raise self.fatal
 
-    @staticmethod
-    def _undo(connection: sqlite3.Connection) -> None:
+    def _undo(self, connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if self.tx is not None:
+            self.tx.forget()
 
 
 def _code(error: BaseException) -> int:
@@ -372,7 +431,9 @@ def _set_up(connection: sqlite3.Connection, *, writing: bool) -> None:
     connection.row_factory = sqlite3.Row
     for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF", "mmap_size = 0", "cache_size = -16000"):
         connection.execute(f"PRAGMA {pragma}")
-    if not writing:
+    if writing:
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    else:
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
 
@@ -382,9 +443,32 @@ async def _across(connection: aiosqlite.Connection, work: Callable[[sqlite3.Conn
     await connection.executemany("", cast("Any", work))
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+def of_the_disk(error: BaseException) -> bool:
+    """Whether an error is one of reading or writing the disk, and not of what stands on it."""
+    return _code(error) in (_IOERR, 14)
+
+
+def _mark(tx: Tx) -> highwater.Mark:
+    return highwater.Mark(int(meta.get(tx, "epoch") or 0), eventlog.last(tx))
+
+
+def _behind(path: Path, stands: highwater.Mark, known: highwater.Mark) -> Damaged:
+    return Damaged(
+        f"the database {path} stands behind what this folder had come to: {stands.seq} events of {stands.epoch} starts, "
+        f"where there were {known.seq} of {known.epoch}; it was put back from a backup, or lost its {path.name}-wal",
+        hint="put the newest copy back; or, to go on without what happened since (calls that act once may act again), "
+        "run `smallchaind --accept-rollback` once",
+    )
+
+
+def _inodes(path: Path) -> dict[str, tuple[int, int] | None]:
+    """The identity of the database's file and of its write-ahead log, which stays while a connection is open."""
+    found: dict[str, tuple[int, int] | None] = {}
+    for each in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            status = os.stat(each)
+        except OSError:
+            found[each.name] = None
+        else:
+            found[each.name] = (status.st_dev, status.st_ino)
+    return found

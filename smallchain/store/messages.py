@@ -15,7 +15,7 @@ def append(tx: Tx, run: Run, message: dict[str, Any], /, *, number: int, templat
 
     The caller saves the run's own count of messages in the same transaction.
     """
-    tx.run(
+    tx.later(
         "messages.append",
         run_id=run.id,
         seq=number,
@@ -27,9 +27,14 @@ def append(tx: Tx, run: Run, message: dict[str, Any], /, *, number: int, templat
     )
 
 
-def wire(tx: Tx, run_id: str, upto: int, /) -> list[str]:
-    """The messages 1 to `upto` as texts of JSON, ready to be joined into a request."""
-    return [row["wire"] for row in tx.all("messages.wire", run_id=run_id, upto=upto)]
+def wire(tx: Tx, run_id: str, upto: int, /, *, after: int = 0) -> list[str]:
+    """The messages 1 to `upto`, or those `after` a number, as texts of JSON, ready to be joined into a request."""
+    return [row["wire"] for row in tx.all("messages.wire", run_id=run_id, upto=upto, after=after)]
+
+
+def fresh(tx: Tx, run_id: str, /) -> dict[int, str]:
+    """The texts of those messages that this transaction has appended, as far as they are at hand, by number."""
+    return {row["seq"]: row["wire"] for row in tx.late("messages.append") if row["run_id"] == run_id}  # type: ignore[misc]
 
 
 def template_of(tx: Tx, run_id: str, number: int, /) -> str:

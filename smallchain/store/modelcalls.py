@@ -2,16 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+
+from smallchain.model.changed import changed
 from smallchain.model.money import Usage
 from smallchain.model.run import Run
-from smallchain.store.contract import Row, Tx
+from smallchain.store.contract import Row, Shape, Tx
 from smallchain.store.times import to_text
+
+
+@dataclass(frozen=True)  # without slots, for `changed`
+class ModelCall:
+    """A row of an attempt; `outcome` is `open` until it is settled, `messages` counts those its request holds."""
+
+    run_id: str
+    attempt: int
+    turn: int
+    epoch: int
+    llm: str
+    model: str
+    messages: int
+    outcome: str
+    error: str
+    finish_reason: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    cost_nanousd: int | None
+    priced_by: str
+    raw: str
+    started_at: str
+    finished_at: str | None
+
+
+_COLUMNS = tuple(field.name for field in fields(ModelCall))
+_CALL: Shape[ModelCall] = Shape(
+    table="modelcalls",
+    word="model call",
+    get="modelcalls.get",
+    insert="modelcalls.insert",
+    save="modelcalls.settle",
+    key_names=("run_id", "attempt"),
+    key=lambda call: (call.run_id, call.attempt),
+    mark=lambda call: call.outcome,
+    name=lambda call: f"{call.attempt} of run {call.run_id}",
+    from_row=lambda row: ModelCall(*[row[name] for name in _COLUMNS]),
+    values=lambda call: dict(call.__dict__),
+    is_over=lambda call: call.outcome != "open",
+)
 
 
 def open_call(tx: Tx, run: Run, /, *, attempt: int, llm: str, model: str) -> None:
     """Record that attempt `attempt` of a run is about to go out in this epoch, with the conversation as it stands."""
-    tx.run(
-        "modelcalls.open",
+    call = ModelCall(
         run_id=run.id,
         attempt=attempt,
         turn=run.turns,
@@ -19,13 +62,24 @@ def open_call(tx: Tx, run: Run, /, *, attempt: int, llm: str, model: str) -> Non
         llm=llm,
         model=model,
         messages=run.messages,
+        outcome="open",
+        error="",
+        finish_reason=None,
+        input_tokens=None,
+        output_tokens=None,
+        cached_tokens=None,
+        cost_nanousd=None,
+        priced_by="",
+        raw="",
         started_at=to_text(tx.now),
+        finished_at=None,
     )
+    tx.add(_CALL, call)
 
 
-def get(tx: Tx, run_id: str, attempt: int, /) -> Row | None:
-    """The row of an attempt, or None."""
-    return tx.one("modelcalls.get", run_id=run_id, attempt=attempt)
+def get(tx: Tx, run_id: str, attempt: int, /) -> ModelCall | None:
+    """An attempt, or None."""
+    return tx.find(_CALL, run_id, attempt)
 
 
 def settle(
@@ -43,10 +97,11 @@ def settle(
     raw: str = "",
 ) -> bool:
     """Record what came of an attempt (`replied`, `failed`, `interrupted` or `abandoned`); False when it was settled before."""
-    touched = tx.run(
-        "modelcalls.settle",
-        run_id=run_id,
-        attempt=attempt,
+    call = get(tx, run_id, attempt)
+    if call is None or call.outcome not in ("open", "abandoned"):
+        return False
+    settled = changed(
+        call,
         outcome=outcome,
         error=error,
         finish_reason=finish_reason,
@@ -58,7 +113,8 @@ def settle(
         raw=raw,
         finished_at=to_text(tx.now),
     )
-    return touched == 1
+    tx.change(_CALL, call, settled)
+    return True
 
 
 def of_run(tx: Tx, run_id: str, /) -> list[Row]:

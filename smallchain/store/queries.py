@@ -6,6 +6,8 @@ import functools
 import re
 from importlib import resources
 
+_TABLE = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+([a-z_]+)")
+_TARGET = re.compile(r"\b(?:INSERT INTO|INSERT OR IGNORE INTO|DELETE FROM|UPDATE)\s+([a-z_]+)")
 _HEAD = re.compile(r"^-- (?P<name>[a-z_]+): (?P<purpose>.+)$", re.MULTILINE)
 
 
@@ -27,3 +29,16 @@ def load() -> dict[str, str]:
                 raise ValueError(f"{name} stands twice")
             found[name] = text[head.end() : following.start() if following else len(text)].strip().rstrip(";")
     return found
+
+
+@functools.cache
+def tables() -> dict[str, frozenset[str]]:
+    """The tables that each statement reads or writes; the one of sequence numbers moves with that of events."""
+    found = {name: set(_TABLE.findall(text)) for name, text in load().items()}
+    return {name: frozenset(each | {"events"} if "sqlite_sequence" in each else each) for name, each in found.items()}
+
+
+@functools.cache
+def targets() -> dict[str, str]:
+    """The table that each statement writes to; empty for one that only reads."""
+    return {name: found[1] if (found := _TARGET.search(text)) else "" for name, text in load().items()}

@@ -108,13 +108,21 @@ def delete(tx: Tx, kind: str, name: str, /) -> None:
 
 def get(tx: Tx, kind: str, name: str, /) -> Written | None:
     """A resource by kind and name, or None."""
-    row = tx.one("resources.get", kind=kind, name=name)
-    return _from_row(row) if row else None
+
+    def read() -> Written | None:
+        row = tx.one("resources.get", kind=kind, name=name)
+        return _from_row(row) if row else None
+
+    return tx.recall("resources", (kind, name), read)
 
 
 def of_kind(tx: Tx, kind: str, /) -> list[Written]:
     """All resources of a kind, by name."""
-    return [_from_row(row) for row in tx.all("resources.of_kind", kind=kind)]
+
+    def read() -> list[Written]:
+        return [_from_row(row) for row in tx.all("resources.of_kind", kind=kind)]
+
+    return list(tx.recall("resources", kind, read))
 
 
 def everything(tx: Tx, /) -> list[Written]:

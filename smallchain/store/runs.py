@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from smallchain.model import lifecycles
-from smallchain.model.errors import Conflict, Unknown
+from smallchain.model.changed import changed
+from smallchain.model.errors import Unknown
 from smallchain.model.lifecycles import CallPhase, RunPhase
-from smallchain.model.run import OpenCall, Run
-from smallchain.store.contract import Row, Tx, Value
+from smallchain.model.run import OpenCall, Run, Status, status_word
+from smallchain.store.contract import Row, Shape, Tx, Value
 from smallchain.store.times import from_text, maybe, to_text
 
 KIND = "run"
@@ -21,9 +22,11 @@ _COLUMNS = tuple(field.name for field in fields(Run))
 
 
 def _values(run: Run) -> dict[str, Value]:
-    values: dict[str, Any] = {name: getattr(run, name) for name in _COLUMNS}
+    values: dict[str, Any] = dict(run.__dict__)
     for name in ("failing_since", "due_at", "created_at", "started_at", "finished_at"):
-        values[name] = to_text(values[name]) if values[name] else None
+        if values[name] is not None:
+            values[name] = to_text(values[name])
+    values["phase"] = str(run.phase)
     values["paused"] = int(run.paused)
     return values
 
@@ -37,6 +40,23 @@ def from_row(row: Row) -> Run:
     found["phase"] = RunPhase(found["phase"])
     found["paused"] = bool(found["paused"])
     return Run(**found)
+
+
+_RUN: Shape[Run] = Shape(
+    table="runs",
+    word="run",
+    get="runs.get",
+    insert="runs.insert",
+    save="runs.save",
+    key_names=("id",),
+    key=lambda run: (run.id,),
+    mark=lambda run: run.version,
+    name=lambda run: repr(run.name),
+    from_row=from_row,
+    values=_values,
+    is_over=lambda run: run.is_over,
+    told_at_once=True,
+)
 
 
 def create(
@@ -79,7 +99,8 @@ def create(
         crashes=0,
         messages=0,
         calls_expected=0,
-        loop_from=0,
+        last_call="",
+        same_calls=0,
         due_at=None,
         output="",
         error="",
@@ -89,32 +110,17 @@ def create(
         finished_at=None,
         version=1,
     )
-    tx.run("runs.insert", **_values(run))
+    tx.add(_RUN, run)
     tx.wake(KIND, run.id)
     return run
 
 
 def save(tx: Tx, run: Run, /, **changes: Any) -> Run:
     """Write changes of a run; raises Conflict when its row has another version."""
-    changed = replace(run, **changes)
-    values = _values(changed)
-    for fixed in (
-        "name",
-        "root_id",
-        "parent_id",
-        "parent_call_id",
-        "depth",
-        "task",
-        "user_message",
-        "file",
-        "spec_digest",
-        "created_at",
-    ):
-        del values[fixed]
-    if tx.run("runs.save", **values) != 1:
-        raise Conflict(f"run {run.name!r} was changed meanwhile")
+    after = changed(run, **changes, version=run.version + 1)
+    tx.change(_RUN, run, after)
     tx.wake(KIND, run.id)
-    return replace(changed, version=run.version + 1)
+    return after
 
 
 def move(tx: Tx, run: Run, cause: str, /, **changes: Any) -> Run:
@@ -129,16 +135,15 @@ def move(tx: Tx, run: Run, cause: str, /, **changes: Any) -> Run:
 
 def get(tx: Tx, id: str, /) -> Run:
     """A run by id; raises Unknown."""
-    row = tx.one("runs.get", id=id)
-    if row is None:
+    run = find(tx, id)
+    if run is None:
         raise Unknown(f"there is no run with the id {id}")
-    return from_row(row)
+    return run
 
 
 def find(tx: Tx, id: str, /) -> Run | None:
     """A run by id, or None."""
-    row = tx.one("runs.get", id=id)
-    return from_row(row) if row else None
+    return tx.find(_RUN, id)
 
 
 def by_name(tx: Tx, name: str, /) -> Run | None:
@@ -161,6 +166,31 @@ def tree(tx: Tx, id: str, /) -> list[Run]:
 def open_calls(row: Row) -> list[OpenCall]:
     """The open calls that a row of `runs.list` carries."""
     return [OpenCall(CallPhase(phase), tool, detail) for phase, tool, detail in json.loads(row["open_calls"])]
+
+
+def counts(tx: Tx, /) -> dict[Status, int]:
+    """How many runs have each status; no run is read whole for it."""
+    found: dict[Status, int] = {}
+
+    def add(status: Status, count: int) -> None:
+        found[status] = found.get(status, 0) + count
+
+    for row in tx.all("runs.count"):
+        phase, paused = RunPhase(row["phase"]), bool(row["paused"])
+        if phase is not RunPhase.AWAITING_TOOLS or paused:
+            add(status_word(phase, paused, []), row["count"])
+    for row in tx.all("runs.count_waiting"):
+        add(status_word(RunPhase.AWAITING_TOOLS, False, open_calls(row)), row["count"])
+    in_line = tx.one("runs.count_in_line")
+    if in_line is not None and in_line["count"]:  # they are ready, and wait for a place at an LLM
+        add(Status.WAITING, in_line["count"])
+        add(Status.RUNNING, -in_line["count"])
+    return {status: count for status, count in found.items() if count}
+
+
+def count_live(tx: Tx, /) -> int:
+    """How many runs are not over."""
+    return sum(row["count"] for row in tx.all("runs.count") if RunPhase(row["phase"]) not in lifecycles.RUN_TERMINAL)
 
 
 def live_ids(tx: Tx, /) -> list[str]:

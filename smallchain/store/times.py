@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime
 
 
+@functools.lru_cache(maxsize=256)
 def to_text(moment: datetime) -> str:
     """The stored form of an aware moment: `2026-11-23T09:00:00.000000Z`."""
     return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"

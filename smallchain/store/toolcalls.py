@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from smallchain.model import lifecycles
-from smallchain.model.errors import Conflict, Unknown
+from smallchain.model.changed import changed
+from smallchain.model.errors import Unknown
 from smallchain.model.lifecycles import CallPhase
 from smallchain.model.run import Run
 from smallchain.model.toolcall import Effects, ToolCall
-from smallchain.store.contract import Row, Tx, Value
+from smallchain.store.contract import Row, Shape, Tx, Value
 from smallchain.store.times import from_text, maybe, to_text
 
 KIND = "toolcall"
@@ -20,9 +21,11 @@ _COLUMNS = tuple(field.name for field in fields(ToolCall))
 
 
 def _values(call: ToolCall) -> dict[str, Value]:
-    values: dict[str, Any] = {name: getattr(call, name) for name in _COLUMNS}
+    values: dict[str, Any] = dict(call.__dict__)
     for name in ("due_at", "created_at", "finished_at"):
-        values[name] = to_text(values[name]) if values[name] else None
+        if values[name] is not None:
+            values[name] = to_text(values[name])
+    values["phase"], values["effects"] = str(call.phase), str(call.effects)
     return values
 
 
@@ -34,6 +37,23 @@ def from_row(row: Row) -> ToolCall:
     found["phase"] = CallPhase(found["phase"])
     found["effects"] = Effects(found["effects"])
     return ToolCall(**found)
+
+
+_CALL: Shape[ToolCall] = Shape(
+    table="toolcalls",
+    word="tool call",
+    get="toolcalls.get",
+    insert="toolcalls.insert",
+    save="toolcalls.save",
+    key_names=("id",),
+    key=lambda call: (call.id,),
+    mark=lambda call: call.version,
+    name=lambda call: call.id,
+    from_row=from_row,
+    values=_values,
+    is_over=lambda call: call.is_over,
+    group=lambda call: ((call.run_id, call.turn), call.position == 0),
+)
 
 
 def create(
@@ -73,32 +93,17 @@ def create(
         finished_at=None,
         version=1,
     )
-    tx.run("toolcalls.insert", **_values(call))
+    tx.add(_CALL, call)
     tx.wake(KIND, call.id)
     return call
 
 
 def save(tx: Tx, call: ToolCall, /, **changes: Any) -> ToolCall:
     """Write changes of a call; raises Conflict when its row has another version."""
-    changed = replace(call, **changes)
-    values = _values(changed)
-    for fixed in (
-        "run_id",
-        "turn",
-        "position",
-        "asked_id",
-        "function",
-        "target_kind",
-        "tool",
-        "arguments",
-        "effects",
-        "created_at",
-    ):
-        del values[fixed]
-    if tx.run("toolcalls.save", **values) != 1:
-        raise Conflict(f"tool call {call.id} was changed meanwhile")
+    after = changed(call, **changes, version=call.version + 1)
+    tx.change(_CALL, call, after)
     tx.wake(KIND, call.id)
-    return replace(changed, version=call.version + 1)
+    return after
 
 
 def move(tx: Tx, call: ToolCall, cause: str, /, **changes: Any) -> ToolCall:
@@ -120,13 +125,12 @@ def get(tx: Tx, id: str, /) -> ToolCall:
 
 def find(tx: Tx, id: str, /) -> ToolCall | None:
     """A call by id, or None."""
-    row = tx.one("toolcalls.get", id=id)
-    return from_row(row) if row else None
+    return tx.find(_CALL, id)
 
 
 def of_turn(tx: Tx, run_id: str, turn: int, /) -> list[ToolCall]:
     """The calls of one reply, in the order the model asked."""
-    return [from_row(row) for row in tx.all("toolcalls.of_turn", run_id=run_id, turn=turn)]
+    return tx.group(_CALL, "toolcalls.of_turn", run_id=run_id, turn=turn)
 
 
 def of_run(tx: Tx, run_id: str, /) -> list[ToolCall]:
@@ -154,44 +158,53 @@ def executing(tx: Tx, /) -> list[ToolCall]:
     return [from_row(row) for row in tx.all("toolcalls.executing")]
 
 
-def repeats(tx: Tx, run: Run, /, *, most: int) -> int:
-    """How often the run's last call was made in a row with the same arguments and the same result, up to `most`."""
-    rows = tx.all("toolcalls.last", run_id=run.id, from_turn=run.loop_from, most=most)
-    first = tuple(rows[0]) if rows else None
-    count = 0
-    for row in rows:
-        if tuple(row) != first:
-            break
-        count += 1
-    return count
+@dataclass(frozen=True)  # without slots, for `changed`
+class Attempt:
+    """A row of an attempt; `outcome` is `open` until it is settled."""
+
+    call_id: str
+    attempt: int
+    epoch: int
+    idempotency_key: str
+    outcome: str
+    exit_code: int | None
+    detail: str
+    started_at: str
+    finished_at: str | None
+
+
+_ATTEMPT_COLUMNS = tuple(field.name for field in fields(Attempt))
+_ATTEMPT: Shape[Attempt] = Shape(
+    table="toolattempts",
+    word="attempt at a tool call",
+    get="toolcalls.attempt",
+    insert="toolcalls.insert_attempt",
+    save="toolcalls.settle_attempt",
+    key_names=("call_id", "attempt"),
+    key=lambda attempt: (attempt.call_id, attempt.attempt),
+    mark=lambda attempt: attempt.outcome,
+    name=lambda attempt: f"{attempt.attempt} at tool call {attempt.call_id}",
+    from_row=lambda row: Attempt(*[row[name] for name in _ATTEMPT_COLUMNS]),
+    values=lambda attempt: dict(attempt.__dict__),
+    is_over=lambda attempt: attempt.outcome != "open",
+)
 
 
 def open_attempt(tx: Tx, call: ToolCall, /, *, attempt: int) -> None:
     """Record that an attempt is about to start in this epoch."""
-    tx.run(
-        "toolcalls.open_attempt",
-        call_id=call.id,
-        attempt=attempt,
-        epoch=tx.epoch,
-        idempotency_key=call.idempotency_key,
-        started_at=to_text(tx.now),
-    )
+    tx.add(_ATTEMPT, Attempt(call.id, attempt, tx.epoch, call.idempotency_key, "open", None, "", to_text(tx.now), None))
 
 
-def attempt_of(tx: Tx, call: ToolCall, /) -> Row | None:
-    """The row of the call's newest attempt, or None before the first."""
-    return tx.one("toolcalls.attempt", call_id=call.id, attempt=call.attempts)
+def attempt_of(tx: Tx, call: ToolCall, /) -> Attempt | None:
+    """The call's newest attempt, or None before the first."""
+    return tx.find(_ATTEMPT, call.id, call.attempts)
 
 
 def settle_attempt(tx: Tx, call: ToolCall, /, *, outcome: str, exit_code: int | None = None, detail: str = "") -> bool:
     """Record what came of the newest attempt; False when it was settled before."""
-    touched = tx.run(
-        "toolcalls.settle_attempt",
-        call_id=call.id,
-        attempt=call.attempts,
-        outcome=outcome,
-        exit_code=exit_code,
-        detail=detail,
-        finished_at=to_text(tx.now),
-    )
-    return touched == 1
+    attempt = attempt_of(tx, call)
+    if attempt is None or attempt.outcome != "open":
+        return False
+    settled = changed(attempt, outcome=str(outcome), exit_code=exit_code, detail=detail, finished_at=to_text(tx.now))
+    tx.change(_ATTEMPT, attempt, settled)
+    return True

@@ -381,6 +381,26 @@ def test_describe_shows_one_thing_with_what_belongs_to_it(shown: Daemon, kind: s
     assert re.search(rf"^name: +{re.escape(name)}$", text.stdout, flags=re.MULTILINE)
 
 
+def test_describe_tells_who_uses_a_thing(shown: Daemon) -> None:
+    def users(kind: str, name: str) -> set[tuple[str, str]]:
+        return {(user["kind"], user["name"]) for user in shown.ask("describe", kind, name)["related"]["used_by"]}
+
+    assert users("agent", "calculator_operator") == {("agent", "assistant")}
+    assert users("agent", "assistant") == {("task", "do_some_math")}
+    assert ("agent", "assistant") in users("llm", "gpt-4o")
+    assert users("tool", "subtract") == set()
+    assert "used_by:\n  KIND    NAME        STATUS" in shown.cli("describe", "agent", "calculator_operator").stdout
+
+
+def test_an_event_is_described_by_its_number(shown: Daemon) -> None:
+    every = shown.ask("get", "events")["items"]
+
+    assert shown.ask("describe", "event", "2") == {"item": every[1], "related": {}}
+    for wrong in ("999999", "0", "x", "-1"):
+        told = shown.cli("describe", "event", "--", wrong)
+        assert (told.returncode, f"the newest is {every[-1]['seq']}" in told.stderr) == (1, True)
+
+
 def test_describe_shows_the_family_of_a_run_and_what_it_is_pinned_to(shown: Daemon) -> None:
     related = shown.ask("describe", "run", "my first run")["related"]
 
@@ -390,7 +410,7 @@ def test_describe_shows_the_family_of_a_run_and_what_it_is_pinned_to(shown: Daem
     expected = {("agent", "assistant"), ("agent", "calculator_operator"), ("llm", "gpt-4o"), ("task", "do_some_math"), ("tool", "add")}
     assert expected <= set(pinned)
     assert all(pinned.values())
-    assert [call["outcome"] for call in related["modelcalls"]] == ["replied"] * 3 or len(related["modelcalls"]) == 3
+    assert [(call["outcome"], call["turn"]) for call in related["modelcalls"]] == [("replied", 1), ("replied", 2), ("replied", 3)]
 
 
 def test_the_transcript_shows_what_was_said(shown: Daemon) -> None:
@@ -426,6 +446,8 @@ def test_the_status_counts_runs(shown: Daemon) -> None:
 
     assert status["runs"] == {"Succeeded": 4, "Failed": 1, "Waiting": 1}
     assert (status["pid"], status["config"]["status"]) == (shown.pid, "Ready")
+    assert status["disk"]["full_since"] is None
+    assert status["disk"]["free_bytes"] > 0
     text = shown.cli("status").stdout
     assert f"pid {shown.pid}" in text
 

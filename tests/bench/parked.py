@@ -168,7 +168,7 @@ class _Parked:
         kernel = Kernel(self.daemon.pid)
         name = f"parked-{last:06}"
         with closing(read_only(self.daemon.state)) as connection:
-            query = "SELECT toolcalls.id FROM toolcalls JOIN runs ON runs.id = toolcalls.run_id WHERE runs.name = ?"
+            query = "SELECT toolcalls.id FROM toolcalls JOIN runs ON runs.no = toolcalls.run_no WHERE runs.name = ?"
             (call,) = connection.execute(query, (name,)).fetchone()
         sent = time.monotonic()
         self.daemon.client().post(f"/v1/settle/{call}", {"happened": "it did"})
@@ -211,7 +211,8 @@ def copy(database: Path, first: int, count: int) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for table, columns, row in rows:
             parts = [_parts(value, ids) for value in row]
-            words = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+            values = ", ".join("(SELECT no FROM runs WHERE name = ?)" if name == "run_no" else "?" for name in columns)
+            words = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})"
             connection.executemany(words, (tuple(_filled(part, number, began) for part in parts) for number in range(first, first + count)))
         connection.execute("COMMIT")
         assert connection.execute("PRAGMA foreign_key_check").fetchone() is None
@@ -219,10 +220,12 @@ def copy(database: Path, first: int, count: int) -> None:
 
 
 def _rows_of(connection: sqlite3.Connection, run_id: str) -> list[tuple[str, list[str], list[object]]]:
-    """Table, columns and values of every row that belongs to a run; without the numbers that SQLite itself gives."""
+    """Table, columns and values of every row that belongs to a run, its own first; without the numbers that SQLite itself gives, and
+    with the run's name for its number."""
     found = []
+    (number,) = connection.execute("SELECT no FROM runs WHERE id = ?", (run_id,)).fetchone()
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
-    calls = [id for (id,) in connection.execute("SELECT id FROM toolcalls WHERE run_id = ?", (run_id,))]
+    calls = [id for (id,) in connection.execute("SELECT id FROM toolcalls WHERE run_no = ?", (number,))]
     for table in tables:
         if table in _NOT_COPIED:
             continue
@@ -230,17 +233,18 @@ def _rows_of(connection: sqlite3.Connection, run_id: str) -> list[tuple[str, lis
         numbered = {name for _, name, kind, _, _, key in facts if key and kind == "INTEGER" and sum(bool(each[5]) for each in facts) == 1}
         columns = [name for _, name, *_ in facts if name not in numbered]
         for row in connection.execute(f"SELECT {', '.join(columns)} FROM {table}"):
-            if any(isinstance(value, str) and (value == run_id or value in calls) for value in row):
-                found.append((table, columns, list(row)))
-    return found
+            mine = any(name == "run_no" and value == number for name, value in zip(columns, row, strict=True))
+            if mine or any(isinstance(value, str) and (value == run_id or value in calls) for value in row):
+                told = [_FIRST if name == "run_no" else value for name, value in zip(columns, row, strict=True)]
+                found.append((table, columns, told))
+    return sorted(found, key=lambda each: each[0] != "runs")
 
 
 def _made_for_it(connection: sqlite3.Connection, run_id: str) -> set[str]:
     """The ids that are the run's own: its, its calls' and its requests'. Those of resources stay."""
-    found = {run_id}
-    for table in ("toolcalls", "requests"):
-        found |= {id for (id,) in connection.execute(f"SELECT id FROM {table} WHERE run_id = ?", (run_id,))}
-    return found
+    calls = "SELECT toolcalls.id FROM toolcalls JOIN runs ON runs.no = run_no WHERE runs.id = :run"
+    own = connection.execute(f"SELECT id FROM requests WHERE run_id = :run UNION ALL {calls}", {"run": run_id})
+    return {run_id, *(id for (id,) in own)}
 
 
 _Part = object | list[object]

@@ -337,7 +337,7 @@ def steady_lag(lags: Sequence[float]) -> dict[str, Any]:
 def unpaired(database: sqlite3.Connection) -> Iterator[str]:
     """Runs that are over and whose conversation does not have one result for each call, in order."""
     for id, name in database.execute(f"SELECT id, name FROM runs WHERE phase IN {_OVER}").fetchall():
-        wires = database.execute("SELECT wire FROM messages WHERE run_id = ? ORDER BY seq", (id,))
+        wires = database.execute("SELECT wire FROM messages JOIN runs ON runs.no = run_no WHERE runs.id = ? ORDER BY seq", (id,))
         if not is_legal([json.loads(wire) for (wire,) in wires]):
             yield name
 

@@ -41,6 +41,8 @@ class FakeDaemon:
     path: Path
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     """By method and path without its query."""
+    anything: Answer | None = None
+    """The answer to all that `answers` does not name, events included."""
     events: list[dict[str, Any]] = field(default_factory=list)
     cuts: deque[int] = field(default_factory=deque)
     """After how many bytes each next stream is cut off; streams beyond stay open."""
@@ -125,9 +127,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         request = self._read()
         fake = self.server.fake
-        if request.path == "/v1/events/stream" and ("GET", request.path) not in fake.answers:
+        told = fake.anything is not None or ("GET", request.path) in fake.answers
+        if request.path == "/v1/events/stream" and not told:
             self._stream(request)
-        elif request.path == "/v1/events" and ("GET", request.path) not in fake.answers:
+        elif request.path == "/v1/events" and not told:
             after, tail = int(request.query.get("after", ["0"])[0]), int(request.query.get("tail", ["0"])[0])
             found = [event for event in fake.events if event["seq"] > after]
             self._send(200, {"items": (found[-tail:] if tail else found)[: int(request.query.get("limit", ["1000"])[0])]})
@@ -155,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         return request
 
     def _answer(self, request: Request) -> tuple[int, Any]:
-        answer = self.server.fake.answers.get((request.method, request.path))
+        answer = self.server.fake.answers.get((request.method, request.path), self.server.fake.anything)
         if answer is None:
             return 404, {"error": {"code": "unknown", "message": f"no route {request.path}", "hint": "", "problems": []}}
         return answer(request) if callable(answer) else (200, answer)

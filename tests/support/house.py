@@ -19,6 +19,7 @@ from smallchain.engine.alarms import Alarms
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
+from smallchain.engine.pace.kind import PaceKind
 from smallchain.engine.ports import Executor
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
@@ -55,6 +56,8 @@ class Gate:
         self.starts: list[Start] = []
         self.ended: list[str] = []
         """Calls that were stopped before they were let through."""
+        self.waiting = 0
+        """Starts that have no answer yet."""
         self._came = asyncio.Condition()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
 
@@ -63,11 +66,14 @@ class Gate:
         async with self._came:
             self.starts.append(start)
             self._came.notify_all()
+        self.waiting += 1
         try:
             return await self._outcomes.get()
         except asyncio.CancelledError:
             self.ended.append(start.call_id)
             raise
+        finally:
+            self.waiting -= 1
 
     def let_through(self, text: str = "done", kind: OutcomeKind = OutcomeKind.SUCCEEDED) -> None:
         """Answer one start, the one that waits or the next to come."""
@@ -98,8 +104,12 @@ class House:
         self._providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider()})
         self.workers = Workers(at_most=2)
         self._providers["python"] = PythonProvider(self.workers)
-        processes: dict[str, Executor] = {"python": gate, "local_bash": BashExecutor(jobs=folder / "jobs")}
-        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock), "function": FunctionExecutor(self.workers)}, processes=processes)
+        processes: dict[str, Executor] = {
+            "python": gate,
+            "local_bash": BashExecutor(jobs=folder / "jobs"),
+            "function": FunctionExecutor(self.workers),
+        }
+        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes)
         every: list[Kind] = [
             RunKind(ModelCaller(database, self._providers, secrets, _NoPrices(), self.workers)),
             ToolCallKind(database, tools, secrets),
@@ -107,6 +117,7 @@ class House:
             AgentKind(database, self.workers),
             ToolKind(),
             ReadinessKind(),
+            PaceKind(),
         ]
         self.driver = Driver(database, {kind.name: kind for kind in every})
         self._alarms = Alarms(database, self.driver, clock)

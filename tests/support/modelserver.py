@@ -252,7 +252,7 @@ class ModelServer:
             self._log.write(asked.line() + "\n")
         if about_models:
             return self.models(asked)
-        if method != "POST" or not path.endswith(self.paths):
+        if method != "POST" or not path.split("?")[0].endswith(self.paths):
             return fails(404, f"nothing is at {method} {path}")
         return self.brain(asked)
 

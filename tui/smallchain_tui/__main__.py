@@ -10,12 +10,17 @@ from smallchain import __version__
 from smallchain.settings import add_arguments
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print the sentence; returns the exit code."""
+def parser() -> argparse.ArgumentParser:
+    """What may stand on the command line."""
     parser = argparse.ArgumentParser(prog="smallchain-tui", description="The terminal dashboard of Smallchain.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"smallchain-tui {__version__}")
     add_arguments(parser)
-    parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the sentence; returns the exit code."""
+    parser().parse_args(argv)
     print(
         "The dashboard comes with a later version; until then, `smallchain get runs` and "
         "`smallchain get events --follow --pretty` show what happens."

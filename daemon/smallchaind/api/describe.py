@@ -10,15 +10,17 @@ from fastapi import APIRouter, Query
 from smallchain.engine.agent import strategy
 from smallchain.engine.run.compose import in_json
 from smallchain.engine.run.execute import body_of
-from smallchain.engine.specs import Pins, typed
+from smallchain.engine.specs import Pins, pins_of, typed
 from smallchain.model.errors import Unknown
 from smallchain.model.functions import as_openai_tools
 from smallchain.model.ids import did_you_mean
 from smallchain.model.jsonmode import tools_text
 from smallchain.model.money import show_dollars
+from smallchain.model.references import references
 from smallchain.model.run import Run
 from smallchain.store import composed, eventlog, messages, modelcalls, resources
 from smallchain.store.contract import Row, Tx
+from smallchain.store.resources import Written
 from smallchain.store.times import to_text
 from smallchaind.api import items, lists
 from smallchaind.api.items import Item
@@ -72,7 +74,7 @@ def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:
     row = next((each for each in reversed(calls) if attempt in (None, each["attempt"])), None)
     if row is None:
         raise Unknown(f"run {run.name!r} has made {len(calls)} model calls", hint=f"choose one from 1 to {len(calls)}" if calls else "")
-    pins = Pins(tx, run.root_id)
+    pins = pins_of(tx, run.root_id)
     llm = resources.get(tx, "llm", row["llm"])
     spec = typed(llm) if llm is not None else pins.llm(row["llm"])
     return {
@@ -92,22 +94,42 @@ def _sent(tx: Tx, run: Run, pins: Pins, row: Row) -> str | None:
     agent = pins.agent(run.agent)
     if agent is not None and strategy.is_own(agent):
         return composed.get(tx, run.id, row["attempt"])
-    return body_of(tx, run, pins, row["messages"]).decode()
+    return body_of(tx, run, pins, row["llm"], row["messages"]).decode()
 
 
 def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     if kind == "run":
         return _run(tx, ref)
+    if kind == "event":
+        return {"item": _event(tx, ref), "related": {}}
     if kind in lists.WRITTEN.values():
-        return {"item": items.resource(tx, items.find_resource(tx, kind, ref)), "related": {}}
+        written = items.find_resource(tx, kind, ref)
+        return {"item": items.resource(tx, written), "related": {"used_by": _users(tx, written)}}
     plural = f"{kind}s"
-    if plural not in lists.KINDS or kind in ("event", "spend"):
+    if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
     found = lists.named(plural, lists.listed(tx, plural, None, True), [ref])[0]
     related: dict[str, Any] = {}
     if kind == "toolcall":
         related["attempts"] = [dict(row) for row in tx.all("toolcalls.attempts", call_id=found["id"])]
     return {"item": found, "related": related}
+
+
+def _users(tx: Tx, used: Written) -> list[Item]:
+    """Who names a resource: what waits, or would, if it went."""
+    named = (used.kind, used.name)
+    users = [each for each in resources.everything(tx) if each.kind != "run" and named in references(each.kind, each.spec)]
+    return [
+        {name: item[name] for name in ("kind", "name", "id", "status", "detail")} for item in (items.resource(tx, user) for user in users)
+    ]
+
+
+def _event(tx: Tx, ref: str) -> Item:
+    seq = int(ref) if ref.isascii() and ref.isdecimal() and len(ref) < 19 else 0
+    found = eventlog.after(tx, seq - 1, most=1) if seq else []
+    if not found or found[0]["seq"] != seq:
+        raise Unknown(f"there is no event {ref!r}", hint=f"events go by their numbers; the newest is {eventlog.last(tx)}")
+    return items.event(found[0])
 
 
 def _run(tx: Tx, ref: str) -> dict[str, Any]:
@@ -133,9 +155,10 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
 
 
 def _modelcall(row: Row) -> Item:
-    columns = ("attempt", "turn", "llm", "model", "outcome", "error", "finish_reason", "input_tokens", "output_tokens", "cached_tokens")
+    columns = ("attempt", "llm", "model", "outcome", "error", "finish_reason", "input_tokens", "output_tokens", "cached_tokens")
     cost = row["cost_nanousd"]
     return {
+        "turn": row["turn"] + 1,  # people count from 1, as tool calls and `when: {turn: 1}` do
         **{name: row[name] for name in (*columns, "priced_by", "started_at", "finished_at")},
         "cost_usd": show_dollars(cost) if cost is not None else None,
     }
@@ -143,7 +166,7 @@ def _modelcall(row: Row) -> Item:
 
 def _told_beside(tx: Tx, run: Run) -> list[Item]:
     """What `tool_mode: json` adds to each request and is no message of its own: told first, as ours."""
-    pins = Pins(tx, run.root_id)
+    pins = pins_of(tx, run.root_id)
     agent, llm = pins.agent(run.agent), pins.llm(run.llm)
     if agent is None or llm is None or not in_json(agent, llm, pins):
         return []
@@ -178,6 +201,7 @@ def _transcript(tx: Tx, ref: str) -> dict[str, Any]:
                 "ours": bool(row["template"]),
                 "template": row["template"] or None,
                 "finish_reason": attempt["finish_reason"] if attempt else None,
+                "llm": attempt["llm"] if attempt else None,
                 "model": attempt["model"] if attempt else None,
                 "cost_usd": show_dollars(attempt["cost_nanousd"]) if attempt and attempt["cost_nanousd"] is not None else None,
             }

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 
 from smallchain import __version__
-from smallchain.model.run import status_of
 from smallchain.protocol.faults import problem_to_wire
 from smallchain.protocol.messages import StopMessage
 from smallchain.store import files, runs, toolcalls
@@ -25,13 +24,12 @@ def routes(house: House) -> APIRouter:
 
     @router.get("/v1/status")
     async def status() -> dict[str, Any]:
-        """Version, process, paths, the state of the config folder, and runs by status."""
+        """Version, process, paths, room on the disk, the state of the config folder, and runs by status."""
 
         def look(tx: Tx) -> dict[str, Any]:
-            counts = Counter(status_of(runs.from_row(row), runs.open_calls(row))[0] for row in tx.all("runs.list"))
             rejected = [row for row in files.everything(tx) if row["status"] == "Rejected"]
             return {
-                "runs": dict(counts),
+                "runs": runs.counts(tx),
                 "config": {
                     "status": "Held" if rejected else "Ready",
                     "since": min((row["since"] for row in rejected), default=None),
@@ -50,6 +48,7 @@ def routes(house: House) -> APIRouter:
             "socket": str(house.settings.socket_path),
             "stopping": house.stopping.is_set(),
             "waiting_for": await _waiting_for(house),
+            "disk": {"full_since": items.when(house.database.full_since), "free_bytes": _free_bytes(house.settings.state_dir)},
             **found,
         }
 
@@ -69,6 +68,14 @@ def routes(house: House) -> APIRouter:
         return {"waiting_for": waiting}
 
     return router
+
+
+def _free_bytes(folder: Path) -> int | None:
+    try:
+        about = os.statvfs(folder)
+    except OSError:
+        return None
+    return about.f_bavail * about.f_frsize
 
 
 async def _waiting_for(house: House) -> list[str]:

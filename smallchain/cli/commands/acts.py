@@ -26,7 +26,7 @@ _DONE = {"cancel": "cancelled", "pause": "paused", "resume": "resumed"}
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Runs, and how far it reaches."""
-    parser.add_argument("runs", metavar="RUN", nargs="+")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run, by its name, its id, or 6 or more characters of the id's end")
     parser.add_argument("--note", metavar="TEXT", help="why; it is kept, and whoever waits for the run is told")
     parser.add_argument("--only", action="store_true", help="leave descendants as they are")
     if parser.prog.endswith("resume"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from smallchain.cli.commands.run import run_in
 from smallchain.cli.console import out
 from smallchain.cli.render import add_output, name_of, show_value
 from smallchain.cli.session import Session
@@ -23,7 +24,7 @@ smallchain fork 'my first run' --at 5        # `smallchain transcript` numbers t
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A run, and from where."""
-    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("run", metavar="RUN", help="the run, by its name, its id, or 6 or more characters of the id's end")
     if parser.prog.endswith("fork"):
         parser.add_argument("--at", metavar="SEQ", type=int, required=True, help="the last message that is kept")
     else:
@@ -43,7 +44,7 @@ def execute(arguments: Namespace, session: Session) -> int:
         body: dict[str, Any] = {"at": arguments.at}
     else:
         body = {"from_start": arguments.from_start, "confirmed": arguments.yes}
-    run = session.client.post(path_of(arguments.command, arguments.run), body).get("run") or {}
+    run = run_in(session.client.post(path_of(arguments.command, arguments.run), body))
     if arguments.output == "text":
         out(f"{name_of(run)} created")
     else:

@@ -35,12 +35,21 @@ _MODEL_CALLS = (
     Column("COST", lambda item: f"${text_of(item['cost_usd'])}" if item.get("cost_usd") is not None else None),
     column("ERROR", "error", cells=60),
 )
+_USERS = (column("KIND", "kind"), column("NAME", "name"), column("STATUS", "status"), column("DETAIL", "detail", cells=80))
+_ATTEMPTS = (
+    column("ATTEMPT", "attempt"),
+    Column("OUTCOME", lambda item: item.get("outcome") or "executing"),
+    column("EXIT CODE", "exit_code"),
+    column("STARTED", "started_at"),
+    column("FINISHED", "finished_at"),
+    column("DETAIL", "detail", cells=60),
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A kind and a name."""
-    parser.add_argument("kind", metavar="KIND", type=kind)
-    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("kind", metavar="KIND", type=kind, help="what it is: run, agent, tool, toolcall, request, event, ...")
+    parser.add_argument("name", metavar="NAME", help="its name, its id, or 6 or more characters of the id's end; of an event its number")
     add_output(parser, formats=("text", "json", "yaml"))
 
 
@@ -77,6 +86,10 @@ def _show_related(heading: str, items: list[Item]) -> None:
             columns: tuple[Column, ...] = _PINS
         case "modelcalls":
             columns = _MODEL_CALLS
+        case "used_by":
+            columns = _USERS
+        case "attempts":
+            columns = _ATTEMPTS
         case "children":
             columns = columns_of("runs")
         case _:
@@ -86,13 +99,17 @@ def _show_related(heading: str, items: list[Item]) -> None:
 
 
 def _show_fields(item: Item, *, indent: str) -> None:
-    """`key: value`, one a line; inner objects indented; what is empty left out; several lines behind a bar."""
+    """`key: value`, one a line; inner objects indented, of a list each on a line; what is empty left out; several lines behind a bar."""
     shown = {key: value for key, value in item.items() if value not in (None, "", [], {})}
     widest = max((len(key) for key in shown if not _is_block(shown[key])), default=0)
     for key, value in shown.items():
         if isinstance(value, dict):
             out(f"{indent}{visible(key)}:")
             _show_fields(value, indent=indent + "  ")
+        elif isinstance(value, list) and _is_block(value):
+            out(f"{indent}{visible(key)}:")
+            for each in value:
+                out(f"{indent}  - {visible(text_of(each))}")
         elif _is_block(value):
             out(f"{indent}{visible(key)}:")
             for line in visible(value, multiline=True).split("\n"):
@@ -102,6 +119,8 @@ def _show_fields(item: Item, *, indent: str) -> None:
 
 
 def _is_block(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(isinstance(each, dict) for each in value)
     return isinstance(value, dict) or (isinstance(value, str) and "\n" in value)
 
 

@@ -24,7 +24,7 @@ smallchain diff 'my first run' -o json
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A run, or none."""
-    parser.add_argument("run", metavar="RUN", nargs="?")
+    parser.add_argument("run", metavar="RUN", nargs="?", help="the run, by its name, its id, or 6 or more characters of the id's end")
     add_output(parser, formats=("text", "json", "yaml"))
 
 

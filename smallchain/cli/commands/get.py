@@ -32,8 +32,8 @@ _EVENT_FLAGS = ("pretty", "local", "tail", "since", "after", "follow")
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The flags; those of events are their own group."""
-    parser.add_argument("kind", metavar="KIND", type=kind)
-    parser.add_argument("names", metavar="NAME", nargs="*")
+    parser.add_argument("kind", metavar="KIND", type=kind, help="what to list: runs, agents, tools, toolcalls, events, ...")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="only these, by name or id; default: all")
     add_output(parser, formats=FORMATS)
     parser.add_argument("--run", metavar="RUN", help="only what belongs to this run (of runs: it and its descendants)")
     parser.add_argument("--status", metavar="STATUS", help="only with this status (of toolcalls and requests: phase)")

@@ -9,7 +9,7 @@ from smallchain.cli.commands.kinds import columns_of
 from smallchain.cli.console import note, out
 from smallchain.cli.render import FORMATS, Item, add_output, age, short_id, show_items, text_of
 from smallchain.cli.session import Session
-from smallchain.protocol.text import one_line, visible
+from smallchain.protocol.text import one_line, sanitised, visible
 
 DESCRIPTION = "List the requests that wait for a person, oldest first, each with the command that answers it."
 EXAMPLES = """
@@ -47,12 +47,15 @@ def _show(request: Item) -> None:
     if request.get("tool"):
         about.append(f"tool {text_of(request['tool'])}")
     about.append(f"since {age(request.get('created_at'))}")
+    arguments = request.get("arguments")
+    named = {name: text_of(value) for name, value in (arguments if isinstance(arguments, dict) else {}).items()}
+    if hidden := sum(map(sanitised, (text_of(request.get("question")), *named, *named.values()))):
+        about.append(f"sanitised: {hidden}")
     out(one_line("  ".join(about)))
     for line in visible(text_of(request.get("question")), multiline=True).split("\n"):
         out(f"  | {line}")
-    arguments = request.get("arguments")
-    for name, value in (arguments if isinstance(arguments, dict) else {}).items():
-        out(one_line(f"  | {name}: {text_of(value)}"))
+    for name, value in named.items():
+        out(one_line(f"  | {name}: {value}"))
     for command in _answers(request):
         out(one_line(f"  {command}"))
     out("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from typing import Any
 
 from smallchain.cli.commands.wait import add_timeout, await_ends, report
 from smallchain.cli.console import flush, note, out
@@ -23,7 +24,7 @@ git diff | smallchain run review --message - --follow
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A task, what to say, how to watch."""
-    parser.add_argument("task", metavar="TASK")
+    parser.add_argument("task", metavar="TASK", help="the task, by its name")
     parser.add_argument("--message", metavar="TEXT", help="say this instead of the task's user_message; - reads standard input")
     parser.add_argument("--name", metavar="NAME", help="the run's name; default: TASK-n")
     parser.add_argument("--priority", metavar="N", type=int, help="runs with higher ones go first; default: 0")
@@ -54,9 +55,7 @@ def execute(arguments: Namespace, session: Session) -> int:
     client = session.started(no_start=arguments.no_start)
     before = client.last_seq() if watched else 0
     answer = client.post(path_of("runs"), {key: value for key, value in body.items() if value is not None})
-    run = answer.get("run")
-    if not isinstance(run, dict):
-        raise SmallchainError("the daemon's answer holds no run", hint="is its version that of this program?")
+    run = run_in(answer)
     if watched:
         note(f"{name_of(run)} created")
         tell = _tell if arguments.follow else None
@@ -69,6 +68,14 @@ def execute(arguments: Namespace, session: Session) -> int:
     else:
         show_value(run, output=arguments.output)
     return 0
+
+
+def run_in(answer: Item) -> dict[str, Any]:
+    """The run that an answer tells of; raises SmallchainError where it tells of none."""
+    run = answer.get("run")
+    if not isinstance(run, dict):
+        raise SmallchainError("the daemon's answer holds no run", hint="is its version that of this program?")
+    return run
 
 
 def hint(name: str) -> None:

@@ -17,9 +17,9 @@ smallchain set priority 'my first run' 10
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What, of which run, to what."""
-    parser.add_argument("property", metavar="priority", choices=("priority",))
-    parser.add_argument("run", metavar="RUN")
-    parser.add_argument("priority", metavar="N", type=int)
+    parser.add_argument("property", metavar="priority", choices=("priority",), help="what is set")
+    parser.add_argument("run", metavar="RUN", help="the run, by its name, its id, or 6 or more characters of the id's end")
+    parser.add_argument("priority", metavar="N", type=int, help="runs with higher ones go first; negative ones last")
     add_output(parser, formats=("text", "json", "yaml"))
 
 

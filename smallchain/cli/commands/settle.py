@@ -22,7 +22,7 @@ smallchain settle 9f3c21ab --run-again --note 'I removed the half-written file'
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A call, and one of three answers."""
-    parser.add_argument("id", metavar="ID")
+    parser.add_argument("id", metavar="ID", help="the call or its request, as `smallchain inbox` prints it")
     answer = parser.add_mutually_exclusive_group(required=True)
     answer.add_argument("--happened", metavar="RESULT", help="it was done; the model is told this result")
     answer.add_argument("--did-not-happen", action="store_true", help="it was not done; the model is told so")

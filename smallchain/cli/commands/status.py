@@ -43,6 +43,7 @@ def execute(arguments: Namespace, session: Session) -> int:
         ("socket", text_of(status.get("socket"))),
         ("config", f"{text_of(config.get('status'))}, {text_of(status.get('config_dir'))}"),
         ("state", text_of(status.get("state_dir"))),
+        ("disk", _disk(_dict(status.get("disk")))),
         ("runs", ", ".join(f"{text_of(count)} {word}" for word, count in runs.items()) or "none"),
     ]
     for name, value in told:
@@ -52,6 +53,14 @@ def execute(arguments: Namespace, session: Session) -> int:
     for problem in problems_from_wire(config.get("problems")):
         note(visible(str(problem)))
     return 0
+
+
+def _disk(disk: dict[str, Any]) -> str:
+    free = disk.get("free_bytes")
+    room = f"{free / 2**30:.1f} GiB free" if isinstance(free, int) else "room unknown"
+    if disk.get("full_since"):
+        return f"FULL since {age(disk['full_since'])}, {room}: make room, and what waits to be written goes on by itself"
+    return room
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from smallchain.cli.render import Item, add_output, show_value, text_of
 from smallchain.cli.session import Session
 from smallchain.model.errors import Refused, SmallchainError, Unknown
 from smallchain.protocol.client import path_of
-from smallchain.protocol.text import one_line, visible, visible_json
+from smallchain.protocol.text import one_line, sanitised, visible, visible_json
 
 DESCRIPTION = "Show what was said in a run: to the model, by the model, by its tools."
 EXAMPLES = """
@@ -30,7 +30,7 @@ smallchain transcript 'my first run' --reply 2     # what came back, as it came
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A run, and one of its model calls where that is wanted."""
-    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("run", metavar="RUN", help="the run, by its name, its id, or 6 or more characters of the id's end")
     one = parser.add_mutually_exclusive_group()
     for flag, what in (
         ("--request", "the exact request of model call N (the last when no N is given)"),
@@ -119,9 +119,11 @@ def _show_message(message: Item) -> None:
             marks.append(words + text_of(message[key]))
     if message.get("ours"):
         marks.append(f"ours: template {text_of(message.get('template'))}" if message.get("template") else "ours")
+    content = text_of(message.get("content"))
+    if hidden := sanitised(content):
+        marks.append(f"sanitised: {hidden}")
     out("")
     out(one_line(f"{text_of(message.get('seq'))}  {text_of(message.get('time'))[:19]}  {'  '.join(marks)}"))
-    content = text_of(message.get("content"))
     if content:
         for line in visible(content, multiline=True).split("\n"):
             out(f"  | {line}")

@@ -30,7 +30,7 @@ generate-agents | smallchain validate -
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Sources, by position or behind `-f`."""
-    parser.add_argument("paths", metavar="FILE|DIR|-", nargs="*")
+    parser.add_argument("paths", metavar="FILE|DIR|-", nargs="*", help="a YAML file, a folder of them, or - for standard input")
     parser.add_argument("-f", "--file", metavar="FILE|DIR|-", dest="files", action="append", default=[], help="the same")
     parser.add_argument("--strict", action="store_true", help="warnings are errors")
     parser.set_defaults(refuse=parser.error)

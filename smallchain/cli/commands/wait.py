@@ -36,7 +36,7 @@ _RESULTS = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Runs, and how long."""
-    parser.add_argument("runs", metavar="RUN", nargs="+")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run, by its name, its id, or 6 or more characters of the id's end")
     add_timeout(parser)
     add_output(parser, formats=("text", "json", "yaml"))
 

@@ -51,7 +51,7 @@ def _begin(tx: Tx, run: Run, copied: list[Row], by: str) -> Run:
     for number, row in enumerate(copied, 1):
         messages.append(tx, new, json.loads(row["wire"]), number=number, template=row["template"])
     turns = turns_in([json.loads(row["wire"]) for row in copied])
-    new = runs.save(tx, new, messages=len(copied), turns=turns, loop_from=turns + 1)
+    new = runs.save(tx, new, messages=len(copied), turns=turns)
     eventlog.tell(tx, "RunContinues", eventlog.about(new), of=new, old=run.name, count=str(len(copied)), by=by)
     return new
 

@@ -56,7 +56,7 @@ def in_json(agent: AgentSpec, llm: LLMSpec, pins: Pins, /) -> bool:
 def json_body(tx: Tx, run: Run, agent: AgentSpec, llm: LLMSpec, pins: Pins, upto: int, /) -> bytes:
     """The exact request of `tool_mode: json` with the messages 1 to `upto`."""
     functions = as_openai_tools(pins.functions(agent))
-    around = context.envelope(llm.model or run.llm, jsonmode.parameters(functions, llm.parameters), ())
+    around = context.envelope(llm.model or llm.name, jsonmode.parameters(functions, llm.parameters), ())
     sent = jsonmode.as_sent(_lines(tx, run, upto), functions, pins.templates())
     return context.body(around, [canonical(message) for message in sent])
 
@@ -74,8 +74,8 @@ def composition_of(tx: Tx, run: Run, agent: AgentSpec, llm: LLMSpec, pins: Pins,
         "name": agent.name,
         "description": agent.description,
         "system_prompt": agent.system_prompt,
-        "llm": run.llm,
-        "model": llm.model or run.llm,
+        "llm": llm.name,
+        "model": llm.model or llm.name,
         "parameters": parameters,
         "tools": tools,
     }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import assert_never
 
 from smallchain.engine.agent import strategy
 from smallchain.engine.llm.endpoint import resolve
+from smallchain.engine.memo import Memo
 from smallchain.engine.ports import Code, Prices, Provider, Secrets
 from smallchain.engine.run.compose import Composition, compose, composition_of, in_json, json_body
-from smallchain.engine.specs import Pins, typed
+from smallchain.engine.run.conversations import Conversations
+from smallchain.engine.specs import Pins, pins_of, typed
 from smallchain.model import context
 from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.functions import as_openai_tools
@@ -17,7 +20,7 @@ from smallchain.model.jsonmode import as_canonical
 from smallchain.model.llm import Failure, FailureKind, ModelRequest, Reply
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.run import Run
-from smallchain.store import messages, resources, runs
+from smallchain.store import messages, modelcalls, resources
 from smallchain.store.contract import Store, Tx
 
 
@@ -31,15 +34,32 @@ class ModelOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    request: ModelRequest
+class Plain:
+    """A request that grows by appending: what stands around the messages, and the messages that are not at hand yet."""
+
+    around: context.Envelope
+    messages: int
+    """The request holds the messages 1 to this."""
+    fresh: dict[int, str]
+    """Those of them that the deciding transaction itself appended, by number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An attempt that was decided on: what its request holds, and where it goes as that is written now."""
+
+    run_id: str
+    agent: str
+    turn: int
+    attempt: int
+    way: Plain | bytes | Composition
+    """What the body is made from: appended to, made already, or yet to be made by a person's own strategy."""
+    in_json: bool
+    """Whether the reply is to be read as JSON that stands for calls (`tool_mode: json`)."""
     pinned: LLMSpec
     current: LLMSpec
-    timeout: str | None
     folder: str
-    composition: Composition | None
-    """What makes the body, where the agent's strategy is a person's own; the request has none yet."""
-    in_json: bool
+    timeout: str | None
 
 
 class ModelCaller:
@@ -51,22 +71,18 @@ class ModelCaller:
         self._secrets = secrets
         self._prices = prices
         self._code = code
+        self._conversations = Conversations()
 
-    async def call(self, run_id: str, attempt: int) -> ModelOutcome | None:
-        """Send attempt `attempt` of a run; None when the run moved on before it went out."""
-        prepared = await self._store.read(lambda tx: prepare(tx, run_id, attempt))
-        if prepared is None:
-            return None
+    async def call(self, prepared: Prepared) -> ModelOutcome | None:
+        """Send an attempt once its transaction stands; None when the run moved on before it went out."""
         try:
             endpoint = await resolve(prepared.current, self._secrets, folder=prepared.folder, timeout=prepared.timeout)
         except BadInput as error:
             return ModelOutcome(Failure(FailureKind.UNUSABLE, str(error)))
-        request = prepared.request
-        if prepared.composition is not None:
-            body = await compose(self._store, self._code, prepared.composition, run_id=run_id, attempt=attempt)
-            if not isinstance(body, bytes):
-                return ModelOutcome(body) if body is not None else None
-            request = replace(request, body=body)
+        body = await self._body(prepared)
+        if not isinstance(body, bytes):
+            return ModelOutcome(body) if body is not None else None
+        request = ModelRequest(body=body, run_id=prepared.run_id, agent=prepared.agent, turn=prepared.turn, attempt=prepared.attempt)
         answer = await self._providers[prepared.pinned.provider].complete(endpoint, request)
         if isinstance(answer, Failure):
             if answer.kind is FailureKind.UNUSABLE:
@@ -76,7 +92,31 @@ class ModelCaller:
             answer = as_canonical(answer, turn=request.turn)
         return await self._priced(answer, prepared, endpoint.base_url)
 
-    async def _priced(self, reply: Reply, prepared: _Prepared, base_url: str | None) -> ModelOutcome:
+    async def _body(self, prepared: Prepared) -> bytes | Failure | None:
+        match prepared.way:
+            case bytes() as made:
+                return made
+            case Composition() as wanted:
+                return await compose(self._store, self._code, wanted, run_id=prepared.run_id, attempt=prepared.attempt)
+            case Plain() as plain:
+                return context.enclosed(plain.around, await self._conversation(prepared.run_id, plain))
+            case _:
+                assert_never(prepared.way)
+
+    async def _conversation(self, run_id: str, plain: Plain) -> bytes:
+        """The messages of a request, joined: those of the last request, and what came since; what is not at hand is read."""
+        upto = plain.messages
+        known = self._conversations.upto(run_id)
+        if known > upto:
+            self._conversations.forget(run_id)
+            known = 0
+        wires = [plain.fresh[number] for number in range(known + 1, upto + 1) if number in plain.fresh]
+        if len(wires) < upto - known:
+            wires = await self._store.read(lambda tx: messages.wire(tx, run_id, upto, after=known))
+        self._conversations.extend(run_id, wires)
+        return self._conversations.joined(run_id)
+
+    async def _priced(self, reply: Reply, prepared: Prepared, base_url: str | None) -> ModelOutcome:
         if reply.usage is None:
             return ModelOutcome(reply)
         written = prepared.current.price
@@ -88,42 +128,65 @@ class ModelCaller:
         return ModelOutcome(reply, price.cost(reply.usage) if price else None, source if price else "")
 
 
-def prepare(tx: Tx, run_id: str, attempt: int) -> _Prepared | None:
-    """What an attempt sends and where; None when the run moved on before it went out."""
-    run = runs.find(tx, run_id)
-    if run is None or run.attempts != attempt or run.is_over:
-        return None
-    pins = Pins(tx, run.root_id)
-    pinned = pins.llm(run.llm)
-    if pinned is None:
-        raise Unknown(f"run {run.name!r} is not pinned to an LLM {run.llm!r}")
-    row = resources.get(tx, "llm", run.llm)
-    now: LLMSpec = typed(row) if row is not None else pinned
-    current = now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
+def prepare(tx: Tx, run: Run) -> Prepared:
+    """What the newest attempt of a run sends and where; raises Unknown when the run is not pinned to what it needs."""
+    pins = pins_of(tx, run.root_id)
+    opened = modelcalls.get(tx, run.id, run.attempts)
+    llm = opened.llm if opened is not None else run.llm
+    pinned = pins.llm(llm)
+    row = resources.get(tx, "llm", llm)
     defaults = resources.get(tx, "defaults", "defaults")
     agent = pins.agent(run.agent)
-    own = agent is not None and strategy.is_own(agent)
-    body = b"" if own else body_of(tx, run, pins, run.messages)
-    return _Prepared(
-        ModelRequest(body=body, run_id=run.id, agent=run.agent, turn=run.turns, attempt=attempt),
-        pinned,
-        current,
-        defaults.spec.get("timeout") if defaults else None,
-        pins.folder("llm", run.llm),
-        composition_of(tx, run, agent, pinned, pins) if agent is not None and own else None,
-        agent is not None and in_json(agent, pinned, pins),
+    if agent is None or pinned is None:
+        raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
+    told_in_json = in_json(agent, pinned, pins)
+    way: Plain | bytes | Composition
+    if strategy.is_own(agent):
+        way = composition_of(tx, run, agent, pinned, pins)
+    elif told_in_json:
+        way = json_body(tx, run, agent, pinned, pins, run.messages)
+    else:
+        way = Plain(_around(run, pins, llm), run.messages, messages.fresh(tx, run.id))
+    return Prepared(
+        run_id=run.id,
+        agent=run.agent,
+        turn=run.turns,
+        attempt=run.attempts,
+        way=way,
+        in_json=told_in_json,
+        pinned=pinned,
+        current=_current(pinned, typed(row) if row is not None else pinned),
+        folder=pins.folder("llm", llm),
+        timeout=typed(defaults).timeout if defaults is not None else None,
     )
 
 
-def body_of(tx: Tx, run: Run, pins: Pins, upto: int) -> bytes:
-    """The exact request with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for.
+def _current(pinned: LLMSpec, now: LLMSpec) -> LLMSpec:
+    """Endpoint, key, price and limits as they are written now; provider, model and parameters as they are pinned."""
+    if now is pinned:
+        return pinned
+    return now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
+
+
+def _around(run: Run, pins: Pins, llm: str) -> context.Envelope:
+    agent, pinned = pins.agent(run.agent), pins.llm(llm)
+    if agent is None or pinned is None:
+        raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
+    return _ENVELOPES.get(
+        (llm, pins.digest("llm", llm), *pins.mark(agent)),
+        lambda: context.envelope(pinned.model or llm, pinned.parameters, as_openai_tools(pins.functions(agent))),
+    )
+
+
+_ENVELOPES: Memo[context.Envelope] = Memo()
+
+
+def body_of(tx: Tx, run: Run, pins: Pins, llm: str, upto: int) -> bytes:
+    """The exact request to an LLM with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for.
 
     That of a context strategy of a person's own is not computed here, but kept (`store.composed`).
     """
-    agent, pinned = pins.agent(run.agent), pins.llm(run.llm)
-    if agent is None or pinned is None:
-        raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
-    if in_json(agent, pinned, pins):
+    agent, pinned = pins.agent(run.agent), pins.llm(llm)
+    if agent is not None and pinned is not None and in_json(agent, pinned, pins):
         return json_body(tx, run, agent, pinned, pins, upto)
-    around = context.envelope(pinned.model or run.llm, pinned.parameters, as_openai_tools(pins.functions(agent)))
-    return context.body(around, messages.wire(tx, run.id, upto))
+    return context.body(_around(run, pins, llm), messages.wire(tx, run.id, upto))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,23 +11,24 @@ from smallchain.engine import reach
 from smallchain.engine.backoff import delay
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.llm import kind as llm_loop
+from smallchain.engine.pace import desk
 from smallchain.engine.run import decide as rules
-from smallchain.engine.run.execute import ModelCaller, ModelOutcome
-from smallchain.engine.specs import Pins, typed, why_unsupported
+from smallchain.engine.run.execute import ModelCaller, ModelOutcome, Prepared, prepare
+from smallchain.engine.specs import pins_of, typed, why_unsupported
 from smallchain.model import jsonmode
-from smallchain.model.agent import SAME_CALLS, limits_of, llm_of
+from smallchain.model.agent import limits_of, llm_of
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.errors import Refused, Unknown
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
-from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, Readiness, RunPhase
+from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, RunPhase
 from smallchain.model.llm import Failure, Reply
 from smallchain.model.run import Run
 from smallchain.model.sections import AgentSpec, RunSpec, TaskSpec
 from smallchain.model.templates import render
 from smallchain.model.toolcall import Effects, ToolCall
-from smallchain.store import eventlog, messages, meta, modelcalls, requests, resources, runs, toolcalls
+from smallchain.store import eventlog, messages, meta, modelcalls, paces, requests, resources, runs, toolcalls
 from smallchain.store.contract import Tx
 
 RETRY_FOR = timedelta(hours=6)
@@ -46,17 +49,24 @@ class RunKind:
         if run is None:
             return Step(at_rest=True)
         decision = rules.decide(_observe(tx, run), now=tx.now)
+        if run.phase is RunPhase.READY and not decision.to:
+            paces.withdraw(tx, run)
         if decision.cause is not None:
             _RECORD[decision.cause](tx, run, decision)
+        elif decision.to:
+            desk.ask(tx, run, decision.to)
         elif decision.detail and decision.detail != run.detail:
             runs.save(tx, run, detail=decision.detail)
             if decision.detail != _SETTLING:
                 eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
-        return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
+        effects = tuple(replace(effect, carries=_prepared(tx, run)) for effect in decision.effects)
+        return Step(effects=effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
         """Call the model and record what came back."""
-        outcome = await self._caller.call(effect.target, effect.attempt)
+        if not isinstance(effect.carries, Prepared):
+            raise Unknown(f"run {effect.target} is not pinned to its agent and LLM")
+        outcome = await self._caller.call(effect.carries)
         if outcome is not None:
             await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, outcome))
 
@@ -65,11 +75,20 @@ class RunKind:
         run = runs.find(tx, effect.target)
         if run is not None and run.phase is RunPhase.CALLING_MODEL and run.attempts == effect.attempt:
             modelcalls.settle(tx, run.id, run.attempts, outcome="failed", error=error)
+            desk.ended(tx, _llm_of(tx, run))
             _fail(tx, run, "call_failed", error)
 
     def keys(self, tx: Tx, /) -> list[str]:
         """The runs that a loop can move."""
         return runs.unsettled_ids(tx)
+
+
+def _prepared(tx: Tx, run: Run) -> Prepared | None:
+    """What the attempt sends; None, which fails the call and not the look at the run, when it cannot be sent."""
+    try:
+        return prepare(tx, run)
+    except Unknown:
+        return None
 
 
 # ---- observing
@@ -81,15 +100,17 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
         case RunPhase.PENDING:
             facts["lacking"] = _lacking_to_start(tx, run) if run.started_at is None else _lacking_to_go_on(tx, run)
         case RunPhase.READY:
-            agent = Pins(tx, run.root_id).agent(run.agent)
-            facts |= {"turns": run.turns, "lacking": _lacking_to_go_on(tx, run)}
+            agent = pins_of(tx, run.root_id).agent(run.agent)
+            turn = desk.look(tx, run)
+            facts |= {"turns": run.turns, "lacking": turn.lacking or _unkept_cap(tx, run, turn.llm)}
+            facts |= {"llm": turn.llm, "llm_why": turn.why, "has_place": turn.has_place}
             if agent is not None:
                 facts["turn_limit"] = limits_of(agent).turns
         case RunPhase.CALLING_MODEL:
             attempt = modelcalls.get(tx, run.id, run.attempts)
             facts["attempts"] = run.attempts
             if attempt is not None:
-                facts["attempt"] = rules.Attempt(attempt["epoch"], attempt["outcome"] == "open")
+                facts["attempt"] = rules.Attempt(attempt.epoch, attempt.outcome == "open")
         case RunPhase.AWAITING_TOOLS:
             calls = toolcalls.of_turn(tx, run.id, run.turns)
             facts["calls_expected"] = run.calls_expected
@@ -100,19 +121,17 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
 
 
 def _lacking_to_go_on(tx: Tx, run: Run) -> str:
-    row = resources.get(tx, "llm", run.llm)
-    if row is None or row.status is Readiness.READY:
-        return _unkept_cap(tx, run)  # an LLM that was deleted goes on as it was pinned
-    return f"LLM '{run.llm}' {'waits' if row.status is Readiness.PENDING else 'cannot be used'}: {row.detail}"
+    turn = desk.look(tx, run)
+    return turn.lacking or _unkept_cap(tx, run, turn.llm)
 
 
-def _unkept_cap(tx: Tx, run: Run) -> str:
+def _unkept_cap(tx: Tx, run: Run, llm: str) -> str:
     """Why a cap over a run, as it is written now, cannot be kept by this version; empty where there is none (design rule 8)."""
     agent = resources.get(tx, "agent", run.agent)
     if agent is not None and typed(agent).budget is not None:
         return f"agent '{run.agent}': {why_unsupported(agent)}"
     caps = resources.of_kind(tx, "budget")
-    counted = {("agent", run.agent), ("llm", run.llm), ("task", run.task)}
+    counted = {("agent", run.agent), ("llm", llm), ("task", run.task)}
     each = run if caps else None
     while each is not None:
         counted.add(("run", each.name))
@@ -135,7 +154,7 @@ def _lacking_to_start(tx: Tx, run: Run) -> str:
     if entry is not None and (why := why_unsupported(entry)):
         return f"run '{run.name}': {why}"
     task: TaskSpec = typed(task_row)
-    if cap := _unkept_cap(tx, run):
+    if cap := _unkept_cap(tx, run, run.llm):
         return cap
     found = reach.reach_of(tx, task.agent)
     if found.settling:
@@ -146,7 +165,7 @@ def _lacking_to_start(tx: Tx, run: Run) -> str:
 
 
 def _llm_of_child(tx: Tx, run: Run) -> str | None:
-    pins = Pins(tx, run.root_id)
+    pins = pins_of(tx, run.root_id)
     agent, defaults = pins.agent(run.agent), pins.defaults()
     parent = runs.get(tx, run.parent_id or "")
     if agent is None:
@@ -173,7 +192,7 @@ def _start_root(tx: Tx, run: Run) -> Run:
     found = reach.reach_of(tx, task.agent)
     for resource in (row, *found.found.values()):
         resources.pin(tx, run.id, resource)
-    agent = Pins(tx, run.id).agent(task.agent)
+    agent = pins_of(tx, run.id).agent(task.agent)
     opening = _opening(agent, task, run) if run.messages == 0 else []
     run = _open(tx, run, opening, agent=task.agent, llm=found.llm or "")
     eventlog.tell(tx, "RunStarted", eventlog.about(run), of=run)
@@ -200,7 +219,7 @@ def _opening(agent: AgentSpec | None, task: TaskSpec, run: Run) -> list[dict[str
 
 
 def _start_child(tx: Tx, run: Run) -> Run:
-    agent = Pins(tx, run.root_id).agent(run.agent)
+    agent = pins_of(tx, run.root_id).agent(run.agent)
     opening: list[dict[str, Any]] = []
     if agent is not None and agent.system_prompt:
         opening.append({"role": "system", "content": agent.system_prompt})
@@ -217,15 +236,22 @@ def _open(tx: Tx, run: Run, opening: list[dict[str, Any]], *, agent: str, llm: s
 
 def _call(tx: Tx, run: Run, decision: Decision) -> None:
     attempt = run.attempts + 1
-    pinned = Pins(tx, run.root_id).llm(run.llm)
-    modelcalls.open_call(tx, run, attempt=attempt, llm=run.llm, model=(pinned.model if pinned else None) or run.llm)
+    pinned = pins_of(tx, run.root_id).llm(decision.to)
+    if pinned is None and (row := resources.get(tx, "llm", decision.to)) is not None:
+        resources.pin(tx, run.root_id, row)  # a fallback that was written later: pinned by its first use
+        pinned = typed(row)
+    if decision.detail:
+        desk.tell_switch(tx, run, decision.to, decision.detail)
+    modelcalls.open_call(tx, run, attempt=attempt, llm=decision.to, model=(pinned.model if pinned else None) or decision.to)
     runs.move(tx, run, "model_called", attempts=attempt, detail="")
 
 
 def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
     attempt = modelcalls.get(tx, run.id, run.attempts)
     modelcalls.settle(tx, run.id, run.attempts, outcome="interrupted", error="the daemon ended before the reply was recorded")
-    crashes = run.crashes + (attempt is None or str(attempt["epoch"]) != meta.get(tx, meta.CLEAN_EPOCH))
+    if attempt is not None:
+        desk.ended(tx, attempt.llm)
+    crashes = run.crashes + (attempt is None or str(attempt.epoch) != meta.get(tx, meta.CLEAN_EPOCH))
     run = runs.move(tx, run, "call_interrupted", crashes=crashes)
     eventlog.tell(tx, "ModelCallInterrupted", eventlog.about(run), of=run)
     question = rules.after_crash(crashes)
@@ -236,10 +262,20 @@ def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
 def _results_in(tx: Tx, run: Run, decision: Decision) -> None:
     calls = toolcalls.of_turn(tx, run.id, run.turns)
     count = append_results(tx, run, calls)
-    run = runs.move(tx, run, "results_in", messages=count, calls_expected=0)
-    question = rules.after_results(toolcalls.repeats(tx, run, most=SAME_CALLS), function=calls[-1].function)
+    last_call, same_calls = _repeats(run, calls)
+    run = runs.move(tx, run, "results_in", messages=count, calls_expected=0, last_call=last_call, same_calls=same_calls)
+    question = rules.after_results(same_calls, function=calls[-1].function)
     if question:
         stop_and_ask(tx, run, RequestKind.LOOP, question)
+
+
+def _repeats(run: Run, calls: list[ToolCall]) -> tuple[str, int]:
+    """What tells the last call apart (function, arguments and result), and how often it was made in a row."""
+    last, count = run.last_call, run.same_calls
+    for call in calls:
+        mark = hashlib.sha256(f"{call.function}\0{call.arguments}\0{call.result}".encode()).hexdigest()[:32]
+        last, count = mark, count + 1 if mark == last else 1
+    return last, count
 
 
 def append_results(tx: Tx, run: Run, calls: list[ToolCall]) -> int:
@@ -291,6 +327,7 @@ def record_outcome(tx: Tx, run_id: str, attempt: int, outcome: ModelOutcome, /) 
     run = runs.find(tx, run_id)
     if run is None:
         return
+    llm = _llm_of(tx, run, attempt)
     reply = outcome.answer if isinstance(outcome.answer, Reply) else None
     settled = modelcalls.settle(
         tx,
@@ -306,20 +343,34 @@ def record_outcome(tx: Tx, run_id: str, attempt: int, outcome: ModelOutcome, /) 
     )
     if not settled:
         return
-    run = runs.save(tx, run, cost_nanousd=run.cost_nanousd + (outcome.cost_nanousd or 0))
+    desk.ended(tx, llm)
+    if outcome.cost_nanousd:
+        run = runs.save(tx, run, cost_nanousd=run.cost_nanousd + outcome.cost_nanousd)
     if run.phase is not RunPhase.CALLING_MODEL or run.attempts != attempt:
         return
     if isinstance(outcome.answer, Reply):
-        _replied(tx, run, outcome.answer)
+        _replied(tx, run, outcome.answer, llm)
     else:
-        _failed_call(tx, run, outcome.answer)
+        _failed_call(tx, run, outcome.answer, llm)
 
 
-def _replied(tx: Tx, run: Run, reply: Reply) -> None:
-    llm_loop.works(tx, run.llm)
+def _llm_of(tx: Tx, run: Run, attempt: int | None = None) -> str:
+    """The LLM that an attempt (the newest where none is given) went to: the run's own, or a fallback."""
+    row = modelcalls.get(tx, run.id, run.attempts if attempt is None else attempt)
+    return run.llm if row is None else row.llm
+
+
+def _replied(tx: Tx, run: Run, reply: Reply, llm: str) -> None:
+    llm_loop.works(tx, llm)
+    if reply.held_for is not None:
+        desk.used_up(tx, llm, reply.held_for)
     for note in reply.notes:
         eventlog.tell(tx, "ReplyMended", eventlog.about(run), of=run, detail=note)
-    cause, why = rules.after_reply(reply, failures=run.failures, unfit_before=_unfit_before(tx, run) if reply.unfit else 0)
+    cause, why = rules.after_reply(
+        reply,
+        silent=_silent_before(tx, run) if reply.is_silent else 0,
+        unfit_before=_unfit_before(tx, run) if reply.unfit else 0,
+    )
     if cause == "call_failed":
         _fail(tx, run, cause, why)
         return
@@ -351,14 +402,19 @@ def _unfit_before(tx: Tx, run: Run) -> int:
 def _say_what_is_wanted(tx: Tx, run: Run, why: str, changes: dict[str, Any]) -> None:
     """Keep the reply as it came, and answer it with a sentence of ours."""
     number = run.messages + 2
-    text = render(jsonmode.NOT_USED, Pins(tx, run.root_id).templates(), detail=why)
+    text = render(jsonmode.NOT_USED, pins_of(tx, run.root_id).templates(), detail=why)
     messages.append(tx, run, {"role": "user", "content": text}, number=number, template=jsonmode.NOT_USED)
     run = runs.move(tx, run, "reply_unfit", detail="", **(changes | {"messages": number}))
     eventlog.tell(tx, "ReplyUnfit", eventlog.about(run), of=run, detail=why)
 
 
+def _silent_before(tx: Tx, run: Run) -> int:
+    """The replies of this turn before the newest: had one of them said anything, the turn would be over."""
+    return sum(1 for row in modelcalls.of_run(tx, run.id) if row["turn"] == run.turns and row["outcome"] == "replied") - 1
+
+
 def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:
-    pins = Pins(tx, run.root_id)
+    pins = pins_of(tx, run.root_id)
     agent = pins.agent(run.agent)
     functions = pins.functions(agent) if agent is not None else {}
     for position, asked in enumerate(reply.calls):
@@ -386,28 +442,34 @@ def _tell_success(tx: Tx, run: Run) -> None:
         eventlog.tell(tx, "RunSucceeded", about, of=run)
 
 
-def _failed_call(tx: Tx, run: Run, failure: Failure) -> None:
-    llm = resources.get(tx, "llm", run.llm)
-    spec = typed(llm) if llm is not None else Pins(tx, run.root_id).llm(run.llm)
+def _failed_call(tx: Tx, run: Run, failure: Failure, llm: str) -> None:
+    own = resources.get(tx, "llm", run.llm)
+    spec = typed(own) if own is not None else pins_of(tx, run.root_id).llm(run.llm)
     retry_for = parse_duration(spec.retry_for) if spec is not None and spec.retry_for else RETRY_FOR
     cause, why = rules.after_failure(failure, failing_since=run.failing_since, retry_for=retry_for, now=tx.now)
+    desk.failed(tx, run, llm, failure)
     if cause == "call_failed_for_now":
-        _wait_and_retry(tx, run, why, failure.retry_after)
+        _wait_and_retry(tx, run, why, failure.retry_after, elsewhere=desk.look(tx, run).llm != llm)
+    elif cause == "model_unusable" and resources.get(tx, "llm", llm) is None:
+        _wait_and_retry(tx, run, why, None)  # it was deleted: no row can say when it is usable again
     elif cause == "model_unusable":
-        detail = f"LLM '{run.llm}' can't be used: {why}"
+        detail = f"LLM '{llm}' can't be used: {why}"
+        llm_loop.broken(tx, llm, why)
         run = runs.move(tx, run, cause, detail=detail)
-        eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=detail)
-        llm_loop.broken(tx, run.llm, why)
+        if desk.look(tx, run).lacking:
+            eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=detail)
     else:
         _fail(tx, run, cause, why)
 
 
-def _wait_and_retry(tx: Tx, run: Run, why: str, retry_after: timedelta | None) -> None:
+def _wait_and_retry(tx: Tx, run: Run, why: str, retry_after: timedelta | None, *, elsewhere: bool = False) -> None:
+    """Call again after a while, or at once where the next call goes to another LLM."""
     failures = run.failures + 1
-    wait = delay(failures, key=run.id, at_least=retry_after)
+    wait = timedelta() if elsewhere else delay(failures, key=run.id, at_least=retry_after)
     changes = {"failures": failures, "failing_since": run.failing_since or tx.now, "due_at": tx.now + wait, "detail": why}
     run = runs.move(tx, run, "call_failed_for_now", **changes)
-    eventlog.tell(tx, "RunBackingOff", eventlog.about(run), of=run, when=f"in {show_duration(wait)}", detail=why)
+    if not elsewhere:
+        eventlog.tell(tx, "RunBackingOff", eventlog.about(run), of=run, when=f"in {show_duration(wait)}", detail=why)
 
 
 def _fail(tx: Tx, run: Run, cause: str, why: str) -> None:
@@ -435,7 +497,7 @@ def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
             toolcalls.settle_attempt(tx, call, outcome=outcome, detail=detail)
         unknown = call.phase is CallPhase.IN_DOUBT or (call.phase is CallPhase.EXECUTING and call.effects is Effects.ONCE)
         template = "call_cancelled_unknown" if unknown else "call_cancelled"
-        text = render(template, Pins(tx, run.root_id).templates())
+        text = render(template, pins_of(tx, run.root_id).templates())
         toolcalls.move(tx, call, "cancelled", result=text, template=template, detail=detail)
     for request in requests.open_of_run(tx, run.id):
         requests.decide(tx, request, "withdrawn", decision="", by=by, note=detail)
@@ -445,6 +507,9 @@ def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
         changes["messages"] = append_results(tx, run, toolcalls.of_turn(tx, run.id, run.turns))
     if run.phase is RunPhase.CALLING_MODEL:
         modelcalls.settle(tx, run.id, run.attempts, outcome="abandoned", error=detail)
+        desk.ended(tx, _llm_of(tx, run))
+    if run.phase is RunPhase.READY:
+        paces.withdraw(tx, run)
     run = runs.move(tx, run, "cancelled", detail=detail, error=detail, **changes)
     eventlog.tell(tx, "RunCancelled", eventlog.about(run), of=run, by=by, note=f": {note}" if note else "")
     return run
@@ -471,7 +536,7 @@ def resume(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
             if request.kind in (RequestKind.LOOP, RequestKind.QUARANTINE):
                 requests.decide(tx, request, "answered", decision='{"resume":true}', by=by)
                 eventlog.tell(tx, "RequestAnswered", eventlog.about(each), of=each, by=by, answer="it goes on")
-        changed = runs.save(tx, each, paused=False, detail="", crashes=0, loop_from=each.turns + 1)
+        changed = runs.save(tx, each, paused=False, detail="", crashes=0, last_call="", same_calls=0)
         eventlog.tell(tx, "RunResumed", eventlog.about(changed), of=changed, by=by)
         for call in toolcalls.open_of_run(tx, each.id):
             toolcalls.save(tx, call, crashes=0)

@@ -9,10 +9,11 @@ from typing import Any
 
 from smallchain.engine.backoff import delay
 from smallchain.engine.kind import Step, Transact
-from smallchain.engine.ports import Executor, Secrets
+from smallchain.engine.memo import Memo
+from smallchain.engine.ports import Secrets, Toolbox
 from smallchain.engine.run import decide as run_rules
 from smallchain.engine.run.kind import stop_and_ask
-from smallchain.engine.specs import Pins, ToolInUse, in_use, typed, why_unsupported
+from smallchain.engine.specs import Pins, ToolInUse, in_use, pins_of, typed, why_unsupported
 from smallchain.engine.toolcall import arguments as args
 from smallchain.engine.toolcall import decide as rules
 from smallchain.model.agent import MOST_CALLS, limits_of
@@ -33,9 +34,9 @@ class ToolCallKind:
 
     name = "toolcall"
 
-    def __init__(self, store: Store, executor: Executor, secrets: Secrets) -> None:
+    def __init__(self, store: Store, tools: Toolbox, secrets: Secrets) -> None:
         self._store = store
-        self._executor = executor
+        self._tools = tools
         self._secrets = secrets
 
     def step(self, tx: Tx, key: str, /) -> Step:
@@ -51,6 +52,8 @@ class ToolCallKind:
         elif decision.detail and decision.detail != call.detail:
             toolcalls.save(tx, call, detail=decision.detail)
             eventlog.tell(tx, "ToolCallHeld", eventlog.about_call(call), of=run, tool=call.function, detail=decision.detail)
+        if decision.effects and self._is_instant(tx, run, call):
+            return Step(effects=decision.effects, at_once=lambda: self._compute(tx, call))
         return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
@@ -63,9 +66,24 @@ class ToolCallKind:
         except BadInput as error:
             outcome = Outcome(OutcomeKind.NOT_STARTED, f"{start.start.tool} could not start: {error}")
         else:
-            outcome = await self._executor.execute(replace(start.start, env=env))
-        told = replace(outcome, text=self._secrets.mask(outcome.text))
+            outcome = await self._tools.execute(replace(start.start, env=env))
+        told = self._masked(outcome)
         await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, told))
+
+    def _is_instant(self, tx: Tx, run: Run, call: ToolCall) -> bool:
+        tool = pins_of(tx, run.root_id).tool(call.tool)
+        return tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin")
+
+    def _compute(self, tx: Tx, call: ToolCall) -> None:
+        """Start and outcome in one commit: a crash leaves neither, and a pure tool may be started again."""
+        prepared = prepare(tx, call.id, call.attempts)
+        if prepared is not None:
+            outcome = self._tools.compute(prepared.start)
+            record_outcome(tx, call.id, call.attempts, self._masked(outcome))
+
+    def _masked(self, outcome: Outcome) -> Outcome:
+        text = self._secrets.mask(outcome.text)
+        return outcome if text == outcome.text else replace(outcome, text=text)
 
     async def _value(self, value: str | dict[str, Any]) -> str:
         return value if isinstance(value, str) else await self._secrets.resolve(value)
@@ -89,25 +107,14 @@ class ToolCallKind:
 
 
 def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
-    facts: dict[str, Any] = {
-        "id": call.id,
-        "phase": call.phase,
-        "effects": call.effects,
-        "target_kind": call.target_kind,
-        "position": call.position,
-        "paused": run.paused,
-        "run_is_over": run.is_over,
-        "epoch": tx.epoch,
-        "attempts": call.attempts,
-        "due_at": call.due_at,
-    }
+    facts: dict[str, Any] = {}
     match call.phase:
         case CallPhase.PENDING if call.target_kind:
-            pins = Pins(tx, run.root_id)
+            pins = pins_of(tx, run.root_id)
             facts["fault_in_arguments"] = _fault_in_arguments(pins, run, call)
             facts["held"] = _held(tx, pins, run, call)
         case CallPhase.READY if call.target_kind == "agent":
-            agent = Pins(tx, run.root_id).agent(run.agent)
+            agent = pins_of(tx, run.root_id).agent(run.agent)
             made = runs.children_of(tx, run.id)
             if agent is not None:
                 limits = limits_of(agent)
@@ -116,12 +123,24 @@ def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
         case CallPhase.EXECUTING:
             attempt = toolcalls.attempt_of(tx, call)
             if attempt is not None:
-                facts |= {"attempt_epoch": attempt["epoch"], "attempt_is_open": attempt["outcome"] == "open"}
+                facts |= {"attempt_epoch": attempt.epoch, "attempt_is_open": attempt.outcome == "open"}
         case CallPhase.DELEGATED:
             child = runs.by_call(tx, call.id)
             if child is not None:
                 facts["child"] = rules.Child(child.phase, child.agent, child.output, child.error)
-    return rules.CallFacts(**facts)
+    return rules.CallFacts(
+        id=call.id,
+        phase=call.phase,
+        effects=call.effects,
+        target_kind=call.target_kind,
+        position=call.position,
+        paused=run.paused,
+        run_is_over=run.is_over,
+        epoch=tx.epoch,
+        attempts=call.attempts,
+        due_at=call.due_at,
+        **facts,
+    )
 
 
 def _fault_in_arguments(pins: Pins, run: Run, call: ToolCall) -> str:
@@ -158,7 +177,7 @@ def _held(tx: Tx, pins: Pins, run: Run, call: ToolCall) -> str:
 
 def _end(tx: Tx, run: Run, call: ToolCall, cause: str, template: str, /, *, detail: str = "", **facts: str) -> ToolCall:
     """End a call with a sentence of ours."""
-    text = render(template, Pins(tx, run.root_id).templates(), **{"detail": detail, **facts})
+    text = render(template, pins_of(tx, run.root_id).templates(), **{"detail": detail, **facts})
     return toolcalls.move(tx, call, cause, result=text, template=template, detail=detail)
 
 
@@ -167,7 +186,7 @@ def _admitted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision
 
 
 def _not_possible(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
-    pins = Pins(tx, run.root_id)
+    pins = pins_of(tx, run.root_id)
     agent = pins.agent(run.agent)
     limits = limits_of(agent) if agent is not None else None
     names = ", ".join(pins.functions(agent)) if agent is not None else ""
@@ -198,7 +217,7 @@ def _started(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision:
 
 
 def _child_made(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
-    pins = Pins(tx, run.root_id)
+    pins = pins_of(tx, run.root_id)
     agent = pins.agent(run.agent)
     function = pins.functions(agent)[call.function] if agent is not None else None
     if function is None:
@@ -300,7 +319,7 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
     if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
         return None
     run = runs.get(tx, call.run_id)
-    tool = Pins(tx, run.root_id).tool(call.tool)
+    tool = pins_of(tx, run.root_id).tool(call.tool)
     if tool is None:
         raise Unknown(f"run {run.name!r} is not pinned to a tool {call.tool!r}")
     row = resources.get(tx, "tool", call.tool)
@@ -331,7 +350,11 @@ def _current(tx: Tx, name: str) -> ToolInUse | None:
     if row is None:
         return None
     defaults = resources.get(tx, "defaults", "defaults")
-    return in_use(typed(row), typed(defaults) if defaults else None, row.folder)
+    key = (row.digest, defaults.digest if defaults else "")
+    return _IN_USE.get(key, lambda: in_use(typed(row), typed(defaults) if defaults else None, row.folder))
+
+
+_IN_USE: Memo[ToolInUse] = Memo()
 
 
 # ---- recording what came back
@@ -344,7 +367,7 @@ def record_outcome(tx: Tx, call_id: str, attempt: int, outcome: Outcome, /) -> N
         return
     run = runs.get(tx, call.run_id)
     toolcalls.settle_attempt(tx, call, outcome=outcome.kind, exit_code=outcome.exit_code, detail=outcome.text[:500])
-    tool = Pins(tx, run.root_id).tool(call.tool)
+    tool = pins_of(tx, run.root_id).tool(call.tool)
     retries = tool.spec.retries if tool is not None else 0
     cause = rules.after_outcome(outcome, effects=call.effects, attempts=call.attempts, retries=retries)
     about = eventlog.about_call(call)

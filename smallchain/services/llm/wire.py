@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
@@ -53,6 +56,9 @@ class Route:
     chat: URL
     models: URL
     headers: dict[str, str]
+    proxy: URL | None
+    """As the environment says (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), asked once: aiohttp's own way asks in a thread for each request,
+    and reads `~/.netrc` each time."""
 
 
 class _Capture(httpx2.AsyncBaseTransport):
@@ -66,20 +72,26 @@ class _Capture(httpx2.AsyncBaseTransport):
         return httpx2.Response(200, json={}, request=request)
 
 
-async def route_to(base_url: str, api_key: str | None) -> Route:
-    """Ask the package for the address and headers of an endpoint; raises Unsendable."""
+async def route_to(base_url: str, api_key: str | None, extra: Mapping[str, str]) -> Route:
+    """Ask the package for the address and headers of an endpoint; raises Unsendable.
+
+    A query in `base_url` goes with every request (Azure's `?api-version=`), and so do the `extra` headers.
+    """
     capture = _Capture()
+    place, _, query = base_url.partition("?")
     # Ours stands in `default_headers` too, as OPENAI_CUSTOM_HEADERS in the environment would replace the key otherwise.
     client = AsyncOpenAI(
         api_key=api_key or _UNKEYED,
-        base_url=base_url,
+        base_url=place,
         max_retries=0,
         http_client=httpx2.AsyncClient(transport=capture),
-        default_headers={"Authorization": f"Bearer {api_key}"} if api_key else None,
+        default_headers=({"Authorization": f"Bearer {api_key}"} if api_key else {}) | dict(extra),
+        default_query=dict(parse_qsl(query, keep_blank_values=True)),
     )
     without_key = {"Authorization": Omit()}
+    keyed = api_key or any(name.lower() == "authorization" for name in extra)
     try:
-        options: Any = {} if api_key else {"headers": without_key}
+        options: Any = {} if keyed else {"headers": without_key}
         await client.post("/chat/completions", content=b"{}", cast_to=httpx2.Response, options=options)
         await client.get("/models", cast_to=httpx2.Response, options=options)
     except (OpenAIError, httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
@@ -88,18 +100,26 @@ async def route_to(base_url: str, api_key: str | None) -> Route:
         await client.close()
     chat, models = capture.requests
     headers = {name: value for name, value in chat.headers.items() if name.lower() not in _SESSIONS_OWN}
-    return Route(URL(str(chat.url), encoded=True), URL(str(models.url), encoded=True), headers)
+    address = URL(str(chat.url), encoded=True)
+    return Route(address, URL(str(models.url), encoded=True), headers, _proxy_for(address))
+
+
+def _proxy_for(address: URL) -> URL | None:
+    if proxy_bypass(address.host or ""):
+        return None
+    named = getproxies().get(address.scheme)
+    proxy = URL(named) if named else None
+    return proxy if proxy is not None and proxy.scheme == "http" else None  # aiohttp speaks to no other kind
 
 
 async def open_session() -> Session:
     """Connections that follow no redirects, keep no cookies, and have no time-out but the one of connecting: the deadline is the
-    caller's. Proxies and certificates come from the environment. Raises OSError where those certificates cannot be read."""
+    caller's. Certificates come from the environment. Raises OSError where those certificates cannot be read."""
     tls = await asyncio.to_thread(_certificates)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=tls),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-        trust_env=True,
     )
 
 
@@ -111,24 +131,25 @@ def _certificates() -> ssl.SSLContext:
     return tls
 
 
-async def send(session: Session, route: Route, body: bytes) -> Answer:
-    """POST the bytes as they are to the chat completions, once.
+async def send(session: Session, route: Route, body: bytes, held: bytearray) -> Answer:
+    """POST the bytes as they are to the chat completions, once. What comes stands in `held`, however the exchange ends.
 
     Raises Oversized, Unsendable, and ConnectionError with the cause in words.
     """
-    return await _exchange(session, "POST", route.chat, route.headers, body)
+    return await _exchange(session, "POST", route.chat, route, route.headers, body, held)
 
 
 async def receive(session: Session, route: Route) -> Answer:
     """GET the list of models; raises as `send` does."""
     headers = {name: value for name, value in route.headers.items() if name.lower() != "content-type"}
-    return await _exchange(session, "GET", route.models, headers, None)
+    return await _exchange(session, "GET", route.models, route, headers, None, bytearray())
 
 
-async def _exchange(session: Session, method: str, url: URL, headers: dict[str, str], body: bytes | None) -> Answer:
+async def _exchange(
+    session: Session, method: str, url: URL, route: Route, headers: dict[str, str], body: bytes | None, held: bytearray
+) -> Answer:
     try:
-        async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
-            held = bytearray()
+        async with session.request(method, url, data=body, headers=headers, proxy=route.proxy, allow_redirects=False) as response:
             async for chunk in response.content.iter_any():
                 held += chunk
                 if len(held) > _LARGEST_BODY:

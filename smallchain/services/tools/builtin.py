@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zoneinfo
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -21,7 +22,11 @@ class BuiltinExecutor:
         self._clock = clock
 
     async def execute(self, start: Start, /) -> Outcome:
-        """Answer at once; nothing outside is touched."""
+        """Answer at once."""
+        return self.compute(start)
+
+    def compute(self, start: Start, /) -> Outcome:
+        """Answer at once, on any thread; nothing outside is touched."""
         name = start.executor.get("builtin")
         if name in OPERATIONS:
             ok, text = compute(name, start.arguments.get("a"), start.arguments.get("b"))
@@ -36,10 +41,16 @@ def _now(moment: datetime, time_zone: Any) -> Outcome:
         return Outcome(OutcomeKind.SUCCEEDED, moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"))
     zone = _zone(time_zone)
     if zone is None:
-        near = did_you_mean(str(time_zone)[:64], zoneinfo.available_timezones())
+        near = did_you_mean(str(time_zone)[:64], _zones())
         text = f"there is no time zone {str(time_zone)[:64]!r}; {near or 'use a name such as Europe/Berlin, or none for UTC'}"
         return Outcome(OutcomeKind.FAILED, text)
     return Outcome(OutcomeKind.SUCCEEDED, moment.astimezone(zone).isoformat(timespec="seconds"))
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    """All names there are; to find them, zoneinfo reads its whole folder."""
+    return frozenset(zoneinfo.available_timezones())
 
 
 def _zone(name: Any) -> tzinfo | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from smallchain.engine.ports import Executor
+from smallchain.engine.ports import Executor, Instant
 from smallchain.model.ids import did_you_mean
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
 
@@ -18,12 +18,19 @@ class Tools:
     The time spent waiting for a place is no part of the attempt's time-out.
     """
 
-    def __init__(
-        self, *, in_process: Mapping[str, Executor], processes: Mapping[str, Executor], at_most: int = PROCESSES_AT_A_TIME
-    ) -> None:
+    def __init__(self, *, in_process: Mapping[str, Instant], processes: Mapping[str, Executor], at_most: int = PROCESSES_AT_A_TIME) -> None:
         self._in_process = dict(in_process)
         self._processes = dict(processes)
         self._places = asyncio.Semaphore(at_most)
+
+    def is_instant(self, executor: str, /) -> bool:
+        """Whether an executor is one of this process: those are pure and done at once."""
+        return executor in self._in_process
+
+    def compute(self, start: Start, /) -> Outcome:
+        """Run one attempt of an instant executor at once, on whichever thread."""
+        (name,) = start.executor
+        return self._in_process[name].compute(start)
 
     async def execute(self, start: Start, /) -> Outcome:
         """Run one attempt with the executor that its spec names."""

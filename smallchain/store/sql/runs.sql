@@ -1,9 +1,9 @@
 -- insert: a new run
 INSERT INTO runs (id, name, root_id, parent_id, parent_call_id, depth, task, agent, llm, user_message, file, spec_digest, priority,
-  phase, paused, detail, turns, attempts, failures, failing_since, crashes, messages, calls_expected, loop_from, due_at, output, error,
+  phase, paused, detail, turns, attempts, failures, failing_since, crashes, messages, calls_expected, last_call, same_calls, due_at, output, error,
   cost_nanousd, created_at, started_at, finished_at, version)
 VALUES (:id, :name, :root_id, :parent_id, :parent_call_id, :depth, :task, :agent, :llm, :user_message, :file, :spec_digest, :priority,
-  :phase, :paused, :detail, :turns, :attempts, :failures, :failing_since, :crashes, :messages, :calls_expected, :loop_from, :due_at,
+  :phase, :paused, :detail, :turns, :attempts, :failures, :failing_since, :crashes, :messages, :calls_expected, :last_call, :same_calls, :due_at,
   :output, :error, :cost_nanousd, :created_at, :started_at, :finished_at, :version);
 
 -- get: a run by id
@@ -18,14 +18,14 @@ SELECT * FROM runs WHERE parent_call_id = :call_id;
 -- save: what moves of a run, against the version that was read
 UPDATE runs SET agent = :agent, llm = :llm, priority = :priority, phase = :phase, paused = :paused, detail = :detail, turns = :turns,
   attempts = :attempts, failures = :failures, failing_since = :failing_since, crashes = :crashes, messages = :messages,
-  calls_expected = :calls_expected, loop_from = :loop_from, due_at = :due_at, output = :output, error = :error,
-  cost_nanousd = :cost_nanousd, started_at = :started_at, finished_at = :finished_at, version = version + 1
-WHERE id = :id AND version = :version;
+  calls_expected = :calls_expected, last_call = :last_call, same_calls = :same_calls, due_at = :due_at, output = :output, error = :error,
+  cost_nanousd = :cost_nanousd, started_at = :started_at, finished_at = :finished_at, version = :version
+WHERE id = :id AND version = :read;
 
 -- list: runs in the order of their making, each with what is open of it
 SELECT runs.*, (
     SELECT json_group_array(json_array(phase, tool, detail)) FROM toolcalls
-    WHERE run_id = runs.id AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
+    WHERE run_no = runs.no AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
   ) AS open_calls
 FROM runs ORDER BY id;
 
@@ -33,7 +33,7 @@ FROM runs ORDER BY id;
 WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
 SELECT runs.*, (
     SELECT json_group_array(json_array(phase, tool, detail)) FROM toolcalls
-    WHERE run_id = runs.id AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
+    WHERE run_no = runs.no AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
   ) AS open_calls
 FROM runs WHERE id IN (SELECT id FROM tree) ORDER BY id;
 
@@ -44,11 +44,33 @@ SELECT * FROM runs WHERE id IN (SELECT id FROM tree) ORDER BY depth, id;
 -- live: ids of the runs that are not over
 SELECT id FROM runs WHERE phase NOT IN ('succeeded', 'failed', 'cancelled') ORDER BY priority DESC, id;
 
--- unsettled: ids of live runs that a loop, and not only the world, can move
-SELECT id FROM runs WHERE phase IN ('pending', 'ready', 'calling_model', 'awaiting_tools') ORDER BY priority DESC, id;
+-- count: how many runs stand in each phase, by flag; those that are over are counted without it
+SELECT phase, paused, count(*) AS count FROM runs WHERE phase NOT IN ('succeeded', 'failed', 'cancelled') GROUP BY phase, paused
+UNION ALL SELECT phase, 0, count(*) FROM runs WHERE phase IN ('succeeded', 'failed', 'cancelled') GROUP BY phase;
+
+-- count_waiting: how many of the runs that await their tools have the same open calls, as far as a status needs them
+SELECT open_calls, count(*) AS count FROM (
+  SELECT (
+    SELECT json_group_array(json_array(toolcalls.phase, '', iif(detail = '', '', 'held'))) FROM toolcalls
+    WHERE run_no = runs.no AND turn = runs.turns
+      AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
+  ) AS open_calls
+  FROM runs WHERE runs.phase = 'awaiting_tools' AND paused = 0 AND runs.phase NOT IN ('succeeded', 'failed', 'cancelled')
+) GROUP BY open_calls;
+
+-- unsettled: ids of the runs that a loop, and not only the world, can move
+SELECT id, priority FROM runs WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled')
+  AND (phase IN ('pending', 'calling_model') OR (phase = 'ready' AND paused = 0))
+UNION ALL
+SELECT id, priority FROM runs WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled')
+  AND runs.phase = 'awaiting_tools' AND NOT EXISTS (
+    SELECT 1 FROM toolcalls WHERE run_no = runs.no AND turn = runs.turns
+      AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
+  )
+ORDER BY priority DESC, id;
 
 -- pending: ids of the runs that wait for their agent or model
-SELECT id FROM runs WHERE phase = 'pending' ORDER BY priority DESC, id;
+SELECT id FROM runs WHERE phase = 'pending' AND runs.phase NOT IN ('succeeded', 'failed', 'cancelled') ORDER BY priority DESC, id;
 
 -- children: how many children a run has made of an agent, and in all
 SELECT count(*) AS count, coalesce(sum(agent = :agent), 0) AS of_agent FROM runs WHERE parent_id = :id;
@@ -61,3 +83,7 @@ SELECT id FROM runs WHERE substr(id, 1, length(:part)) = :part OR substr(id, -le
 
 -- backing_off: ids of the runs of an agent or on an LLM that wait after a failure of the model call
 SELECT id FROM runs WHERE phase = 'backing_off' AND (agent = :agent OR llm = :llm);
+
+-- count_in_line: how many runs wait for a place at an LLM
+SELECT count(*) AS count FROM places JOIN runs ON runs.id = places.run_id
+WHERE places.granted_at IS NULL AND runs.phase = 'ready' AND NOT runs.paused AND runs.attempts = places.attempt - 1;

@@ -13,7 +13,7 @@ import pytest
 from smallchain.engine.run.again import fork, retry
 from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import body_of
-from smallchain.engine.specs import Pins
+from smallchain.engine.specs import pins_of
 from smallchain.model.lifecycles import Readiness, RunPhase
 from smallchain.store import composed, messages, modelcalls, resources
 from smallchain.store.contract import Tx
@@ -401,7 +401,7 @@ async def test_a_model_without_tools_uses_them_in_json_and_what_is_kept_is_canon
     sent = [asked.body for asked in server.requests]
 
     def computed(tx: Tx) -> list[bytes]:
-        return [body_of(tx, run, Pins(tx, run.root_id), row["messages"]) for row in modelcalls.of_run(tx, run.id)]
+        return [body_of(tx, run, pins_of(tx, run.root_id), row["llm"], row["messages"]) for row in modelcalls.of_run(tx, run.id)]
 
     assert await house.database.read(computed) == sent, "computed from what is recorded: the same bytes at any time"
 

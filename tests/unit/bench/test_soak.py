@@ -17,8 +17,8 @@ def database() -> sqlite3.Connection:
     """The columns that are looked at, with one run that is over."""
     connection = sqlite3.connect(":memory:")
     connection.executescript(
-        "CREATE TABLE runs (id, name, phase); CREATE TABLE messages (run_id, seq, wire); CREATE TABLE toolcalls (id, effects, phase);"
-        "INSERT INTO runs VALUES ('r', 'monday', 'succeeded');"
+        "CREATE TABLE runs (no, id, name, phase); CREATE TABLE messages (run_no, seq, wire); CREATE TABLE toolcalls (id, effects, phase);"
+        "INSERT INTO runs VALUES (1, 'r', 'monday', 'succeeded');"
     )
     return connection
 
@@ -26,7 +26,7 @@ def database() -> sqlite3.Connection:
 def say(database: sqlite3.Connection, *messages: dict[str, Any]) -> None:
     """The conversation of the run."""
     for seq, message in enumerate(messages):
-        database.execute("INSERT INTO messages VALUES ('r', ?, ?)", (seq, json.dumps(message)))
+        database.execute("INSERT INTO messages VALUES (1, ?, ?)", (seq, json.dumps(message)))
 
 
 ASKS = {"role": "assistant", "content": None, "tool_calls": [{"id": "a"}]}

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from smallchain.cli.commands.kinds import KINDS, columns_of
 from smallchain.cli.main import COMMANDS, main
+from smallchain.protocol.text import visible
 from support.command import ROOT, environment, smallchain
 from support.fakedaemon import FakeDaemon
 
@@ -61,7 +63,9 @@ def test_every_command_explains_itself_with_examples(run: Run, command: str) -> 
 
     assert code == 0
     assert "examples:\n" in out
-    assert f"smallchain {command}" in out.split("examples:")[1]
+    examples = out.split("examples:")[1]
+    assert f"smallchain {command}" in examples
+    assert not [other for other in COMMANDS if other != command and f"\n  smallchain {other} " in examples], "of this command alone"
     assert run("help", command)[1] == out
 
 
@@ -79,6 +83,31 @@ def test_a_wrong_kind_is_told_the_nearest(run: Run) -> None:
 @pytest.mark.parametrize("argv", [("get",), ("get", "runs", "-o", "xml"), ("--frobnicate",), ("run",), ("settle", "x"), ("wait",)])
 def test_wrong_usage_is_exit_2(run: Run, argv: tuple[str, ...]) -> None:
     assert run(*argv)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("get", "runs", "--statsu", "Running"), "there is no flag '--statsu'; did you mean '--status'?"),
+        (("get", "runs", "--wach=1"), "there is no flag '--wach'; did you mean '--watch'?"),
+        (("--sokcet", "get"), "there is no flag '--sokcet'; did you mean '--socket'?"),
+        (("get", "runs", "-o", "jsn"), "'jsn' is none of table, wide, name, json, yaml, jsonl; did you mean 'json'?"),
+        (("init", "--template", "tool"), "did you mean 'tools'?"),
+        (("set", "prioriti", "x", "1"), "did you mean 'priority'?"),
+        (("get", "runs", "-x"), "there is no flag '-x' ("),
+        (("get", "runs", "--note", "x"), "there is no flag '--note' ("),
+        (("get",), "the following arguments are required: KIND\n"),
+        (("get", "runs", "--\x1b[2J"), "there is no flag '--\\x1b[2J'"),
+        (("status", "now"), "'now' is one word too many"),
+    ],
+    ids=lambda value: visible(" ".join(value) if isinstance(value, tuple) else ""),
+)
+def test_a_wrong_word_is_told_the_nearest(run: Run, argv: tuple[str, ...], told: str) -> None:
+    code, out, err = run(*argv)
+
+    assert (code, out) == (2, "")
+    assert told in err
+    assert "usage: smallchain" in err
 
 
 def test_an_abbreviated_flag_is_no_flag(run: Run) -> None:
@@ -132,6 +161,14 @@ def test_get_runs_prints_the_seeds_columns(run: Run, fake: FakeDaemon) -> None:
         "RUN            NAME   STATUS      TASK ID   DEPTH",
         "my first run   a      Succeeded   t         0",
     ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_wide_shows_more_of_every_kind(kind: str) -> None:
+    columns = columns_of(kind)
+
+    assert any(column.wide for column in columns)
+    assert len({column.heading for column in columns}) == len(columns)
 
 
 def test_an_empty_list_is_told_beside_the_result(run: Run, fake: FakeDaemon) -> None:
@@ -377,6 +414,21 @@ def test_describe_shows_the_thing_and_what_belongs_to_it(run: Run, fake: FakeDae
     assert "toolcalls" not in out
 
 
+def test_describe_shows_each_attempt_of_a_call_and_each_of_a_list_of_objects(run: Run, fake: FakeDaemon) -> None:
+    attempt = {"attempt": 1, "outcome": "unknown", "exit_code": None, "detail": "the daemon ended", "started_at": "t0", "finished_at": "t1"}
+    item = {"kind": "toolcall", "name": "post", "parts": [{"a": 1}, {"b": "\x1b"}], "words": ["x", "y"]}
+    fake.answers[("GET", "/v1/describe/toolcalls/post")] = {"item": item, "related": {"attempts": [attempt, {"attempt": 2}]}}
+
+    out = run("describe", "toolcall", "post")[1]
+
+    assert 'parts:\n  - {"a": 1}\n  - {"b": "\\u001b"}\n' in out
+    assert 'words: ["x", "y"]\n' in out
+    assert [line.split() for line in out.split("attempts:")[1].splitlines()[2:]] == [
+        ["1", "unknown", "-", "t0", "t1", "the", "daemon", "ended"],
+        ["2", "executing", "-", "-", "-", "-"],
+    ]
+
+
 # apply
 
 
@@ -533,6 +585,17 @@ def test_status_tells_of_a_held_config(run: Run, fake: FakeDaemon) -> None:
     assert "pid 7" in out
     assert "2 Running" in out
     assert err == "a.yaml:2:11: a quote opens here\n"
+
+
+def test_status_tells_of_a_full_disk(run: Run, fake: FakeDaemon) -> None:
+    disk: dict[str, Any] = {"full_since": None, "free_bytes": 3 * 2**30}
+    fake.answers[("GET", "/v1/status")] = lambda _: (200, {"pid": 7, "disk": disk})
+    assert "disk     3.0 GiB free\n" in run("status")[1]
+
+    disk |= {"full_since": "2026-11-23T09:00:00Z", "free_bytes": 0}
+
+    assert "disk     FULL since " in run("status")[1]
+    assert "0.0 GiB free: make room" in run("status")[1]
 
 
 def test_logs_show_the_end_of_the_log_harmlessly(run: Run, tmp_path: Path) -> None:

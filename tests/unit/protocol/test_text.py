@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallchain.protocol.text import LONGEST_LINE, cut, is_plain, one_line, pad, visible, visible_json, width
+from smallchain.protocol.text import (
+    LONGEST_LINE,
+    cut,
+    is_plain,
+    mixed_script_words,
+    one_line,
+    pad,
+    sanitised,
+    visible,
+    visible_json,
+    width,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +41,11 @@ from smallchain.protocol.text import LONGEST_LINE, cut, is_plain, one_line, pad,
         ("tag\U000e0041", "tag<U+E0041>"),
         ("x\ufe0f\U000e0101", "x<U+FE0F><U+E0101>"),
         ("half \ud800", "half <U+D800>"),
-        ("line\u2028line", "line<U+2028>line"),
+        ("line\u2028line\u2029", "line<U+2028>line<U+2029>"),
+        ("\u200e\u200f\u061c", "<U+200E><U+200F><U+061C>"),
+        ("\ufff9base\ufffaruby\ufffb", "<U+FFF9>base<U+FFFA>ruby<U+FFFB>"),
+        ("no\u2800blank", "no<U+2800>blank"),
+        ("\uffff", "<U+FFFF>"),
     ],
 )
 def test_what_is_not_seen_is_written_out(hostile: str, shown: str) -> None:
@@ -56,6 +71,21 @@ def test_a_long_line_is_cut_and_says_by_how_much() -> None:
     assert first == "short"
     assert second.endswith(f"é… ({LONGEST_LINE} more bytes)")
     assert len(second.encode()) < LONGEST_LINE + 64
+
+
+def test_a_reader_is_told_how_many_characters_were_written_out() -> None:
+    assert sanitised("\x1b[2Jpass\u200bword\r\n\ttext") == 3
+    assert sanitised("Zoë\n\t東京") == 0
+
+
+@pytest.mark.parametrize("word", ["pаypal", "ρassword", "Ꭺpple", "аdmin"])
+def test_a_word_of_two_alphabets_is_told(word: str) -> None:
+    assert mixed_script_words(f"send it to {word}, now") == [word]
+
+
+def test_words_of_one_alphabet_and_east_asian_writing_beside_latin_are_usual() -> None:
+    for text in ("Zoë naïve", "привет мир and hello", "Tシャツを買う", "Ünïcode", "한국어ABC", "5µm", "snake_case", "мир_hello", "日本"):
+        assert mixed_script_words(text) == []
 
 
 @given(st.text(st.characters()))

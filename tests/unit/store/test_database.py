@@ -21,10 +21,11 @@ from smallchain.model import lifecycles
 from smallchain.model.errors import Busy, Damaged
 from smallchain.model.events import Level
 from smallchain.model.human import RequestKind
-from smallchain.model.toolcall import Effects, OutcomeKind
-from smallchain.store import meta, migrate, queries
+from smallchain.model.toolcall import Effects, OutcomeKind, ToolCall
+from smallchain.store import meta, migrate, queries, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.database import Database, SqliteTx
+from support.rows import put_call, put_run
 from support.starts import FixedClock
 
 PATIENCE_S = 10.0
@@ -38,7 +39,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 def connection_of(tx: Tx) -> sqlite3.Connection:
-    return cast("SqliteTx", tx)._connection
+    return cast("SqliteTx", tx).connection
 
 
 async def pragma(database: Database, text: str, *, reading: bool = False) -> Any:
@@ -124,10 +125,12 @@ async def test_a_full_disk_is_busy_and_all_goes_on_once_there_is_room(database: 
     with pytest.raises(Busy, match="full"):
         await database.write(lambda tx: meta.put(tx, "large", "x" * 1_000_000))
     assert await value(database, "large") == ""
+    assert database.full_since is not None
 
     await pragma(database, f"max_page_count = {pages + 10_000}")
     await database.write(lambda tx: meta.put(tx, "large", "x" * 1_000_000))
     assert len(await value(database, "large")) == 1_000_000
+    assert database.full_since is None
     assert not database.fatal.done()
 
 
@@ -205,6 +208,44 @@ async def test_being_fenced_out_is_fatal(database: Database, tmp_path: Path) -> 
 
     assert isinstance(database.fatal.result(), Damaged)
     await second.close()
+
+
+# ---- rows at hand
+
+
+async def test_what_another_program_wrote_is_seen_although_the_row_was_at_hand(database: Database, tmp_path: Path) -> None:
+    run = await database.write(put_run)
+    with closing(sqlite3.connect(tmp_path / migrate.FILE)) as other, other:
+        other.execute("UPDATE runs SET detail = 'theirs', version = version + 1")
+
+    assert (await database.write(lambda tx: runs.get(tx, run.id))).detail == "theirs"
+
+
+async def test_a_transaction_that_could_not_be_committed_leaves_nothing_at_hand(database: Database) -> None:
+    run = await database.write(put_run)
+    await pragma(database, f"max_page_count = {await pragma(database, 'page_count')}")
+    with pytest.raises(Busy):
+        await database.write(lambda tx: runs.save(tx, runs.get(tx, run.id), detail="x" * 1_000_000))
+
+    assert await database.write(lambda tx: runs.get(tx, run.id)) == run
+
+
+async def test_one_of_a_batch_that_breaks_a_rule_at_the_commit_fails_alone(database: Database) -> None:
+    run = await database.write(put_run)
+
+    def twice(tx: Tx) -> None:
+        put_call(tx, run)
+        put_call(tx, run)
+
+    answers = await asyncio.gather(
+        database.write(lambda tx: put_call(tx, run, position=1)),
+        database.write(twice),
+        database.write(lambda tx: put_call(tx, run, position=2)),
+        return_exceptions=True,
+    )
+
+    assert [type(answer) for answer in answers] == [ToolCall, sqlite3.IntegrityError, ToolCall]
+    assert [call.position for call in await database.read(lambda tx: toolcalls.of_run(tx, run.id))] == [1, 2]
 
 
 # ---- the end

@@ -73,6 +73,49 @@ def test_the_migrations_are_numbered_without_gaps() -> None:
 # ---- brought forward
 
 
+def test_what_runs_have_done_is_carried_over_to_rows_that_refer_to_them_by_number(tmp_path: Path) -> None:
+    path = tmp_path / migrate.FILE
+    first = migrate.migrations()[0][1]
+    moment = "2026-01-02T03:04:05.000000Z"
+    run(
+        path,
+        *migrate._statements(first),
+        f"PRAGMA application_id = {migrate.APPLICATION_ID}",
+        "PRAGMA user_version = 1",
+        *(
+            f"""INSERT INTO runs VALUES ('{id}', '{id}-name', '{id}', NULL, NULL, 0, 'sums', 'assistant', 'fast', NULL, '', '', 0,
+            '{phase}', 0, '', 1, 1, 0, NULL, 0, 2, 1, 0, NULL, '', '', 5, '{moment}', '{moment}', NULL, 9)"""
+            for id, phase in (("b", "awaiting_tools"), ("a", "succeeded"))
+        ),
+        *(
+            f"INSERT INTO messages VALUES ('{id}', {seq}, 'user', '{{\"{id}\":{seq}}}', '', NULL, '{moment}')"
+            for seq in (1, 2)
+            for id in ("b", "a")
+        ),
+        f"""INSERT INTO modelcalls VALUES ('b', 1, 0, 3, 'fast', 'm', 1, 'replied', '', 'stop', 1, 2, 0, 5, 'price', 'raw', '{moment}',
+        '{moment}')""",
+        f"""INSERT INTO toolcalls VALUES ('c', 'b', 1, 0, 'asked', 'add', 'tool', 'add', '{{}}', 'none', 'executing', 1, 0, 1, '', '', '',
+        NULL, '{moment}', NULL, 3)""",
+        f"INSERT INTO events VALUES (4, '{moment}', 'INFO', 'RunStarted', 'run', 'b-name', 'b', 'b', 'b-name', 'it began')",
+        f"INSERT INTO events VALUES (7, '{moment}', 'INFO', 'DaemonStarted', 'daemon', 'smallchaind', '', NULL, NULL, 'it began')",
+    )
+    migrate.prepare(tmp_path)
+    of = "JOIN runs ON runs.no = run_no"
+
+    assert run(path, "SELECT id, phase, version, same_calls FROM runs ORDER BY id") == [
+        ("a", "succeeded", 9, 0),
+        ("b", "awaiting_tools", 9, 0),
+    ]
+    assert run(path, f"SELECT runs.id, wire FROM messages {of} ORDER BY runs.id, seq") == [
+        (id, f'{{"{id}":{seq}}}') for id in ("a", "b") for seq in (1, 2)
+    ]
+    assert run(path, f"SELECT runs.id, modelcalls.attempt, outcome, raw FROM modelcalls {of}") == [("b", 1, "replied", "raw")]
+    assert run(path, f"SELECT toolcalls.id, runs.id, toolcalls.phase FROM toolcalls {of}") == [("c", "b", "executing")]
+    assert run(path, f"SELECT seq, runs.id FROM events LEFT {of} ORDER BY seq") == [(4, "b"), (7, None)]
+    assert run(path, "SELECT seq FROM sqlite_sequence WHERE name = 'events'") == [(7,)]
+    assert (tmp_path / "backups" / "before-schema-2.db").exists()
+
+
 def test_a_newer_program_brings_an_older_database_forward(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_one_more(monkeypatch)
     migrate.prepare(path.parent)

@@ -68,3 +68,33 @@ def test_sql_is_nowhere_but_in_the_store() -> None:
 
     assert modules
     assert [module for module in modules if form.search(module.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "runs.live",
+        "runs.pending",
+        "runs.unsettled",
+        "runs.count",
+        "runs.count_waiting",
+        "toolcalls.pending",
+        "toolcalls.unsettled",
+        "toolcalls.executing",
+        "events.after_of_tree",
+    ],
+)
+def test_what_is_over_costs_nothing_when_one_looks_for_what_is_live(connection: sqlite3.Connection, name: str) -> None:
+    text = queries.load()[name]
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys(re.findall(r":([a-z_]+)", text)))]
+
+    assert [line for line in plan if re.fullmatch(r"SCAN (runs|toolcalls|events)", line)] == []
+
+
+def test_the_tables_of_a_statement_are_read_from_its_words() -> None:
+    assert queries.tables()["requests.list"] == {"requests", "runs", "toolcalls"}
+    assert queries.tables()["events.last"] >= {"events"}
+    assert queries.targets()["runs.save"] == "runs"
+    assert queries.targets()["messages.append"] == "messages"
+    assert queries.targets()["alarms.drop"] == "alarms"
+    assert queries.targets()["runs.get"] == ""

@@ -1,0 +1,56 @@
+"""The conversations of the runs at work, kept as the bytes that the next request begins with; it grows by appending.
+
+What is kept can always be made again from the recorded messages, so it is bounded: what was used longest ago goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_MOST_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Kept:
+    upto: int
+    joined: bytearray
+
+
+class Conversations:
+    """The messages 1 to n of each run, joined as they stand in a request. For one thread."""
+
+    def __init__(self, *, most_bytes: int = _MOST_BYTES) -> None:
+        self._most = most_bytes
+        self._bytes = 0
+        self._kept: dict[str, _Kept] = {}
+
+    def upto(self, run_id: str) -> int:
+        """How many messages of a run are kept, from the first on."""
+        kept = self._kept.get(run_id)
+        return kept.upto if kept is not None else 0
+
+    def extend(self, run_id: str, wires: Iterable[str]) -> None:
+        """Append the messages that follow those that are kept."""
+        kept = self._kept.pop(run_id, None) or _Kept(0, bytearray())
+        before = len(kept.joined)
+        for wire in wires:
+            if kept.upto:
+                kept.joined += b","
+            kept.joined += wire.encode()
+            kept.upto += 1
+        self._kept[run_id] = kept  # the newest stands last
+        self._bytes += len(kept.joined) - before
+
+    def joined(self, run_id: str) -> bytes:
+        """All messages that are kept of a run, as they stand in a request; makes room where there is too much."""
+        found = bytes(self._kept[run_id].joined)
+        while self._bytes > self._most:
+            self.forget(next(iter(self._kept)))
+        return found
+
+    def forget(self, run_id: str) -> None:
+        """Drop a conversation that is over, or that is longer than what is asked for."""
+        kept = self._kept.pop(run_id, None)
+        if kept is not None:
+            self._bytes -= len(kept.joined)

@@ -1,0 +1,140 @@
+"""What a turn costs and what it sends: one commit where a tool is instant, and the very bytes that are recorded, in every life."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from smallchain.engine.kind import Step, Transact
+from smallchain.engine.loop import Driver
+from smallchain.engine.run.execute import body_of
+from smallchain.engine.specs import pins_of
+from smallchain.model.decision import Effect
+from smallchain.model.lifecycles import CallPhase, RunPhase
+from smallchain.store import meta, modelcalls, runs
+from smallchain.store.contract import Tx
+from smallchain.store.database import Database, SqliteTx
+from support.house import House, a_house
+from support.modelserver import Answer, Asked, ModelServer, call, says
+from support.starts import FixedClock
+
+RUN = "monday"
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with a_house(tmp_path) as opened:
+        yield opened
+
+
+def three_turns(asked: Asked) -> Answer:
+    """A slow and an instant tool in one reply, an instant one alone, and an answer."""
+    if asked.turn == 1:
+        return says("both", call("slow", "slow"), call("first", "add", a=1, b=2))
+    return says(None, call("second", "add", a=3, b="4")) if asked.turn == 2 else says("7 \N{SNOWMAN}")
+
+
+def scene(server: ModelServer) -> str:
+    """An agent with both tools, and its run."""
+    return json.dumps(
+        {
+            "llms": [{"name": "fast", "provider": "openai", "model": "loopback", "base_url": server.base_url}],
+            "tools": [{"name": "slow", "effects": "none", "executor": {"python": {"command": "unused"}}}],
+            "agents": [{"name": "assistant", "system_prompt": "count \u00fc", "tools": ["add", "slow"]}],
+            "tasks": [{"name": "sums", "agent": "assistant", "user_message": "add"}],
+            "runs": [{"name": RUN, "task": "sums"}],
+        }
+    )
+
+
+async def recorded(house: House) -> list[bytes]:
+    """The request of each attempt, made again from what is recorded."""
+
+    def look(tx: Tx) -> list[bytes]:
+        run = runs.by_name(tx, RUN)
+        assert run is not None
+        return [body_of(tx, run, pins_of(tx, run.root_id), row["llm"], row["messages"]) for row in modelcalls.of_run(tx, run.id)]
+
+    return await house.database.read(look)
+
+
+async def test_each_request_is_sent_in_the_bytes_that_are_recorded(house: House) -> None:
+    async with ModelServer(three_turns) as server:
+        await house.apply(scene(server))
+        house.gate.let_through("late")
+        await house.run(RUN, RunPhase.SUCCEEDED)
+
+    assert [asked.body for asked in server.requests] == await recorded(house)
+    assert len(server.requests) == 3
+
+
+async def test_a_request_after_a_crash_is_sent_in_the_bytes_that_are_recorded(tmp_path: Path) -> None:
+    async with ModelServer(three_turns) as server:
+        house = (await House.open(tmp_path, FixedClock())).start()
+        await house.apply(scene(server))
+        await house.call(RUN, CallPhase.EXECUTING)
+        house = (await house.crash()).start()
+        house.gate.let_through("in the next life")
+        await house.run(RUN, RunPhase.SUCCEEDED)
+
+        assert [asked.body for asked in server.requests] == await recorded(house)
+        assert b"in the next life" in server.requests[-1].body
+        await house.close()
+
+
+async def test_an_instant_tool_is_recorded_as_started_and_ended_in_one_write(house: House) -> None:
+    said: list[str] = []
+    await house.database.write(lambda tx: cast("SqliteTx", tx).connection.set_trace_callback(said.append))
+    replies: list[dict[str, Any]] = [{"tool_calls": [{"name": "add", "arguments": {"a": n, "b": 1}}]} for n in range(3)]
+    script = [{"name": "fast", "provider": "scripted", "replies": [*replies, {"content": "done"}]}]
+    task = {"name": "sums", "agent": "assistant", "user_message": "add"}
+    agents = [{"name": "assistant", "tools": ["add"]}]
+    await house.apply(json.dumps({"llms": script, "agents": agents, "tasks": [task], "runs": [{"name": RUN, "task": "sums"}]}))
+    await house.run(RUN, RunPhase.SUCCEEDED)
+    await house.database.write(lambda tx: cast("SqliteTx", tx).connection.set_trace_callback(None))
+    written = [line.split()[0] for line in said if " toolattempts " in line.split("(")[0] + " " and not line.startswith("SELECT")]
+    calls = [line.split()[0] for line in said if " toolcalls " in line.split("(")[0] + " " and not line.startswith("SELECT")]
+
+    assert written == ["INSERT"] * 3
+    assert calls == ["INSERT"] * 3
+    assert await house.results(RUN) == ["1", "2", "3"]
+
+
+# ---- a fault in what is done at once
+
+
+class Faulty:
+    """A kind of which what is done at once fails."""
+
+    name = "faulty"
+
+    def step(self, tx: Tx, key: str, /) -> Step:
+        def work() -> None:
+            meta.put(tx, "half", "done")
+            raise ZeroDivisionError
+
+        return Step(effects=(Effect("faulty", "divide", key),), at_once=work)
+
+    async def perform(self, effect: Effect, transact: Transact, /) -> None:
+        raise AssertionError("what is done at once is not performed")
+
+    def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
+        meta.put(tx, effect.target, error)
+
+    def keys(self, tx: Tx, /) -> list[str]:
+        return []
+
+
+async def test_a_fault_in_what_is_done_at_once_is_recorded_and_takes_back_what_it_did(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path, now=FixedClock().now)
+    driver = Driver(database, {"faulty": Faulty()})
+    await driver.transact(lambda tx: tx.wake("faulty", "it"))
+
+    assert (await database.read(lambda tx: meta.get(tx, "it"))).startswith("a fault of smallchain: ZeroDivisionError")
+    assert await database.read(lambda tx: meta.get(tx, "half")) == ""
+    assert driver.under_way() == []
+    await database.close()
