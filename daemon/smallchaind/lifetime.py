@@ -21,7 +21,7 @@ from smallchain.store import eventlog, meta, runs
 from smallchain.store.contract import Tx
 from smallchain.store.database import Database, of_the_disk
 from smallchain.store.lock import StateLock
-from smallchaind import compose, listener
+from smallchaind import compose, listener, notify
 from smallchaind.api.app import create_app
 from smallchaind.clock import SystemClock
 from smallchaind.compose import House
@@ -68,14 +68,14 @@ async def serve(settings: Settings, options: Options, environ: Mapping[str, str]
         except (Damaged, sqlite3.Error) as error:
             return _say(error, EXIT_DAMAGED)
         try:
-            return await _live(house, lock, options)
+            return await _live(house, lock, options, environ)
         finally:
             await house.close()
     finally:
         lock.release()
 
 
-async def _live(house: House, lock: StateLock, options: Options) -> int:
+async def _live(house: House, lock: StateLock, options: Options, environ: Mapping[str, str]) -> int:
     try:
         listening = listener.bind(house.settings)
     except (SmallchainError, OSError) as error:
@@ -106,6 +106,7 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
             await asyncio.sleep(0.005)
         if options.print_ready:
             _print_ready(house.settings)
+        notify.tell(notify.READY, environ)
         log.info("ready on %s (pid %s, epoch %s)", house.settings.socket_path, os.getpid(), house.database.epoch)
         waited: list[asyncio.Future[Any]] = [*tasks, told, house.database.fatal]
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -115,6 +116,7 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
             if task.done() and not house.stopping.is_set():
                 log.error("%s ended", task.get_name(), exc_info=task.exception())
                 return EXIT_FAULT
+        notify.tell(notify.STOPPING, environ)
         return await _stop(house, options)
     finally:
         house.feed.close()

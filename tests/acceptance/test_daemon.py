@@ -546,3 +546,24 @@ def test_too_few_open_files_are_told_at_the_start(daemon: Daemon) -> None:
 
     assert done.returncode == 1
     assert b"ulimit -n" in done.stderr
+
+
+@pytest.mark.parametrize("abstract", [False, True], ids=["a path", "an abstract name"])
+def test_a_supervisor_is_told_when_it_is_ready_and_when_it_stops(folder: Path, abstract: bool) -> None:
+    name = f"@smallchain-test-{os.getpid()}" if abstract else str(folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor, closing(Daemon(folder, NOTIFY_SOCKET=name)) as daemon:
+        supervisor.settimeout(PATIENCE_S)
+        supervisor.bind(f"\0{name[1:]}" if abstract else name)
+        daemon.start()
+        assert supervisor.recv(100) == b"READY=1"
+
+        daemon.terminate()
+
+        assert supervisor.recv(100) == b"STOPPING=1"
+
+
+def test_a_supervisor_that_is_gone_keeps_nobody_from_starting(folder: Path) -> None:
+    with closing(Daemon(folder, NOTIFY_SOCKET=str(folder / "nobody"))) as daemon:
+        daemon.start()
+
+        assert daemon.client().get("/v1/status")["pid"] == daemon.pid
