@@ -19,7 +19,7 @@ from smallchain.store.contract import Row, Shape, Value
 V = TypeVar("V")
 
 _MOST_CLEAN = 1024
-_MOST_RECALLED = 8192
+_MOST_RECALLED = 2048
 
 
 @dataclass(slots=True, eq=False)

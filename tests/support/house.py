@@ -110,8 +110,9 @@ class House:
             "function": FunctionExecutor(self.workers),
         }
         tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes)
+        self.caller = ModelCaller(database, self._providers, secrets, _NoPrices(), self.workers)
         every: list[Kind] = [
-            RunKind(ModelCaller(database, self._providers, secrets, _NoPrices(), self.workers)),
+            RunKind(self.caller),
             ToolCallKind(database, tools, secrets),
             LLMKind(database, self._providers, secrets),
             AgentKind(database, self.workers),

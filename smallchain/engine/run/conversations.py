@@ -25,6 +25,10 @@ class Conversations:
         self._bytes = 0
         self._kept: dict[str, _Kept] = {}
 
+    def __len__(self) -> int:
+        """How many conversations are kept."""
+        return len(self._kept)
+
     def upto(self, run_id: str) -> int:
         """How many messages of a run are kept, from the first on."""
         kept = self._kept.get(run_id)

@@ -71,7 +71,8 @@ class ModelCaller:
         self._secrets = secrets
         self._prices = prices
         self._code = code
-        self._conversations = Conversations()
+        self.conversations = Conversations()
+        """Those of the runs at work."""
 
     async def call(self, prepared: Prepared) -> ModelOutcome | None:
         """Send an attempt once its transaction stands; None when the run moved on before it went out."""
@@ -90,6 +91,8 @@ class ModelCaller:
             return ModelOutcome(answer)
         if prepared.in_json:
             answer = as_canonical(answer, turn=request.turn)
+        if not (answer.calls or answer.unfit or answer.is_silent):
+            self.conversations.forget(prepared.run_id)  # it is over: nothing is sent after it
         return await self._priced(answer, prepared, endpoint.base_url)
 
     async def _body(self, prepared: Prepared) -> bytes | Failure | None:
@@ -106,15 +109,15 @@ class ModelCaller:
     async def _conversation(self, run_id: str, plain: Plain) -> bytes:
         """The messages of a request, joined: those of the last request, and what came since; what is not at hand is read."""
         upto = plain.messages
-        known = self._conversations.upto(run_id)
+        known = self.conversations.upto(run_id)
         if known > upto:
-            self._conversations.forget(run_id)
+            self.conversations.forget(run_id)
             known = 0
         wires = [plain.fresh[number] for number in range(known + 1, upto + 1) if number in plain.fresh]
         if len(wires) < upto - known:
             wires = await self._store.read(lambda tx: messages.wire(tx, run_id, upto, after=known))
-        self._conversations.extend(run_id, wires)
-        return self._conversations.joined(run_id)
+        self.conversations.extend(run_id, wires)
+        return self.conversations.joined(run_id)
 
     async def _priced(self, reply: Reply, prepared: Prepared, base_url: str | None) -> ModelOutcome:
         if reply.usage is None:

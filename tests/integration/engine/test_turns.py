@@ -70,6 +70,7 @@ async def test_each_request_is_sent_in_the_bytes_that_are_recorded(house: House)
 
     assert [asked.body for asked in server.requests] == await recorded(house)
     assert len(server.requests) == 3
+    assert len(house.caller.conversations) == 0, "a run that is over keeps nothing in memory"
 
 
 async def test_a_request_after_a_crash_is_sent_in_the_bytes_that_are_recorded(tmp_path: Path) -> None:
