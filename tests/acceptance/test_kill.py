@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import sqlite3
 import subprocess
 from collections import Counter
@@ -19,6 +18,7 @@ import pytest
 
 from smallchain.protocol.client import path_of
 from support.daemon import DATA, Daemon, Item, Models, Pipe
+from support.programs import needed
 
 SEED = (DATA / "seed.yaml").read_text()
 KILLS = 20
@@ -136,15 +136,6 @@ def still_at_work(state: Path) -> bool:
 # ---- kills at the Nth write
 
 
-def strace() -> str:
-    """Where strace is: it kills at a system call; what a user's machine may lack, CI may not."""
-    found = shutil.which("strace")
-    if found is None:
-        assert not os.environ.get("CI"), "CI has to have strace"
-        pytest.skip("strace is not installed")
-    return found
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("write", [1, 60, 130, 190, 260, 330])
 def test_the_sample_survives_a_kill_at_a_write_to_the_database(daemon: Daemon, models: Callable[..., Models], write: int) -> None:
@@ -152,7 +143,7 @@ def test_the_sample_survives_a_kill_at_a_write_to_the_database(daemon: Daemon, m
     server = models()
     daemon.drop("team.yaml", SEED)
     kills_at_a_write = f"inject=pwrite64:signal=KILL:when={write}"
-    under = [strace(), "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e", kills_at_a_write]
+    under = [needed("strace"), "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e", kills_at_a_write]
 
     daemon.spawn(under=under)
     daemon.ended()  # at the Nth write: the run makes more of them

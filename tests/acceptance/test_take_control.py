@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from contextlib import suppress
 import pytest
 
 from support.daemon import Daemon, Models, Pipe
+from support.programs import needed
 
 OWN = """
 llms: [{name: own, provider: python, model: "mine:answer", timeout: 60s}]
@@ -178,8 +178,8 @@ def test_json_mode_is_marked_as_ours_in_the_transcript(daemon: Daemon, models: C
     assert "So it is: {results}" in line
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_curl_command_sends_the_same_request_with_the_key_that_the_llm_names(daemon: Daemon, models: Callable[..., Models]) -> None:
+    needed("curl")
     server = models(script={"rules": [{"when": {}, "reply": {"content": 'it\'s "done"\n\u00fc'}}]})
     daemon.drop(
         "a.yaml",

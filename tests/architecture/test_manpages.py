@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,6 +13,7 @@ import pytest
 
 from smallchain.cli.main import COMMANDS, parser_of
 from smallchain.model.manifest import json_schema
+from support.programs import needed
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "man").iterdir())
@@ -27,11 +27,8 @@ def _read(page: str) -> str:
 
 @pytest.fixture
 def man() -> str:
-    found = shutil.which("man")
-    if found is None:
-        assert not os.environ.get("CI"), "CI has to have man"
-        pytest.skip("man is not installed")
-    return found
+    needed("groff", package="groff-base")
+    return needed("man", package="man-db")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

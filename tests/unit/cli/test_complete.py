@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from smallchain.cli.complete import Line
 from smallchain.cli.main import COMMANDS, main
 from support.command import environment
 from support.fakedaemon import FakeDaemon
+from support.programs import needed
 
 NAMES = ["monday", "my first run", "it's $HOME", 'a "b" \\c', "mon:day=1", "\x1b[31mred", "two\nlines"]
 Complete = Callable[..., list[str]]
@@ -117,12 +117,11 @@ def driven(tmp_path: Path, fake: FakeDaemon, line: str, *, then: str = 'printf "
         _smallchain smallchain
         {then}
     """
-    done = subprocess.run(["bash", "--norc", "-c", script], env=env, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([needed("bash"), "--norc", "-c", script], env=env, capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
     return done.stdout
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 @pytest.mark.parametrize("start", ["", "'", '"'])
 def test_bash_gets_words_that_it_reads_back_as_the_names(tmp_path: Path, fake: FakeDaemon, start: str) -> None:
     then = 'for one in "${COMPREPLY[@]}"; do eval "printf \'%s\\\\n\' {}$one{}"; done'
@@ -132,7 +131,6 @@ def test_bash_gets_words_that_it_reads_back_as_the_names(tmp_path: Path, fake: F
     assert said.splitlines() == NAMES[:5]
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 @pytest.mark.parametrize(
     ("line", "replies"),
     [
@@ -151,9 +149,5 @@ def test_bash_replaces_what_readline_would(tmp_path: Path, fake: FakeDaemon, lin
 
 @pytest.mark.parametrize("shell", SCRIPTS)
 def test_each_script_is_of_its_shell(shell: str) -> None:
-    program = shutil.which(shell)
-    if program is None:
-        assert not os.environ.get("CI"), f"CI has to have {shell}"
-        pytest.skip(f"{shell} is not installed")
-    done = subprocess.run([program, "-n"], input=SCRIPTS[shell], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([needed(shell), "-n"], input=SCRIPTS[shell], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -27,6 +27,7 @@ from smallchain.services.tools.process import (
     run_process,
 )
 from support.lifelines import Lifeline
+from support.programs import needed
 from support.starts import a_start
 
 SHORT = Patience(grace=timedelta(milliseconds=300), drain=timedelta(milliseconds=300))
@@ -230,8 +231,8 @@ def a_daemon(script: str, *, mark: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", DAEMON, script, mark], cwd=REPOSITORY)
 
 
-@pytest.mark.skipif(not Path("/usr/bin/setpriv").exists(), reason="needs setpriv (util-linux)")
 async def test_kill_9_of_the_daemon_ends_the_process(tmp_path: Path) -> None:
+    needed("setpriv", package="util-linux")
     async with Lifeline(tmp_path) as lifeline:
         with a_daemon(f"{lifeline.hold}; exec sleep 60", mark="x") as daemon:
             await lifeline.started()
