@@ -12,10 +12,13 @@ from pathlib import Path
 
 from smallchain.engine.agent.kind import AgentKind
 from smallchain.engine.alarms import Alarms
+from smallchain.engine.channel.kind import ChannelKind
+from smallchain.engine.human.ears import Ears
+from smallchain.engine.human.kind import DeliveryKind, RequestKind
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
-from smallchain.engine.ports import Clock, Provider
+from smallchain.engine.ports import Channel, Clock, Provider
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
@@ -23,6 +26,8 @@ from smallchain.engine.tool.kind import ToolKind
 from smallchain.engine.toolcall.kind import ToolCallKind
 from smallchain.model.money import Price
 from smallchain.services.config.service import ConfigService
+from smallchain.services.humans import housekey
+from smallchain.services.humans.terminal import TerminalChannel
 from smallchain.services.llm import pricing
 from smallchain.services.llm.openai import OpenAIProvider
 from smallchain.services.llm.scripted import ScriptedProvider
@@ -53,6 +58,10 @@ class House:
     config: ConfigService
     feed: Feed
     providers: Mapping[str, Provider]
+    channels: Mapping[str, Channel]
+    ears: Ears
+    key: bytes
+    """What one-time codes of requests are derived from."""
     stopping: asyncio.Event
     stop_now: asyncio.Event
 
@@ -60,6 +69,8 @@ class House:
         """Let go of what is outside, the database last."""
         for provider in self.providers.values():
             await provider.close()
+        for channel in self.channels.values():
+            await channel.close()
         await self.database.close()
 
 
@@ -80,6 +91,7 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
     """Open the database and put everything together; nothing runs yet. Raises Damaged."""
     database = await Database.open(settings.state_dir, now=clock.now)
     started_at = clock.now()
+    key = housekey.read_or_make(settings.state_dir)
     secrets = SecretStore(config_dir=settings.config_dir, environ=environ, pid=os.getpid(), started_at=started_at, clock=clock)
     providers: dict[str, Provider] = {"openai": OpenAIProvider(), "scripted": ScriptedProvider()}
     jobs = _empty(settings.state_dir / "jobs")
@@ -87,15 +99,20 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
         in_process={"builtin": BuiltinExecutor(clock=clock)},
         processes={"python": PythonExecutor(jobs=jobs), "local_bash": BashExecutor(jobs=jobs)},
     )
+    channels: dict[str, Channel] = {"terminal": TerminalChannel()}
     every: list[Kind] = [
         RunKind(ModelCaller(database, providers, secrets, _Prices())),
         ToolCallKind(database, tools, secrets),
         LLMKind(database, providers, secrets),
         AgentKind(),
         ToolKind(),
+        ChannelKind(database, channels, secrets),
+        RequestKind(),
+        DeliveryKind(database, channels, secrets, key=key),
         ReadinessKind(),
     ]
     driver = Driver(database, {kind.name: kind for kind in every})
+    ears = Ears(database, driver.transact, channels, secrets, key=key)
     timer = Alarms(database, driver, clock)
     feed = Feed()
 
@@ -106,6 +123,8 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
             feed.ring()
         if alarms.KIND in kinds:
             timer.ring()
+        if "channel" in kinds:
+            ears.ring()
 
     database.on_commit = heard
     return House(
@@ -118,6 +137,9 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
         config=ConfigService(settings.config_dir, driver),
         feed=feed,
         providers=providers,
+        channels=channels,
+        ears=ears,
+        key=key,
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),
     )

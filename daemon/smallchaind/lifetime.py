@@ -91,6 +91,7 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
         asyncio.create_task(_keep("the driver", house.driver.run)),
         asyncio.create_task(_keep("the alarms", house.alarms.run)),
         asyncio.create_task(_keep("the config folder", house.config.run)),
+        asyncio.create_task(_keep("the channels' ears", house.ears.run)),
         asyncio.create_task(_keep("the resync", lambda: resync.run(house.database, house.driver, check))),
         asyncio.create_task(_watch_ground(check), name="the ground"),
     ]

@@ -19,6 +19,7 @@ from smallchain.model.manifest import SPECS, Resource
 from smallchain.model.sections import (
     AgentSpec,
     BudgetSpec,
+    ChannelSpec,
     DefaultsSpec,
     McpServerSpec,
     Over,
@@ -104,6 +105,8 @@ def _references(model: Section) -> Iterator[tuple[str, str]]:
         case DefaultsSpec():
             if model.llm is not None:
                 yield "llm", model.llm
+            if model.channel is not None:
+                yield "channel", model.channel
             yield from _channels(model.approval)
 
 
@@ -183,12 +186,12 @@ def _has(field: str, model: Section) -> bool:
     return bool(getattr(model, field) != type(model).model_fields[field].get_default(call_default_factory=True))
 
 
-def _asks(model: Section) -> bool:
-    return getattr(model, "approval", None) not in (None, "never")
-
-
 def _entry(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and any(getattr(entry, field) not in (None, "never") for entry in model.tools)
+
+
+def _later_channel(model: Section) -> bool:
+    return isinstance(model, ChannelSpec) and model.type in ("slack", "email", "webhook")
 
 
 def _fences(model: Section) -> bool:
@@ -230,8 +233,6 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("`tool_mode: json`", partial(_has, "tool_mode")),
     ),
     "agent": (
-        ("`approval`", partial(_entry, "approval")),
-        ("`{human: ...}`", partial(_entry, "human")),
         ("`{mcp: ...}`", partial(_entry, "mcp")),
         ("`detach: allowed`", partial(_entry, "detach")),
         ("`budget`", partial(_has, "budget")),
@@ -241,8 +242,6 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (
-        ("`approval`", _asks),
-        ("`deny`", partial(_has, "deny")),
         ("`isolation: required` or `container`", _fences),
         ("`network`", partial(_has, "network")),
         ("`mounts`", partial(_has, "mounts")),
@@ -255,12 +254,9 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("this `builtin`", _later_builtin),
     ),
     "run": (("`budget`", partial(_has, "budget")),),
-    "defaults": (
-        ("`approval`", _asks),
-        ("`isolation: required` or `container`", _fences),
-    ),
+    "defaults": (("`isolation: required` or `container`", _fences),),
     "mcp_server": (("`mcp_servers`", _always),),
-    "channel": (("`channels`", _always),),
+    "channel": (("this `type` of channel", _later_channel),),
     "budget": (("`budgets`", _always),),
     "schedule": (("`schedules`", _always),),
 }

@@ -31,6 +31,8 @@ from smallchain.model.ids import did_you_mean
 from smallchain.model.templates import TEMPLATES
 from smallchain.model.toolspec import Approval
 
+OWN_WAYS = ("terminal", "file", "dashboard")
+"""Ways of answering on the owner's own machine: whoever can use them may decide. No channel has one of these names."""
 CHANNEL_TYPES = ("terminal", "slack", "email", "webhook")
 PERIODS = ("run", "hour", "day", "week", "month")
 
@@ -246,6 +248,14 @@ class ChannelSpec(Section):
     token: Secret | None = Field(None, description="A reference to the channel's key")
     parameters: dict[str, Any] = Field(default_factory=dict, description="What else this type of channel takes")
 
+    @field_validator("name")
+    @classmethod
+    def _not_ours(cls, value: str) -> str:
+        """Whoever answers through one of these is at the owner's own machine: no channel may pass for one."""
+        if value in OWN_WAYS:
+            raise fault(f"{value!r} is the name of a way to answer that is always there", hint="choose another name")
+        return value
+
 
 class Over(Section):
     """What a budget counts."""
@@ -323,7 +333,8 @@ class DefaultsSpec(Section):
 
     name: Literal["defaults"] = Field("defaults", description="Always defaults")
     llm: Name | None = Field(None, description="Of agents")
-    approval: Approval | None = Field(None, description="Of tools")
+    approval: Approval | None = Field(None, description="Of tools, beside their own: the strictest rule wins")
+    channel: Name | None = Field(None, description="Where requests go that name no channel; else to the inbox alone")
     effects: Effects | None = Field(None, description="Of tools with an executor")
     timeout: Duration | None = Field(None, description="Of tools")
     isolation: Isolation | None = Field(None, description="Of tools")

@@ -127,7 +127,7 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
         "related": {
             "toolcalls": calls,
             "children": [each for each in tree if each["parent_id"] == run.id],
-            "requests": [items.request(row) for row in tx.all("requests.list", all=1) if row["run_id"] == run.id],
+            "requests": items.requests_of(tx, tx.all("requests.list_of_run", run_id=run.id)),
             "events": [items.event(row) for row in eventlog.after(tx, after, most=_EVENTS, run_id=run.id)],
             "pins": [
                 {"kind": row["kind"], "name": row["name"], "digest": row["digest"], "current": bool(row["current"])}

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from smallchain.engine.specs import typed
 from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.ids import did_you_mean
-from smallchain.store import eventlog, files, resources
+from smallchain.store import eventlog, files, resources, runs
 from smallchain.store.contract import Tx
 from smallchain.store.times import to_text
 from smallchaind.api import items
@@ -27,9 +27,9 @@ WRITTEN = {
     "budgets": "budget",
     "schedules": "schedule",
 }
-NOT_YET = ("grants", "spend", "artifacts")
+NOT_YET = ("spend", "artifacts")
 """Kinds whose loops come later: their lists are there, and empty."""
-KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "events", "files", "templates", *NOT_YET)
+KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "grants", "events", "files", "templates", *NOT_YET)
 
 _MOST_EVENTS = 1000
 _Seq = Annotated[int, Query(ge=0, le=2**62)]
@@ -100,9 +100,12 @@ def listed(tx: Tx, kind: str, run: str | None, whole: bool) -> list[Item]:
         rows = tx.all("toolcalls.list") if of is None else tx.all("toolcalls.list_tree", run_id=of)
         return [items.toolcall(row) for row in rows]
     if kind == "requests":
-        tree = {item["id"] for item in items.run_items(tx, tree_of=of)} if of else None
-        rows = tx.all("requests.list", all=int(whole))
-        return [items.request(row) for row in rows if tree is None or row["run_id"] in tree]
+        tree = {each.id for each in runs.tree(tx, of)} if of else None
+        rows = tx.all("requests.list" if whole else "requests.list_open")
+        return items.requests_of(tx, [row for row in rows if tree is None or row["run_id"] in tree])
+    if kind == "grants":
+        tree = {each.id for each in runs.tree(tx, of)} if of else None
+        return [items.grant(row) for row in tx.all("grants.list") if tree is None or row["run_id"] in tree]
     if kind == "files":
         return [items.file(row) for row in files.everything(tx)]
     if kind == "templates":

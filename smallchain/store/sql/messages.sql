@@ -7,3 +7,6 @@ SELECT wire FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id
 
 -- of_run: the whole conversation
 SELECT * FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) ORDER BY seq;
+
+-- one: one message
+SELECT wire FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND seq = :seq;

@@ -26,6 +26,9 @@ WHERE kind = :kind AND name = :name AND version = :version;
 SELECT resources.*, specs.spec, specs.folder FROM resources JOIN specs USING (digest)
 WHERE resources.kind = :kind AND resources.name = :name;
 
+-- digest: what tells a resource's words apart
+SELECT digest FROM resources WHERE kind = :kind AND name = :name;
+
 -- of_kind: all of a kind with their words, by name
 SELECT resources.*, specs.spec, specs.folder FROM resources JOIN specs USING (digest) WHERE resources.kind = :kind ORDER BY resources.name;
 
