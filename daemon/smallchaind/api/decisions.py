@@ -22,23 +22,23 @@ def routes(house: House) -> APIRouter:
     """The routes of this family."""
     router = APIRouter()
 
-    @router.post("/v1/approve/{ref}")
+    @router.post("/v1/approve/{ref:path}")
     async def approve(ref: str, message: ApproveMessage, request: Request) -> dict[str, Any]:
         """Let a call run that waits for an approval."""
         words = {"edits": message.arguments, "for_run": message.for_run, "expect_digest": message.expect_digest, "note": message.note}
         return await _decide(house, request, ref, Verb.APPROVE, **words)
 
-    @router.post("/v1/deny/{ref}")
+    @router.post("/v1/deny/{ref:path}")
     async def deny(ref: str, message: DenyMessage, request: Request) -> dict[str, Any]:
         """Let a call not run that waits for an approval."""
         return await _decide(house, request, ref, Verb.DENY, expect_digest=message.expect_digest, note=message.note)
 
-    @router.post("/v1/answer/{ref}")
+    @router.post("/v1/answer/{ref:path}")
     async def answer(ref: str, message: AnswerMessage, request: Request) -> dict[str, Any]:
         """Answer a question that a model has asked."""
         return await _decide(house, request, ref, Verb.ANSWER, text=message.text, note=message.note)
 
-    @router.post("/v1/settle/{ref}")
+    @router.post("/v1/settle/{ref:path}")
     async def settle(ref: str, message: SettleMessage, request: Request) -> dict[str, Any]:
         """Say what became of a tool call in doubt, by the call's id or the request's."""
         verb = Verb.RUN_AGAIN if message.run_again else Verb.DID_NOT_HAPPEN if message.happened is None else Verb.HAPPENED
@@ -81,7 +81,11 @@ def request_item(tx: Tx, id: str, /) -> Item:
 
 
 def find_request(tx: Tx, ref: str, /, *, settle: bool = False) -> HumanRequest:
-    """A request by its id or a part of it (from 6 characters); to settle, by its tool call's too. Raises Unknown, Refused."""
+    """A request by its id or a part of it (from 6 characters), also as `request/ID`; to settle, by its tool call's too.
+
+    Raises Unknown, Refused.
+    """
+    ref = ref.removeprefix("request/")
     found = requests.find(tx, ref)
     call = toolcalls.find(tx, ref) if settle else None
     if found is None and call is None and len(ref) >= 6:
