@@ -12,7 +12,7 @@ from pathlib import Path
 
 from smallchain.engine.agent.kind import AgentKind
 from smallchain.engine.alarms import Alarms
-from smallchain.engine.channel.kind import ChannelKind
+from smallchain.engine.channel.kind import EARS, ChannelKind
 from smallchain.engine.human.ears import Ears
 from smallchain.engine.human.kind import DeliveryKind, RequestKind
 from smallchain.engine.kind import Kind
@@ -123,7 +123,7 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
             feed.ring()
         if alarms.KIND in kinds:
             timer.ring()
-        if "channel" in kinds:
+        if EARS in kinds:
             ears.ring()
 
     database.on_commit = heard

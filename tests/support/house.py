@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from smallchain.engine.agent.kind import AgentKind
 from smallchain.engine.alarms import Alarms
-from smallchain.engine.channel.kind import ChannelKind
+from smallchain.engine.channel.kind import EARS, ChannelKind
 from smallchain.engine.human import deciding
 from smallchain.engine.human.ears import Ears
 from smallchain.engine.human.kind import DeliveryKind, RequestKind
@@ -223,9 +223,10 @@ class House:
 
     def _heard(self, wakes: list[tuple[str, str]]) -> None:
         self.driver.heard(wakes)
-        if alarms.KIND in {kind for kind, _ in wakes}:
+        kinds = {kind for kind, _ in wakes}
+        if alarms.KIND in kinds:
             self._alarms.ring()
-        if "channel" in {kind for kind, _ in wakes}:
+        if EARS in kinds:
             self._ears.ring()
         self._bell.set()
 
@@ -338,9 +339,9 @@ def is_legal(conversation: list[dict[str, Any]]) -> bool:
 
 
 @asynccontextmanager
-async def a_house(folder: Path, text: str = "") -> AsyncIterator[House]:
+async def a_house(folder: Path, text: str = "", channels: Mapping[str, Channel] | None = None) -> AsyncIterator[House]:
     """A house whose loops run, with a file applied."""
-    house = (await House.open(folder, FixedClock())).start()
+    house = (await House.open(folder, FixedClock(), channels=channels)).start()
     try:
         if text:
             await house.apply(text)

@@ -21,6 +21,8 @@ from smallchain.store import deliveries, resources
 from smallchain.store.contract import Store, Tx
 from smallchain.store.resources import Written
 
+EARS = "ears"
+"""The kind that is woken when what is listened to may have changed."""
 _FIRST_RETRY = timedelta(seconds=5)
 _PATIENCE_S = 30.0
 
@@ -37,6 +39,7 @@ class ChannelKind:
 
     def step(self, tx: Tx, key: str, /) -> Step:
         """Decide whether a check is due, or record that nothing here speaks its type."""
+        tx.wake(EARS, "")
         row = resources.get(tx, "channel", key)
         if row is None:
             tx.wake("readiness", "")
