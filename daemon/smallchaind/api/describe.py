@@ -13,9 +13,10 @@ from smallchain.model.errors import Unknown
 from smallchain.model.ids import did_you_mean
 from smallchain.model.money import show_dollars
 from smallchain.model.references import references
-from smallchain.store import eventlog, messages, modelcalls, resources
+from smallchain.store import eventlog, messages, modelcalls, resources, toolcalls
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
+from smallchain.store.times import to_text
 from smallchaind.api import items, lists
 from smallchaind.api.items import Item
 from smallchaind.compose import House
@@ -92,8 +93,11 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     plural = f"{kind}s"
     if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
-    found = lists.named(plural, lists.listed(tx, plural, None, True), [ref])[0]
+    found = lists.named(plural, lists.listed(tx, plural, None, True), [ref.removeprefix(f"{kind}/")])[0]
     related: dict[str, Any] = {}
+    if kind == "request":
+        found["told"] = _told(tx, found["toolcall_id"])
+        related["deliveries"] = found["deliveries"]
     if kind == "toolcall":
         related["attempts"] = [dict(row) for row in tx.all("toolcalls.attempts", call_id=found["id"])]
     return {"item": found, "related": related}
@@ -114,6 +118,20 @@ def _event(tx: Tx, ref: str) -> Item:
     if not found or found[0]["seq"] != seq:
         raise Unknown(f"there is no event {ref!r}", hint=f"events go by their numbers; the newest is {eventlog.last(tx)}")
     return items.event(found[0])
+
+
+def _told(tx: Tx, call_id: str | None) -> str | None:
+    """What the model was told of a call, in its conversation's own words; None before that."""
+    call = toolcalls.find(tx, call_id) if call_id else None
+    if call is None or not call.is_over:
+        return None
+    made = to_text(call.created_at)
+    for row in messages.of_run(tx, call.run_id):
+        if row["role"] == "tool" and row["created_at"] >= made:
+            message = json.loads(row["wire"])
+            if message.get("tool_call_id") == call.asked_id:
+                return str(message.get("content"))
+    return None
 
 
 def _run(tx: Tx, ref: str) -> dict[str, Any]:
