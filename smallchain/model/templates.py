@@ -38,7 +38,7 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     "approved": ("the result of a call that a person let through", "[approved by {by}{note}]\n{result}"),
     "approved_with_edits": (
         "the result of a call whose arguments a person changed",
-        "[approved by {by} with other arguments{note}: {changes}]\n{result}",
+        "[approved by {by} with other arguments ({changes}){note}]\n{result}",
     ),
     "denied": ("a call that a person denied", "Error: {name} was not carried out: {by} denied it{note}"),
     "expired": ("a call that nobody approved in time", "Error: {name} was not carried out: nobody approved it within {detail}"),

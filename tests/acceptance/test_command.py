@@ -352,7 +352,7 @@ def test_a_tool_call_and_a_request_have_their_shapes(shown: Daemon) -> None:
     assert doubtful["attempts"] == 1
     assert (request["kind"], request["run"], request["tool"], request["arguments"]) == ("settle", "in doubt", "work", {"what": "posts"})
     assert request["toolcall_id"] == doubtful["id"]
-    assert request["path"] == "in doubt > work"
+    assert request["path"] == "worker > work"
 
 
 def test_things_are_found_by_name_and_by_the_end_of_their_id(shown: Daemon) -> None:

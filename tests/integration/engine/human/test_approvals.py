@@ -221,7 +221,7 @@ async def test_edited_arguments_run_in_the_place_of_the_models_and_it_is_told_th
     told = await result(house)
     (call,) = await house.calls(RUN)
 
-    assert told == '[approved by ann with other arguments: title: "Agents" → "Better"; amount: (none) → 3]\npost 7'
+    assert told == '[approved by ann with other arguments (title: "Agents" → "Better"; amount: (none) → 3)]\npost 7'
     assert [start.arguments for start in house.gate.starts] == [{"title": "Better", "amount": 3}]
     assert json.loads(call.arguments) == TITLE
 
