@@ -89,9 +89,9 @@ class _Prices:
 
 async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str]) -> House:
     """Open the database and put everything together; nothing runs yet. Raises Damaged."""
+    key = housekey.read_or_make(settings.state_dir)
     database = await Database.open(settings.state_dir, now=clock.now)
     started_at = clock.now()
-    key = housekey.read_or_make(settings.state_dir)
     secrets = SecretStore(config_dir=settings.config_dir, environ=environ, pid=os.getpid(), started_at=started_at, clock=clock)
     providers: dict[str, Provider] = {"openai": OpenAIProvider(), "scripted": ScriptedProvider()}
     jobs = _empty(settings.state_dir / "jobs")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from smallchain.engine.specs import typed, why_unsupported
+from smallchain.engine.specs import mentions, typed, why_unsupported
 from smallchain.model.agent import llm_of
 from smallchain.model.functions import tool_named
 from smallchain.model.ids import did_you_mean
 from smallchain.model.lifecycles import Readiness
-from smallchain.model.references import references
 from smallchain.model.sections import AgentSpec, BudgetSpec, DefaultsSpec
 from smallchain.store import resources
 from smallchain.store.contract import Tx
@@ -95,7 +94,7 @@ def _take(tx: Tx, reach: Reach, kind: str, word: str, name: str) -> None:
 
 def _take_channels(tx: Tx, reach: Reach, row: Written) -> None:
     """The channels that words name: to ask a person on, or to be approved on."""
-    for kind, name in references(row.kind, row.spec):
+    for kind, name in mentions(row):
         if kind == "channel":
             _take(tx, reach, "channel", "channel", name)
 

@@ -13,7 +13,7 @@ from smallchain.model.errors import Unknown
 from smallchain.model.functions import Function, functions_of, tool_named
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.manifest import SPECS
-from smallchain.model.references import unsupported
+from smallchain.model.references import references, unsupported
 from smallchain.model.sections import AgentSpec, DefaultsSpec, TaskSpec
 from smallchain.model.toolcall import Effects
 from smallchain.model.toolspec import ToolSpec
@@ -55,6 +55,8 @@ typed = _Known(lambda kind, spec: SPECS[kind].model_validate(spec))
 """The typed model of words."""
 why_unsupported = _Known(unsupported)
 """Why this version cannot keep what words ask for, a sentence, or None when it can."""
+mentions = _Known(references)
+"""What words name, as (kind, name)."""
 
 
 @dataclass(frozen=True, slots=True)

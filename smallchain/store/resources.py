@@ -122,6 +122,11 @@ def digest_of(tx: Tx, kind: str, name: str, /) -> str:
     return str(row["digest"]) if row else ""
 
 
+def over_call(tx: Tx, /, *, agent: str, tool: str) -> dict[str, str]:
+    """By kind, what tells the words apart that have a rule over a call; a kind that is not written is left out."""
+    return {row["kind"]: row["digest"] for row in tx.all("resources.over_call", agent=agent, tool=tool)}
+
+
 def of_kind(tx: Tx, kind: str, /) -> list[Written]:
     """All resources of a kind, by name."""
 

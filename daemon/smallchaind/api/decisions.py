@@ -44,7 +44,7 @@ def routes(house: House) -> APIRouter:
         verb = Verb.RUN_AGAIN if message.run_again else Verb.DID_NOT_HAPPEN if message.happened is None else Verb.HAPPENED
         return await _decide(house, request, ref, verb, text=message.happened or "", note=message.note)
 
-    @router.post("/v1/revoke/{ref}")
+    @router.post("/v1/revoke/{ref:path}")
     async def revoke(ref: str, message: Message, request: Request) -> dict[str, Any]:
         """Take a grant back: the tool is asked about again."""
         by = keyed.actor(request)
@@ -116,6 +116,7 @@ def _revoke(tx: Tx, ref: str, by: str) -> Item:
 
 
 def _find_grant(tx: Tx, ref: str) -> Grant:
+    ref = ref.removeprefix("grant/")
     found = approvals.find_grant(tx, ref)
     if found is None and len(ref) >= 6:
         ids = approvals.grants_by_part(tx, ref.lower())

@@ -93,7 +93,9 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     plural = f"{kind}s"
     if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
-    found = lists.named(plural, lists.listed(tx, plural, None, True), [ref.removeprefix(f"{kind}/")])[0]
+    ref = ref.removeprefix(f"{kind}/")
+    by_id = lists.requests_by_id(tx, [ref]) if kind == "request" else []
+    found = by_id[0] if by_id else lists.named(plural, lists.listed(tx, plural, None, True), [ref])[0]
     related: dict[str, Any] = {}
     if kind == "request":
         found["told"] = _told(tx, found["toolcall_id"])

@@ -26,6 +26,10 @@ from smallchain.store.times import to_text
 Item = dict[str, Any]
 
 
+_FEW = 50
+"""So many are looked up one by one."""
+
+
 def when(moment: datetime | None) -> str | None:
     """A moment as it travels: RFC 3339 in UTC."""
     return to_text(moment) if moment is not None else None
@@ -156,8 +160,8 @@ def toolcall(row: Row, /) -> Item:
 def requests_of(tx: Tx, rows: Sequence[Row], /) -> list[Item]:
     """Requests to people with all that they need to decide them, and where each was told."""
     told: dict[str, list[Item]] = {}
-    if len(rows) == 1:
-        found = tx.all("deliveries.of_request", request_id=rows[0]["id"])
+    if len(rows) <= _FEW:
+        found = [each for row in rows for each in tx.all("deliveries.of_request", request_id=row["id"])]
     else:
         found = tx.all("deliveries.of_open" if all(row["phase"] == "open" for row in rows) else "deliveries.all")
     for row in found:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from smallchain.engine.specs import typed
 from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.ids import did_you_mean
-from smallchain.store import eventlog, files, resources, runs
+from smallchain.store import eventlog, files, requests, resources, runs
 from smallchain.store.contract import Tx
 from smallchain.store.times import to_text
 from smallchaind.api import items
@@ -73,9 +73,12 @@ def routes(house: House) -> APIRouter:
         """All of a kind, narrowed by names or ids, run, status, phase. Requests: the open ones, unless `all`."""
 
         def look(tx: Tx) -> dict[str, Any]:
-            found = listed(tx, kind, run, all or phase is not None)
-            if name:
-                found = named(kind, found, name)
+            by_id = requests_by_id(tx, name or []) if kind == "requests" else []
+            if by_id and not run:
+                found = by_id
+            else:
+                found = listed(tx, kind, run, all or phase is not None)
+                found = named(kind, found, name) if name else found
             if status is not None:
                 found = [item for item in found if str(item.get("status", "")).casefold() == status.casefold()]
             if phase is not None:
@@ -112,6 +115,13 @@ def listed(tx: Tx, kind: str, run: str | None, whole: bool) -> list[Item]:
         row = resources.get(tx, "defaults", "defaults")
         return items.templates(typed(row).templates if row else {})
     raise Unknown(f"there is no kind {kind!r}", hint=did_you_mean(kind, KINDS) or "the kinds are " + ", ".join(KINDS))
+
+
+def requests_by_id(tx: Tx, refs: list[str], /) -> list[Item]:
+    """Requests by their ids or parts of them, however long the history is; nothing unless all of them are found so."""
+    ids = [ref if len(ref) == 36 else next(iter(requests.by_part(tx, ref.lower())), "") if len(ref) >= 6 else "" for ref in refs]
+    rows = [row for id in ids if id and (row := tx.one("requests.list_one", id=id)) is not None]
+    return items.requests_of(tx, rows) if len(rows) == len(refs) else []
 
 
 def named(kind: str, found: list[Item], names: list[str]) -> list[Item]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from smallchain.engine.human.asking import ask
-from smallchain.engine.specs import pins_of
+from smallchain.engine.specs import Pins, pins_of
 from smallchain.engine.toolcall import arguments as args
 from smallchain.engine.toolcall import policy
 from smallchain.engine.toolcall.decide import CallFacts
@@ -23,9 +23,9 @@ from smallchain.store.contract import Tx
 _MOST_CHOICES = 50
 
 
-def observe(tx: Tx, run: Run, call: ToolCall, /) -> dict[str, Any]:
+def observe(tx: Tx, pins: Pins, run: Run, call: ToolCall, /) -> dict[str, Any]:
     """The facts about rules and people that a decision over a call needs."""
-    found = policy.look(tx, pins_of(tx, run.root_id), run, call)
+    found = policy.look(tx, pins, run, call)
     facts: dict[str, Any] = {"rule": found.verdict.word, "why": found.verdict.why, "approved": found.approved}
     asks = found.verdict.word is Word.REQUIRED and not found.approved
     if asks or (call.target_kind == "human" and call.phase is CallPhase.READY):

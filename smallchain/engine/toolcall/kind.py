@@ -118,14 +118,14 @@ class ToolCallKind:
 def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
     facts: dict[str, Any] = {}
     if call.phase in (CallPhase.PENDING, CallPhase.READY) and call.target_kind:
-        facts |= gates.observe(tx, run, call)
+        pins = pins_of(tx, run.root_id)
+        facts |= gates.observe(tx, pins, run, call)
     match call.phase:
         case CallPhase.PENDING if call.target_kind:
-            pins = pins_of(tx, run.root_id)
             facts["fault_in_arguments"] = _fault_in_arguments(pins, run, call)
             facts["held"] = _held(tx, pins, run, call)
         case CallPhase.READY if call.target_kind == "agent":
-            agent = pins_of(tx, run.root_id).agent(run.agent)
+            agent = pins.agent(run.agent)
             made = runs.children_of(tx, run.id)
             if agent is not None:
                 limits = limits_of(agent)

@@ -97,9 +97,9 @@ def target_of(pins: Pins, run: Run, call: ToolCall, /) -> Target:
 
 def rules_over(tx: Tx, pins: Pins, run: Run, call: ToolCall, /) -> tuple[Rule, ...]:
     """Every rule over a call: of the agent's entry, the tool and the defaults, as pinned and as written now; most often none."""
-    of_tool = call.target_kind == "tool"
-    kinds = [("agent", run.agent), *((("tool", call.tool), ("defaults", "defaults")) if of_tool else (("tool", call.tool),))]
-    marks = tuple(mark for kind, name in kinds for mark in (pins.digest(kind, name), resources.digest_of(tx, kind, name)))
+    kinds = {"agent": run.agent, "tool": call.tool} | ({"defaults": "defaults"} if call.target_kind == "tool" else {})
+    now = resources.over_call(tx, agent=run.agent, tool=call.tool)
+    marks = tuple(mark for kind, name in kinds.items() for mark in (pins.digest(kind, name), now.get(kind, "")))
     key = (call.function, call.tool, marks)
     found = _RULES.get(key)
     if found is None:
