@@ -235,7 +235,7 @@ def _rows_of(connection: sqlite3.Connection, run_id: str) -> list[tuple[str, lis
         for row in connection.execute(f"SELECT {', '.join(columns)} FROM {table}"):
             mine = any(name == "run_no" and value == number for name, value in zip(columns, row, strict=True))
             if mine or any(isinstance(value, str) and (value == run_id or value in calls) for value in row):
-                told = [_FIRST if name == "run_no" else value for name, value in zip(columns, row, strict=True)]
+                told = [FIRST if name == "run_no" else value for name, value in zip(columns, row, strict=True)]
                 found.append((table, columns, told))
     return sorted(found, key=lambda each: each[0] != "runs")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from smallchain.engine.human import deciding
 from smallchain.engine.run import again
 from smallchain.engine.run import kind as run_loop
 from smallchain.model.errors import BadInput, Refused
@@ -49,7 +50,7 @@ def routes(house: House) -> APIRouter:
 
         def go_on(tx: Tx, run: Run) -> list[Run]:
             adopted = run_loop.adopt(tx, run, by=by) if message.adopt else []
-            resumed = run_loop.resume(tx, run, by=by, only=message.only)
+            resumed = deciding.resume(tx, run, by=by, via=keyed.way(request), note=message.note, only=message.only)
             return resumed or ([run] if adopted else [])
 
         return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: go_on(tx, run)))

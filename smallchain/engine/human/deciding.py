@@ -213,9 +213,20 @@ def _settle(tx: Tx, request: HumanRequest, said: Said) -> Heard:
 
 def _resume(tx: Tx, request: HumanRequest, said: Said) -> Heard:
     run = runs.get(tx, request.run_id)
-    _close(tx, run, request, said, "it goes on")
-    run_loop.resume(tx, run, by=said.by, only=True)
+    resume(tx, run, by=said.by, via=said.via, note=said.note, only=True)
     return Heard(True, f"run {run.name!r} goes on")
+
+
+def resume(tx: Tx, run: Run, /, *, by: str, via: str = "terminal", note: str = "", only: bool = False) -> list[Run]:
+    """Let a paused run and its descendants go on; what asks whether they should (loop, quarantine) is answered by it.
+
+    Returns the runs that were resumed.
+    """
+    for each in [run] if only else runs.tree(tx, run.id):
+        for request in requests.open_of_run(tx, each.id) if each.paused else ():
+            if request.kind in (RequestKind.LOOP, RequestKind.QUARANTINE):
+                _close(tx, each, request, Said(request.id, Verb.RESUME, by, via, note=note), "it goes on")
+    return run_loop.resume(tx, run, by=by, only=only)
 
 
 def _cancel(tx: Tx, request: HumanRequest, said: Said) -> Heard:

@@ -144,7 +144,7 @@ class DeliveryKind:
         if prepared is None:
             return
         row, request, channel_type, told = prepared
-        said: Delivered | Undelivered
+        said: Delivered | Undelivered = Undelivered("the channel does not exist any more", for_now=False)
         try:
             in_use_now = await self._in_use(row.channel)
         except BadInput as error:
@@ -177,9 +177,9 @@ class DeliveryKind:
             return None
         request = requests.find(tx, row.request_id)
         channel = resources.get(tx, "channel", row.channel)
-        if request is None or channel is None or typed(channel).type not in self._channels:
-            return None if request is None else (row, request, "", told_of(tx, request))
-        return row, request, typed(channel).type, told_of(tx, request)
+        if request is None:
+            return None
+        return row, request, typed(channel).type if channel is not None else "", told_of(tx, request)
 
     async def _in_use(self, name: str) -> ChannelInUse | None:
         written = await self._store.read(lambda tx: resources.get(tx, "channel", name))

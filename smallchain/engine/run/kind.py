@@ -467,15 +467,11 @@ def pause(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
 
 
 def resume(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
-    """Let a paused run and its descendants go on; an open question whether it should (loop, quarantine) is answered by it."""
+    """Let a paused run and its descendants go on; `human.deciding`, which alone calls this, has answered what asks whether it should."""
     resumed = []
     for each in [run] if only else runs.tree(tx, run.id):
         if each.is_over or not each.paused:
             continue
-        for request in requests.open_of_run(tx, each.id):
-            if request.kind in (RequestKind.LOOP, RequestKind.QUARANTINE):
-                requests.decide(tx, request, "answered", decision='{"verb":"resume"}', by=by)
-                eventlog.tell(tx, "RequestAnswered", eventlog.about(each), of=each, by=by, answer="it goes on")
         changed = runs.save(tx, each, paused=False, detail="", crashes=0, last_call="", same_calls=0)
         eventlog.tell(tx, "RunResumed", eventlog.about(changed), of=changed, by=by)
         for call in toolcalls.open_of_run(tx, each.id):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smallchain.engine.run.kind import resume
+from smallchain.engine.human.deciding import resume
 from smallchain.model.delivery import Verb
 from smallchain.model.errors import BadInput, Refused
 from smallchain.model.lifecycles import CallPhase, RunPhase
