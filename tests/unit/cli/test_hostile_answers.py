@@ -31,7 +31,11 @@ WORDS: dict[str, list[tuple[str, ...]]] = {
     "get": [(kind,) for kind in KINDS] + [("events", "--tail", "3", "--pretty"), ("run", "x")],
     "describe": [("run", "x")],
     "transcript": [("run",), ("run", "--request"), ("run", "--curl")],
-    "inbox": [()],
+    "inbox": [(), ("--plain",)],
+    "approve": [("deadbeef",), ("deadbeef", "--set", "a=1")],
+    "deny": [("deadbeef",)],
+    "answer": [("deadbeef", "yes")],
+    "revoke": [("deadbeef",)],
     "settle": [("deadbeef", "--run-again")],
     "start": [()],
     "stop": [()],
@@ -66,6 +70,11 @@ ITEM = {
         "time",
         "level",
         "reason",
+        "path",
+        "why",
+        "risk",
+        "note",
+        "answered_by",
     ]
 } | {
     "spec": HOSTILE,
@@ -74,6 +83,10 @@ ITEM = {
     "tree_cost_usd": DEEP,
     "created_at": HOSTILE,
     "question": HOSTILE_LINES,
+    "choices": DEEP,
+    "outcomes": {HOSTILE: DEEP},
+    "expires_at": HOSTILE,
+    "digest": DEEP,
     "seq": 1,
     HOSTILE: HOSTILE,
 }
@@ -103,6 +116,8 @@ GARBAGE: dict[str, Answer] = {
         "waiting_for": [HOSTILE],
         "pid": HOSTILE,
         "version": HOSTILE,
+        "sentence": HOSTILE_LINES,
+        "grant": ITEM,
         "request": HOSTILE,
         "base_url": HOSTILE,
         "toolcall": ITEM,
@@ -135,6 +150,8 @@ def test_garbage_is_told_harmlessly(
     for words in WORDS[command]:
         given = [str(tmp_path / "a.yaml") if word == "FILE" else word for word in words]
         for output in formats or ("",):
+            if "--plain" in words and output != "text":
+                continue
             code = main([command, *given, *(["-o", str(output)] if output and "--pretty" not in words else []), *flags])
 
             said = capfdbinary.readouterr()
