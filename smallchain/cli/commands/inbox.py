@@ -104,8 +104,9 @@ def lines_of(request: Item) -> list[str]:
         for name, value in arguments.items():
             first, *more = visible(text_of(value), multiline=True).split("\n")
             shown += [f"  | {one_line(name)}: {first}", *(f"  |   {line}" for line in more)]
-    if request.get("choices"):
-        shown.append(one_line(f"  choices: {', '.join(map(text_of, request['choices']))}"))
+    choices = request.get("choices")
+    if isinstance(choices, list) and choices:
+        shown.append(one_line(f"  choices: {', '.join(map(text_of, choices))}"))
     expires = moment_of(request.get("expires_at"))
     if expires is not None:
         shown.append(f"  expires: {expires:%Y-%m-%d %H:%M:%S} UTC ({one_line(text_of(request.get('on_expiry')))})")

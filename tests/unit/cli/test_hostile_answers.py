@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,8 @@ EXITS = {0, 1, 2, 3, 65, 69, 75, 124}
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaemon]:
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody types
     with FakeDaemon(tmp_path / "d.sock") as daemon:
         yield daemon
 
