@@ -35,14 +35,16 @@ smallchain answer 9f3c21ab 'the second one'
 git log -1 --format=%s | smallchain answer 9f3c21ab -
 """
 
+_ID = "a request, by its id, or 6 or more characters of the id's beginning or end"
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Requests, and what is said to them."""
     if parser.prog.endswith("answer"):
-        parser.add_argument("ids", metavar="ID", nargs=1)
+        parser.add_argument("ids", metavar="ID", nargs=1, help=_ID)
         parser.add_argument("text", metavar="TEXT", help="what the model is told; - reads it from standard input")
     else:
-        parser.add_argument("ids", metavar="ID", nargs="+")
+        parser.add_argument("ids", metavar="ID", nargs="+", help=_ID)
     parser.add_argument("--note", metavar="TEXT", help="why; it is kept, and the model is told")
     if parser.prog.endswith("approve"):
         edits = parser.add_mutually_exclusive_group()

@@ -185,6 +185,8 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         column("BY", "by"),
         _AGE,
         column("NOTE", "note", cells=60),
+        column("VIA", "via", wide=True),
+        column("REVOKED BY", "revoked_by", wide=True),
     ),
     "deliveries": (
         column("CHANNEL", "channel"),

@@ -21,7 +21,7 @@ smallchain revoke 9f3c21ab
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A grant."""
-    parser.add_argument("id", metavar="ID")
+    parser.add_argument("id", metavar="ID", help="a grant, by its id, or 6 or more characters of the id's beginning or end")
     add_output(parser, formats=("text", "json", "yaml"))
 
 

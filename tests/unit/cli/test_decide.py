@@ -185,7 +185,7 @@ def test_what_a_model_wrote_cannot_leave_its_place_in_the_inbox(run: Run, fake: 
     _, out, _ = run("inbox")
 
     assert not {"\x1b", "\u202e", "\u200b"} & set(out)
-    assert "contains hidden characters" in out
+    assert "  sanitised: " in out
     assert all(line.startswith(("  ", "deadbeef")) or not line for line in out.splitlines())
     assert out.count("<U+202E>") >= 3
 
@@ -207,7 +207,7 @@ def test_the_inbox_shows_what_is_needed_to_decide(run: Run, fake: FakeDaemon) ->
         "smallchain deny deadbeef --note WHY",
     ):
         assert f"  {line}\n" in out
-    assert "hidden" not in out
+    assert "sanitised" not in out
 
 
 def test_the_plain_inbox_goes_through_numbered_lines(run: Run, fake: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
