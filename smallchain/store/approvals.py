@@ -20,13 +20,12 @@ def put(tx: Tx, call: ToolCall, /, *, request_id: str, digest: str, arguments: s
 
 def of_call(tx: Tx, call: ToolCall, /) -> Approved | None:
     """What lets a call run, or None."""
-    row = tx.one("approvals.of_call", run_id=call.run_id, call_id=call.id)
-    return _approved(row) if row else None
+    return of_run(tx, call.run_id).get(call.id)
 
 
-def of_turn(tx: Tx, run_id: str, turn: int, /) -> dict[str, Approved]:
-    """What lets the calls of one reply run, by call."""
-    return {row["call_id"]: _approved(row) for row in tx.all("approvals.of_turn", run_id=run_id, turn=turn)}
+def of_run(tx: Tx, run_id: str, /) -> dict[str, Approved]:
+    """What lets the calls of a run run, by call; most runs have none, and asking again costs nothing."""
+    return tx.recall("approvals", run_id, lambda: {row["call_id"]: _approved(row) for row in tx.all("approvals.of_run", run_id=run_id)})
 
 
 def grant(tx: Tx, run: Run, /, *, tool: str, target: str, by: str, via: str, note: str) -> Grant:
@@ -39,8 +38,12 @@ def grant(tx: Tx, run: Run, /, *, tool: str, target: str, by: str, via: str, not
 
 def granted(tx: Tx, run_id: str, target: str, /) -> Grant | None:
     """The grant a run has for a tool as it is pinned, or None."""
-    row = tx.one("grants.of_target", run_id=run_id, target=target)
-    return _grant(row) if row else None
+
+    def look() -> Grant | None:
+        row = tx.one("grants.of_target", run_id=run_id, target=target)
+        return _grant(row) if row else None
+
+    return tx.recall("grants", (run_id, target), look)
 
 
 def find_grant(tx: Tx, id: str, /) -> Grant | None:

@@ -124,7 +124,11 @@ def digest_of(tx: Tx, kind: str, name: str, /) -> str:
 
 def over_call(tx: Tx, /, *, agent: str, tool: str) -> dict[str, str]:
     """By kind, what tells the words apart that have a rule over a call; a kind that is not written is left out."""
-    return {row["kind"]: row["digest"] for row in tx.all("resources.over_call", agent=agent, tool=tool)}
+    return tx.recall(
+        "resources",
+        ("over_call", agent, tool),
+        lambda: {row["kind"]: row["digest"] for row in tx.all("resources.over_call", agent=agent, tool=tool)},
+    )
 
 
 def of_kind(tx: Tx, kind: str, /) -> list[Written]:

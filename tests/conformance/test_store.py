@@ -511,7 +511,7 @@ async def test_a_newer_approval_of_a_call_takes_the_place_of_the_older(store: St
         return call
 
     call = await store.write(approve)
-    found = await store.read(lambda tx: approvals.of_turn(tx, call.run_id, call.turn))
+    found = await store.read(lambda tx: approvals.of_run(tx, call.run_id))
 
     assert [(each.call_id, each.digest, each.arguments) for each in found.values()] == [(call.id, "second", "")]
     assert await store.read(lambda tx: approvals.of_call(tx, call)) == found[call.id]

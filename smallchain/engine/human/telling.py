@@ -21,7 +21,7 @@ _CAME_TO_SOMETHING = (CallPhase.SUCCEEDED, CallPhase.FAILED, CallPhase.TIMED_OUT
 
 def results_of(tx: Tx, run: Run, calls: Sequence[ToolCall], /) -> list[tuple[str, str]]:
     """For each call, what the conversation gets as its result, and the template whose words are in it (empty: none of ours)."""
-    given = approvals.of_turn(tx, run.id, calls[0].turn) if calls else {}
+    given = approvals.of_run(tx, run.id)
     return [_result(tx, run, call, given.get(call.id)) for call in calls]
 
 
