@@ -38,6 +38,12 @@ def parser() -> argparse.ArgumentParser:
     )
     settings.add_arguments(parser)
     parser.add_argument("--drain", metavar="TIME", default="60s", help="how long a stop waits for tools (default 60s)")
+    parser.add_argument(
+        "--callbacks", metavar="PORT", help="hear signed callbacks on this port of 127.0.0.1 (SMALLCHAIN_CALLBACKS); off by default"
+    )
+    parser.add_argument(
+        "--callbacks-url", metavar="URL", help="how the outside reaches that port, through a proxy of yours (SMALLCHAIN_CALLBACKS_URL)"
+    )
     parser.add_argument("--print-ready", action="store_true", help="write one line to standard output when connections are accepted")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info", help="what is logged (default info)")
     parser.add_argument("--version", action="version", version=f"smallchaind {__version__}")
@@ -52,6 +58,7 @@ def main() -> None:
     try:
         drain = parse_duration(arguments.drain)
         chosen = settings.Settings.of(arguments, os.environ)
+        callbacks = settings.Callbacks.read(os.environ, port=arguments.callbacks, url=arguments.callbacks_url)
     except SmallchainError as error:
         said.error(str(error))
     os.umask(0o077)
@@ -68,7 +75,7 @@ def main() -> None:
     gc.set_threshold(20_000, 20, 20)
     from smallchaind.lifetime import Options, serve
 
-    options = Options(drain_s=drain.total_seconds(), print_ready=arguments.print_ready)
+    options = Options(drain_s=drain.total_seconds(), print_ready=arguments.print_ready, callbacks=callbacks)
     sys.exit(asyncio.run(serve(chosen, options, dict(os.environ))))
 
 

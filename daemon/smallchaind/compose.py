@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from smallchain.settings import Settings
 from smallchain.store import alarms, eventlog, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.database import Database
+from smallchaind.callbacks import Subject
 from smallchaind.feed import Feed
 
 
@@ -64,6 +65,8 @@ class House:
     """What one-time codes of requests are derived from."""
     stopping: asyncio.Event
     stop_now: asyncio.Event
+    callbacks: Mapping[str, Subject] = field(default_factory=dict)
+    """What callbacks can be about, by the word in their path."""
 
     async def close(self) -> None:
         """Let go of what is outside, the database last."""

@@ -15,11 +15,11 @@ from typing import Any
 from smallchain.engine import resync
 from smallchain.model.errors import Busy, Damaged, SmallchainError, Transient
 from smallchain.model.events import Object
-from smallchain.settings import Settings, private_folder
+from smallchain.settings import Callbacks, Settings, private_folder
 from smallchain.store import eventlog, meta, runs
 from smallchain.store.contract import Tx
 from smallchain.store.lock import StateLock
-from smallchaind import compose, listener
+from smallchaind import callbacks, compose, listener
 from smallchaind.api.app import create_app
 from smallchaind.clock import SystemClock
 from smallchaind.compose import House
@@ -39,10 +39,14 @@ _DAEMON = Object("daemon", "smallchaind")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a start can choose. `drain_s`: how long a stop waits for tools. `print_ready`: one line when connections are accepted."""
+    """What a start can choose. `drain_s`: how long a stop waits for tools. `print_ready`: one line when connections are accepted.
+
+    `callbacks`: where they are heard; None: nowhere.
+    """
 
     drain_s: float = 60.0
     print_ready: bool = False
+    callbacks: Callbacks | None = None
 
 
 async def serve(settings: Settings, options: Options, environ: Mapping[str, str]) -> int:
@@ -72,6 +76,7 @@ async def serve(settings: Settings, options: Options, environ: Mapping[str, str]
 
 async def _live(house: House, lock: StateLock, options: Options) -> int:
     try:
+        hearing = callbacks.bind(options.callbacks.port) if options.callbacks else None
         listening = listener.bind(house.settings)
     except (SmallchainError, OSError) as error:
         return _say(error, EXIT_TRY_AGAIN if isinstance(error, Busy) else EXIT_FAULT)
@@ -95,6 +100,9 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
         asyncio.create_task(_keep("the resync", lambda: resync.run(house.database, house.driver, check))),
         asyncio.create_task(_watch_ground(check), name="the ground"),
     ]
+    if options.callbacks and hearing:
+        heard = callbacks.CallbackListener(house.callbacks, hosts=callbacks.hosts(options.callbacks), now=house.clock.now)
+        tasks.append(asyncio.create_task(heard.serve(hearing), name="the callbacks"))
     told = asyncio.create_task(house.stopping.wait())
     try:
         while not server.started and not tasks[0].done():  # noqa: ASYNC110 - uvicorn has no event for it

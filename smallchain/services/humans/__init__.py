@@ -1,4 +1,6 @@
-"""Ways to reach people, implementing the engine's `Channel` port, and the key that their codes are derived from.
+"""The ways to reach people and to hear them: terminal, webhook, Slack, email (each a `Channel` of `engine/ports.py`), the inbox folder,
+and the key that codes and callback keys are derived from.
 
-Nothing here decides anything: what people say is handed to the engine.
+Belongs here: telling a request where people are, and turning what they answer there into a `Said`. Does not: whether an answer
+counts, reminders, retries, what is told to whom (the engine's), reading secrets.
 """
