@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
+from smallchain.model import channelspec
+from smallchain.model.channelspec import CHANNEL_TYPES
 from smallchain.model.fields import (
     Amount,
     ContextStrategy,
@@ -33,7 +35,6 @@ from smallchain.model.toolspec import Approval
 
 OWN_WAYS = ("terminal", "file", "dashboard")
 """Ways of answering on the owner's own machine: whoever can use them may decide. No channel has one of these names."""
-CHANNEL_TYPES = ("terminal", "slack", "email", "webhook")
 PERIODS = ("run", "hour", "day", "week", "month")
 
 
@@ -246,7 +247,17 @@ class ChannelSpec(Section):
     about: str | None = Field(None, description="Who answers there; the model is told")
     allowed: tuple[str, ...] = Field((), description="Who may approve; without it, only questions are asked there")
     token: Secret | None = Field(None, description="A reference to the channel's key")
-    parameters: dict[str, Any] = Field(default_factory=dict, description="What else this type of channel takes")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="What else this type of channel takes", validate_default=True)
+
+    @field_validator("parameters")
+    @classmethod
+    def _of_type(cls, value: dict[str, Any], info: ValidationInfo) -> Any:
+        return channelspec.check_parameters(info.data["type"], value, info.context) if "type" in info.data else value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        channelspec.check_whole(self.type, self.to, self.token is not None, self.allowed, self.parameters)
+        return self
 
     @field_validator("name")
     @classmethod
