@@ -12,7 +12,6 @@ import logging
 import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 import h11
 
 from smallchain.model import callback, canonical
-from smallchain.model.callback import Key
+from smallchain.model.callback import Key, Reply
 from smallchain.model.errors import BadInput, Refused, SmallchainError
 from smallchain.protocol import faults
 from smallchain.settings import Callbacks
@@ -37,14 +36,6 @@ _MOST_MISTAKES = 5
 _MOST_REMEMBERED = 1000
 _AT_ONCE = 64 << 10
 _PATH = re.compile(ROOT + r"/([a-z]{1,32})/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What the sender is answered: an HTTP status, and an object."""
-
-    status: int
-    body: dict[str, Any]
 
 
 class Subject(Protocol):
@@ -213,7 +204,7 @@ class _Exchange:
     async def _send(self, status: int, body: Mapping[str, Any], headers: Sequence[tuple[str, str]] = ()) -> None:
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
-        data = b"" if self._bare else json.dumps(body).encode() + b"\n"
+        data = b"" if self._bare else json.dumps(body, default=str).encode() + b"\n"
         fields = [("Content-Type", "application/json"), ("Content-Length", str(len(data))), ("Connection", "close"), *headers]
         events = (h11.Response(status_code=status, headers=fields), h11.Data(data=data), h11.EndOfMessage())
         self._writer.write(b"".join(self._http.send(event) or b"" for event in events))

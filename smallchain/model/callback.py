@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 HEADER = "Smallchain-Signature"
 WINDOW = timedelta(seconds=300)
@@ -28,6 +29,14 @@ class Key:
 
     def __repr__(self) -> str:
         return f"Key({self.holder})"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the sender of a callback is answered: an HTTP status, and a JSON object."""
+
+    status: int
+    body: dict[str, Any]
 
 
 def key_for(secret: bytes, holder: str, /) -> Key:

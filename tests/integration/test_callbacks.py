@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from smallchain.model.callback import HEADER, Key, key_for, sign
+from smallchain.model.callback import HEADER, Key, Reply, key_for, sign
 from smallchain.model.errors import BadInput, Busy
 from smallchain.settings import Callbacks
 from smallchaind import callbacks
-from smallchaind.callbacks import CallbackListener, Reply
+from smallchaind.callbacks import CallbackListener
 from support.people import NOW, REQUEST, SECRET
 
 OTHER = REQUEST[:-1] + "c"

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from smallchain.model.callback import key_for
 from smallchain.model.delivery import ChannelInUse, Delivery, Heard, Said, Told, Verb
 from smallchain.model.human import RequestKind
 
@@ -56,9 +55,7 @@ def channel(type: str, to: str, **changes: Any) -> ChannelInUse:
 
 def delivery(to: ChannelInUse, what: Told | None = None, **changes: Any) -> Delivery:
     """The first attempt at the first telling."""
-    what = what or told()
-    key = key_for(SECRET, to.name).secret
-    whole = Delivery(DELIVERY, to, what, 1, 0, "", "K7Q2-M9XD", key, "http://127.0.0.1:9/callbacks/requests")
+    whole = Delivery(DELIVERY, to, what or told(), 1, 0, "", "K7Q2M9XD", SECRET, "http://127.0.0.1:9/callbacks/requests")
     return replace(whole, **changes)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from smallchain.model import callback
-from smallchain.model.callback import Key
+from smallchain.model.callback import Key, Reply
 from smallchain.model.delivery import VERBS, ChannelInUse, Delivered, Delivery, Heard, Said, Told, Undelivered
 from smallchain.services.humans import answers
 
@@ -25,6 +25,31 @@ WITHIN = timedelta(seconds=20)
 _CONNECT_S = 10.0
 _LONGEST_WAIT = timedelta(hours=1)
 _FOR_NOW = frozenset({408, 425, 429})
+
+
+class RequestCallbacks:
+    """Takes callbacks about requests. `known` gives, for a request that is or was open, its key and the channels that it was told on."""
+
+    def __init__(
+        self,
+        *,
+        known: Callable[[str], Awaitable[tuple[bytes, Sequence[str]] | None]],
+        hear: Callable[[Said], Awaitable[Heard]],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._known = known
+        self._hear = hear
+        self._now = now
+
+    async def keys(self, about: str, /) -> Sequence[Key]:
+        """A key for each channel the request was told on: what one was given does not speak for another."""
+        found = await self._known(about)
+        return [callback.key_for(found[0], channel) for channel in found[1]] if found else ()
+
+    async def take(self, about: str, body: Any, /, *, by: Key) -> Reply:
+        """Say it; whoever comes too late is told who won."""
+        heard = await self._hear(answers.said(body, request_id=about, via=by.holder, at=self._now()))
+        return Reply(200 if heard.counted else 409, {"counted": heard.counted, "sentence": heard.sentence, "facts": heard.facts})
 
 
 class WebhookChannel:
@@ -110,17 +135,12 @@ class WebhookChannel:
             return self._session
 
 
-def heard_in(body: Any, /, *, request_id: str, by: Key, at: datetime) -> Said:
-    """What a callback about a request says; the key that signed it tells the channel. Raises BadInput."""
-    return answers.said(body, request_id=request_id, via=by.holder, at=at)
-
-
 def _body(delivery: Delivery, event: str) -> dict[str, Any]:
     found: dict[str, Any] = {"event": event, "delivery": delivery.id, "reminder": delivery.reminder, "request": _told(delivery.told)}
     if delivery.callback_url:
         found["answer"] = {
             "url": f"{delivery.callback_url.rstrip('/')}/{delivery.told.request_id}",
-            "key": delivery.callback_key.hex(),
+            "key": callback.key_for(delivery.callback_key, delivery.channel.name).secret.hex(),
             "header": callback.HEADER,
             "sign": "t=SECONDS,v1=HMAC-SHA256(key, request id + '.' + SECONDS + '.' + body), in hexadecimal",
             "verbs": [str(verb) for verb in VERBS[delivery.told.kind]],

@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 
 from smallchain.model import callback
-from smallchain.model.callback import Key, key_for
+from smallchain.model.callback import Key
 from smallchain.model.delivery import Delivered, Undelivered, Verb
-from smallchain.services.humans.webhook import WebhookChannel, heard_in
+from smallchain.services.humans.webhook import RequestCallbacks, WebhookChannel
 from smallchain.settings import Callbacks
 from smallchaind import callbacks
-from smallchaind.callbacks import CallbackListener, Reply
+from smallchaind.callbacks import CallbackListener
 from support.modelserver import Answer, Asked, ModelServer
 from support.people import DELIVERY, DIGEST, NOW, REQUEST, SECRET, Judge, channel, delivery, question, told
 
@@ -150,20 +150,6 @@ async def test_without_a_token_nothing_is_sent(webhook: WebhookChannel, server: 
     assert not server.requests
 
 
-class Requests:
-    """What the daemon makes of callbacks about requests, on the judge."""
-
-    def __init__(self, judge: Judge) -> None:
-        self.judge = judge
-
-    async def keys(self, about: str) -> Sequence[Key]:
-        return [key_for(SECRET, name) for name in self.judge.channels] if about == REQUEST else ()
-
-    async def take(self, about: str, body: Any, *, by: Key) -> Reply:
-        heard = await self.judge.hear(heard_in(body, request_id=about, by=by, at=NOW))
-        return Reply(200 if heard.counted else 409, {"sentence": heard.sentence, **heard.facts})
-
-
 class Round:
     """A webhook's receiver that answers over the callback listener, with what the POST told it and nothing else."""
 
@@ -195,7 +181,12 @@ async def round_trip(webhook: WebhookChannel, server: HookServer) -> AsyncIterat
     port = bound.getsockname()[1]
     first = channel("webhook", server.base_url)
     judge = Judge(told(), first, channel("webhook", server.base_url, name="anybody", allowed=()))
-    listener = CallbackListener({"requests": Requests(judge)}, hosts=callbacks.hosts(Callbacks(port, "http://x")), now=lambda: NOW)
+
+    async def known(request_id: str) -> tuple[bytes, Sequence[str]] | None:
+        return (SECRET, tuple(judge.channels)) if request_id == REQUEST else None
+
+    requests = RequestCallbacks(known=known, hear=judge.hear, now=lambda: NOW)
+    listener = CallbackListener({"requests": requests}, hosts=callbacks.hosts(Callbacks(port, "http://x")), now=lambda: NOW)
     task = asyncio.create_task(listener.serve(bound))
     yield Round(webhook, server, judge, port)
     task.cancel()
