@@ -27,6 +27,7 @@ _SHOWN = (100_000, 2_000)
 """How many characters of each text are shown, and how many where so many make too large a file."""
 _MOST_CHOICES = 50
 _LONGEST_CHOICE = 500
+_ELSEWHERE = "`smallchain inbox` shows all of them; `smallchain approve` decides"
 _TEXTS = frozenset({Verb.ANSWER, Verb.HAPPENED})
 _SAID = ("decision", "note", "digest", "text", "for_run", "arguments")
 _NAME = re.compile(r"[a-z_]{1,20}(?:-[A-Za-z0-9_-]{1,64})?-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.yaml")
@@ -150,8 +151,12 @@ def said(draft: Draft, told: Told | None, /, *, request_id: str, by: str) -> Sai
             raise BadInput("`digest` is gone", hint=f"put it back as it was: {told.digest}")
         if draft.verb is Verb.ANSWER and not draft.text.strip():
             raise BadInput("`text` is empty", hint="write the answer there, and save again")
-        if draft.verb is Verb.APPROVE and draft.arguments is None and _editable(told) and b"\narguments:" in render(told):
-            raise BadInput("`arguments` are gone", hint="put them back; to approve nothing, deny")
+        if draft.verb is Verb.APPROVE and draft.arguments is None and told.arguments:
+            fresh = render(told)
+            if b"\narguments:" in fresh:
+                raise BadInput("`arguments` are gone", hint="put them back; to approve nothing, deny")
+            if _text(told.arguments).encode() not in fresh:
+                raise BadInput("the arguments are too long to be shown in a file, and nobody approves what nobody saw", hint=_ELSEWHERE)
     edits = None
     if draft.verb is Verb.APPROVE and draft.arguments is not None and (told is None or not _same(draft.arguments, told.arguments)):
         edits = draft.arguments

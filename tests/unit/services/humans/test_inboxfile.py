@@ -203,13 +203,18 @@ def test_arguments_that_yaml_would_take_for_something_else_stay_what_they_are(va
 @pytest.mark.parametrize(
     "value", [json.loads("[" * 60 + "]" * 60), {"k" * 2000: 1}, "x" * 600_000, list(range(51_000))], ids=["deep", "key", "long", "many"]
 )
-def test_arguments_that_no_file_can_hold_to_be_changed_are_shown_and_can_be_approved_as_they_are(value: Any) -> None:
+def test_arguments_that_no_file_can_hold_to_be_changed_are_shown_to_be_taken_as_they_are_as_far_as_they_can_be_seen(value: Any) -> None:
     asked = told(arguments=canonical.canonical({"value": value}))
 
     data = render(asked)
 
     assert b"\narguments_to_read: " in data
-    assert what_is_said(set_to(data, decision="approve"), asked).edits is None
+    assert what_is_said(set_to(data, decision="deny"), asked).verb is Verb.DENY
+    if len(asked.arguments) < 100_000:
+        assert what_is_said(set_to(data, decision="approve"), asked).edits is None
+    else:
+        with pytest.raises(BadInput, match="nobody approves what nobody saw"):
+            what_is_said(set_to(data, decision="approve"), asked)
 
 
 def test_no_request_makes_a_file_that_is_too_large_to_decide_in() -> None:
@@ -217,7 +222,7 @@ def test_no_request_makes_a_file_that_is_too_large_to_decide_in() -> None:
     asked = told(why=long, question=long, path=long, choices=(long,) * 500, arguments=canonical.canonical({"value": long}))
 
     assert len(render(asked)) < inboxfile.LARGEST - 100_000
-    assert what_is_said(set_to(render(asked), decision="approve"), asked).verb is Verb.APPROVE
+    assert what_is_said(set_to(render(asked), decision="deny"), asked).verb is Verb.DENY
 
 
 def test_the_name_tells_what_it_is_and_gives_the_id_back() -> None:
