@@ -139,7 +139,10 @@ def check_whole(type: str, to: str | None, has_token: bool, allowed: tuple[str, 
             for address in (to or "", *allowed):
                 if not is_address(address):
                     raise fault(f"{address[:80]!r} is not an email address", hint="write it as name@example.com")
-            _check_mail(EmailParameters.model_validate(parameters))
+            mail = EmailParameters.model_validate(parameters)
+            if mail.imap is not None and not has_token:
+                raise fault("`token` is missing, with which the mailbox of `imap` is opened", hint="a reference to the password")
+            _check_mail(mail)
 
 
 _HINTS: Mapping[tuple[str, str], str] = {

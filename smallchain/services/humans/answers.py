@@ -54,6 +54,6 @@ def said(value: Any, /, *, request_id: str, via: str, at: datetime) -> Said:
         note=answer.note,
         edits=answer.edits,
         for_run=answer.for_run,
-        expect_digest=answer.expect_digest,
+        expect_digest=answer.expect_digest or None,  # what has no digest is told with an empty one
         at=at,
     )

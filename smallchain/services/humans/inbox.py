@@ -239,10 +239,14 @@ class Inbox:
         """Ring when something changes in the folder, and every two seconds in case nobody told us."""
         while True:
             try:
-                async for _ in watchfiles.awatch(
+                watched = self._root.stat().st_ino
+                looks = watchfiles.awatch(
                     self._root, debounce=100, step=30, rust_timeout=int(_LOOK_S * 1000), yield_on_timeout=True, recursive=False
-                ):
+                )
+                async for _ in looks:
                     self._bell.set()
+                    if self._root.stat().st_ino != watched:
+                        break  # another folder of the same name, to which this watch is deaf
             except* (OSError, RuntimeError):  # no folder yet, or too many watches
                 self._bell.set()
             await asyncio.sleep(_LOOK_S)

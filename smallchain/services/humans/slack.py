@@ -334,7 +334,7 @@ def _said(value: Mapping[str, Any], *, by: str, text: str = "", note: str = "") 
         text=text,
         note=note,
         for_run=value.get("for_run") is True,
-        expect_digest=value.get("digest"),
+        expect_digest=value.get("digest") or None,
     )
 
 

@@ -61,6 +61,7 @@ def test_these_are_channels(text: str) -> None:
         (EMAIL + f", allowed: [bob], parameters: {{{MAIL}}}", "'bob' is not an email address"),
         (EMAIL + ", parameters: {smtp: mail.example.com, sender: a@example.com}", "is not a server"),
         (EMAIL + ", parameters: {smtp: mail.example.com:99999, sender: a@example.com}", "is not a server"),
+        (EMAIL + f", parameters: {{{MAIL}, imap: mail.example.com:993}}", "`token` is missing, with which the mailbox"),
         (EMAIL + f", parameters: {{{MAIL}, security: none}}", "is for servers on this machine"),
         (EMAIL + f", parameters: {{{MAIL}, security: ssl}}", "`security`: input should be"),
         (EMAIL + f", parameters: {{{MAIL}, poll: 30}}", "`poll` 30 has no unit"),
