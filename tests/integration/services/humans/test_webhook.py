@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -175,22 +177,29 @@ class Round:
             return response.status, await response.json()
 
 
-@pytest.fixture
-async def round_trip(webhook: WebhookChannel, server: HookServer) -> AsyncIterator[Round]:
+@asynccontextmanager
+async def listening(judge: Judge, *, now: Callable[[], datetime]) -> AsyncIterator[int]:
+    """The callback listener before a judge; its port."""
     bound = callbacks.bind(0)
     port = bound.getsockname()[1]
-    first = channel("webhook", server.base_url)
-    judge = Judge(told(), first, channel("webhook", server.base_url, name="anybody", allowed=()))
 
     async def known(request_id: str) -> tuple[bytes, Sequence[str]] | None:
         return (SECRET, tuple(judge.channels)) if request_id == REQUEST else None
 
-    requests = RequestCallbacks(known=known, hear=judge.hear, now=lambda: NOW)
-    listener = CallbackListener({"requests": requests}, hosts=callbacks.hosts(Callbacks(port, "http://x")), now=lambda: NOW)
+    requests = RequestCallbacks(known=known, hear=judge.hear, now=now)
+    listener = CallbackListener({"requests": requests}, hosts=callbacks.hosts(Callbacks(port, "http://x")), now=now)
     task = asyncio.create_task(listener.serve(bound))
-    yield Round(webhook, server, judge, port)
+    yield port
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def round_trip(webhook: WebhookChannel, server: HookServer) -> AsyncIterator[Round]:
+    first = channel("webhook", server.base_url)
+    judge = Judge(told(), first, channel("webhook", server.base_url, name="anybody", allowed=()))
+    async with listening(judge, now=lambda: NOW) as port:
+        yield Round(webhook, server, judge, port)
 
 
 async def test_a_receiver_answers_with_what_it_was_told_alone(round_trip: Round) -> None:
@@ -213,6 +222,20 @@ async def test_of_fifty_approvers_at_once_one_wins_and_the_others_are_told_who(r
 
     assert sorted(status for status, _ in found) == [200] + [409] * 49
     assert {answer["sentence"] for status, answer in found if status == 409} == {"already decided: approve by alice (marketing)"}
+
+
+async def test_the_receiver_that_the_docs_show_answers(webhook: WebhookChannel, server: HookServer) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "channels.md").read_text(encoding="utf-8")
+    sample: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], sample)  # noqa: S102 - our own page
+    judge = Judge(told(), channel("webhook", server.base_url))
+    async with listening(judge, now=lambda: datetime.now(UTC)) as port:
+        posted = await Round(webhook, server, judge, port).told("marketing")
+
+        status = await asyncio.to_thread(sample["answer"], posted, {"verb": "approve", "by": "alice", "expect_digest": DIGEST})
+
+    assert status == 200
+    assert judge.won is not None
 
 
 async def test_a_channel_cannot_speak_as_another(round_trip: Round) -> None:
