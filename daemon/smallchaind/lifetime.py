@@ -61,7 +61,7 @@ async def serve(settings: Settings, options: Options, environ: Mapping[str, str]
         return _say(error, EXIT_FAULT)
     try:
         try:
-            house = await compose.compose(settings, SystemClock(), environ)
+            house = await compose.compose(settings, SystemClock(), environ, options.callbacks)
         except Busy as error:
             return _say(error, EXIT_TRY_AGAIN)
         except (Damaged, sqlite3.Error) as error:
@@ -97,6 +97,7 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
         asyncio.create_task(_keep("the alarms", house.alarms.run)),
         asyncio.create_task(_keep("the config folder", house.config.run)),
         asyncio.create_task(_keep("the channels' ears", house.ears.run)),
+        asyncio.create_task(_keep("the inbox folder", house.inbox.run)),
         asyncio.create_task(_keep("the resync", lambda: resync.run(house.database, house.driver, check))),
         asyncio.create_task(_watch_ground(check), name="the ground"),
     ]

@@ -19,7 +19,6 @@ from smallchain.model.manifest import SPECS, Resource
 from smallchain.model.sections import (
     AgentSpec,
     BudgetSpec,
-    ChannelSpec,
     DefaultsSpec,
     McpServerSpec,
     Over,
@@ -190,10 +189,6 @@ def _entry(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and any(getattr(entry, field) not in (None, "never") for entry in model.tools)
 
 
-def _later_channel(model: Section) -> bool:
-    return isinstance(model, ChannelSpec) and model.type in ("slack", "email", "webhook")
-
-
 def _fences(model: Section) -> bool:
     return getattr(model, "isolation", None) in ("required", "container")
 
@@ -256,7 +251,6 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
     "run": (("`budget`", partial(_has, "budget")),),
     "defaults": (("`isolation: required` or `container`", _fences),),
     "mcp_server": (("`mcp_servers`", _always),),
-    "channel": (("this `type` of channel", _later_channel),),
     "budget": (("`budgets`", _always),),
     "schedule": (("`schedules`", _always),),
 }

@@ -15,6 +15,8 @@ from smallchain.store.contract import Row, Tx, Value
 from smallchain.store.times import from_text, maybe, to_text
 
 KIND = "request"
+INBOX = "inbox"
+"""The kind that is woken when what is open may have changed: whoever shows it looks again."""
 
 _COLUMNS = tuple(field.name for field in fields(HumanRequest))
 _MOMENTS = ("expires_at", "remind_at", "escalate_at", "decided_at")
@@ -50,6 +52,7 @@ def open_request(tx: Tx, run: Run, /, *, kind: RequestKind, question: str, **wor
     tx.run("requests.insert", **_values(request))
     eventlog.tell(tx, "RequestOpened", eventlog.about(run), of=run, question=question)
     tx.wake(KIND, request.id)
+    tx.wake(INBOX, "")
     return request
 
 
@@ -62,6 +65,7 @@ def save(tx: Tx, request: HumanRequest, /, **changes: Any) -> HumanRequest:
     if tx.run("requests.save", **values) != 1:
         raise Conflict(f"request {request.id} was decided meanwhile")
     tx.wake(KIND, request.id)
+    tx.wake(INBOX, "")
     return replace(changed, version=request.version + 1)
 
 
@@ -85,6 +89,11 @@ def by_part(tx: Tx, part: str, /) -> list[str]:
 def open_of_run(tx: Tx, run_id: str, /) -> list[HumanRequest]:
     """What a run asks people, oldest first."""
     return [from_row(row) for row in tx.all("requests.open_of_run", run_id=run_id)]
+
+
+def newest_open(tx: Tx, most: int, /) -> list[HumanRequest]:
+    """What waits for a person, newest first."""
+    return [from_row(row) for row in tx.all("requests.newest_open", most=most)]
 
 
 def count_open(tx: Tx, run_id: str, /) -> int:

@@ -419,7 +419,6 @@ UNSUPPORTED = {
     "a tool's network": ("tool", "network: true"),
     "a tool's mounts": ("tool", "mounts: [{source: /etc, target: /etc}]"),
     "a tool's limits": ("tool", "limits: {memory: 1MB}"),
-    "a human on a channel of a later version": ("entry", "{human: people}"),
     "an MCP server": ("entry", "{mcp: files}"),
     "detached work": ("entry", "{agent: other, detach: allowed}"),
     "an agent's budget": ("agent", "budget: $5/day"),
@@ -448,7 +447,7 @@ def _team(mark: Path, *, with_fields: bool) -> str:
         sections["runs"].append(f"- {{name: r_{n}, task: j_{n}, {given.get('run', '')}}}\n")
         if "budget" in given:
             sections["budgets"].append(f"- {{name: b_{n}, limit: $5, {given['budget']}}}\n")
-    extra = "channels: [{name: people, type: slack}]\nmcp_servers: [{name: files, command: [true]}]\n"
+    extra = "mcp_servers: [{name: files, command: [true]}]\n"
     return extra.replace("[true]", '["true"]') + "".join(f"{name}:\n{''.join(rows)}" for name, rows in sections.items())
 
 

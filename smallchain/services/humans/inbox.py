@@ -30,6 +30,8 @@ LATE = "late"
 _MOST_LATE = 100
 _REST_S = 0.3
 _LOOK_S = 2.0
+_GATHER_S = 0.1
+"""So long after a ring it looks: a crowd of requests is one look."""
 _LOOKS_UNTIL_RESYNC = 30
 _PROBLEM = ".problem.txt"
 
@@ -266,6 +268,7 @@ class Inbox:
                 await asyncio.sleep(_REST_S)
                 continue
             await self._bell.wait()
+            await asyncio.sleep(_GATHER_S)
             self._bell.clear()
 
 

@@ -133,7 +133,6 @@ BASH = "executor: {local_bash: {command: x}}"
         ("runs: [{name: r, task: t, budget: $5}]", "`budget`"),
         ("defaults: {isolation: required}", "`isolation: required` or `container`"),
         ("mcp_servers: [{name: m, command: [x]}]", "`mcp_servers`"),
-        ('channels: [{name: c, type: slack, to: C0123ABC, token: {env: T}}]', "this `type` of channel"),
         ("budgets: [{name: b, over: everything, limit: $5}]", "`budgets`"),
         ("schedules: [{name: s, task: t, every: 5m}]", "`schedules`"),
     ],

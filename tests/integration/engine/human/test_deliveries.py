@@ -178,10 +178,10 @@ async def test_a_channel_that_must_be_changed_first_is_told_once_it_is(house: Ho
     await house.quiet()
     assert len(mailbox.deliveries) == 1
 
-    changed = asking().replace('"allowed": ["ann"]', '"allowed": ["ann"], "to": "#ops"')
+    changed = asking().replace('"allowed": ["ann"]', '"allowed": ["ann", "bob"]')
     await house.apply(changed)
     _, second = await mailbox.told(2)
-    assert (second.id, second.channel.to) == (first.id, "#ops")
+    assert (second.id, second.channel.allowed) == (first.id, ("ann", "bob"))
 
 
 async def test_a_run_waits_for_a_channel_that_cannot_be_used_and_goes_on_when_it_can(house: House, mailbox: Mailbox) -> None:
