@@ -91,7 +91,7 @@ class Delivery:
     code: str
     """The request's one-time code: whoever repeats it has seen this delivery."""
     callback_key: bytes
-    """The key that signs a callback about this request (HMAC-SHA256 over id, time and raw body)."""
+    """The key that each channel's own key for callbacks about this request is derived from (`callback.key_for`)."""
     callback_url: str
     """Where a signed callback is heard; empty while the listener is off."""
 
