@@ -25,6 +25,10 @@ VIA = "file"
 LARGEST = yamlfile.LARGEST_FILE
 _SHOWN = (100_000, 2_000)
 """How many characters of each text are shown, and how many where so many make too large a file."""
+_DEEPEST = 30
+_LONGEST_KEY = 80
+_MOST_VALUES = 10_000
+"""What is written to be changed stays far within what `yamlfile` reads: 50 levels, keys of 1,024 characters, 50,000 values."""
 _MOST_CHOICES = 50
 _LONGEST_CHOICE = 500
 _ELSEWHERE = "`smallchain inbox` shows all of them; `smallchain approve` decides"
@@ -81,13 +85,12 @@ def request_in(name: str) -> str | None:
 
 def render(told: Told) -> bytes:
     """The file of an open request, which reads back as what it was made of."""
-    if _editable(told) and len(told.arguments) <= LARGEST // 2:
-        whole = _whole(told, "".join(_lines("arguments", json.loads(told.arguments), 0)), _SHOWN[0])
-        try:
-            if len(whole) <= LARGEST // 2 and _same(read(whole, name="it").arguments, told.arguments):
+    if _editable(told) and len(told.arguments) <= LARGEST // 4 and sum(map(told.arguments.count, ",[{")) <= _MOST_VALUES:
+        arguments = json.loads(told.arguments)
+        if _fits(arguments, _DEEPEST):  # else shown, and not to be changed here
+            whole = _whole(told, "".join(_lines("arguments", arguments, 0)), _SHOWN[0])
+            if len(whole) <= LARGEST // 2:
                 return whole
-        except BadInput:
-            pass  # deeper, larger or with longer keys than the file may have: shown, and not to be changed here
     for most in _SHOWN:
         shown = f"arguments_to_read: {_text(_shortened(told.arguments, most))}\n" if told.arguments else ""
         whole = _whole(told, shown, most)
@@ -207,6 +210,15 @@ def _words(told: Told) -> str:
 
 def _editable(told: Told) -> bool:
     return bool(told.arguments) and Verb.APPROVE in VERBS[told.kind] and told.arguments.startswith("{")
+
+
+def _fits(value: Any, levels: int) -> bool:
+    """Whether a value can be written as YAML that is read back as it was."""
+    if isinstance(value, dict):
+        return levels > 0 and all(len(key) <= _LONGEST_KEY and _fits(each, levels - 1) for key, each in value.items())
+    if isinstance(value, list):
+        return levels > 0 and all(_fits(each, levels - 1) for each in value)
+    return True
 
 
 def _same(value: Any, arguments: str) -> bool:
