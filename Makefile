@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: demo test bench soak quick wheel-test check format docs setup clean
+.PHONY: demo test bench soak fuzz quick wheel-test check format docs setup clean
 
 demo: $(STAMP)  ## run the delegation example, offline
 	$(BIN)/smallchain demo
@@ -31,6 +31,10 @@ MINUTES ?= 60
 soak: $(STAMP)  ## 200 active runs among faults for an hour, or MINUTES of it; samples go to build/soak.jsonl
 	@mkdir -p build
 	@PYTHONPATH=tests $(BIN)/python -m bench.soak --minutes $(MINUTES) --samples build/soak.jsonl
+
+SECONDS ?= 60
+fuzz: $(STAMP)  ## each border with strangers' bytes, SECONDS each (60)
+	$(BIN)/python tests/fuzz/fuzz.py all --seconds $(SECONDS)
 
 check: $(STAMP)  ## format, lint, types, layers, generated docs
 	$(BIN)/ruff format --check --quiet .

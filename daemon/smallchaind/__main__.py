@@ -45,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
         "--callbacks-url", metavar="URL", help="how the outside reaches that port, through a proxy of yours (SMALLCHAIN_CALLBACKS_URL)"
     )
     parser.add_argument("--print-ready", action="store_true", help="write one line to standard output when connections are accepted")
+    parser.add_argument(
+        "--accept-rollback", action="store_true", help="go on with a database that was put back from a backup; what happened since is lost"
+    )
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info", help="what is logged (default info)")
     parser.add_argument("--version", action="version", version=f"smallchaind {__version__}")
     return parser
@@ -75,7 +78,12 @@ def main() -> None:
     gc.set_threshold(20_000, 20, 20)
     from smallchaind.lifetime import Options, serve
 
-    options = Options(drain_s=drain.total_seconds(), print_ready=arguments.print_ready, callbacks=callbacks)
+    options = Options(
+        drain_s=drain.total_seconds(),
+        print_ready=arguments.print_ready,
+        accept_rollback=arguments.accept_rollback,
+        callbacks=callbacks,
+    )
     sys.exit(asyncio.run(serve(chosen, options, dict(os.environ))))
 
 

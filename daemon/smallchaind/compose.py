@@ -18,6 +18,7 @@ from smallchain.engine.human.kind import DeliveryKind, RequestKind, told_of
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
+from smallchain.engine.pace.kind import PaceKind
 from smallchain.engine.ports import Channel, Clock, Provider
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
@@ -123,10 +124,12 @@ class _People:
         return await self._database.read(look)
 
 
-async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str], heard_at: Callbacks | None = None) -> House:
+async def compose(
+    settings: Settings, clock: Clock, environ: Mapping[str, str], heard_at: Callbacks | None = None, *, accept_rollback: bool = False
+) -> House:
     """Open the database and put everything together; nothing runs yet. `heard_at`: where callbacks are. Raises Damaged."""
     key = housekey.read_or_make(settings.state_dir)
-    database = await Database.open(settings.state_dir, now=clock.now)
+    database = await Database.open(settings.state_dir, now=clock.now, accept_rollback=accept_rollback)
     started_at = clock.now()
     secrets = SecretStore(config_dir=settings.config_dir, environ=environ, pid=os.getpid(), started_at=started_at, clock=clock)
     providers: dict[str, Provider] = {"openai": OpenAIProvider(), "scripted": ScriptedProvider()}
@@ -151,6 +154,7 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str], 
         RequestKind(),
         DeliveryKind(database, channels, secrets, key=key, callback_url=f"{heard_at.url}{ROOT}/{REQUESTS}" if heard_at else ""),
         ReadinessKind(),
+        PaceKind(),
     ]
     driver = Driver(database, {kind.name: kind for kind in every})
     ears = Ears(database, driver.transact, channels, secrets, key=key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ from smallchain.model.events import Object
 from smallchain.settings import Callbacks, Settings, private_folder
 from smallchain.store import eventlog, meta, runs
 from smallchain.store.contract import Tx
+from smallchain.store.database import Database, of_the_disk
 from smallchain.store.lock import StateLock
 from smallchaind import callbacks, compose, listener
 from smallchaind.api.app import create_app
@@ -33,6 +35,7 @@ EXIT_IO = 74
 EXIT_TRY_AGAIN = 75
 
 _MODEL_CALLS_S = 5.0
+_GROUND_S = 3.0
 _CLEAN = "ended_cleanly"
 _DAEMON = Object("daemon", "smallchaind")
 
@@ -40,12 +43,13 @@ _DAEMON = Object("daemon", "smallchaind")
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a start can choose. `drain_s`: how long a stop waits for tools. `print_ready`: one line when connections are accepted.
-
-    `callbacks`: where they are heard; None: nowhere.
+    `accept_rollback`: go on with a database that stands behind what the folder had come to. `callbacks`: where they are heard; None:
+    nowhere.
     """
 
     drain_s: float = 60.0
     print_ready: bool = False
+    accept_rollback: bool = False
     callbacks: Callbacks | None = None
 
 
@@ -61,7 +65,7 @@ async def serve(settings: Settings, options: Options, environ: Mapping[str, str]
         return _say(error, EXIT_FAULT)
     try:
         try:
-            house = await compose.compose(settings, SystemClock(), environ, options.callbacks)
+            house = await compose.compose(settings, SystemClock(), environ, options.callbacks, accept_rollback=options.accept_rollback)
         except Busy as error:
             return _say(error, EXIT_TRY_AGAIN)
         except (Damaged, sqlite3.Error) as error:
@@ -81,7 +85,7 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
     except (SmallchainError, OSError) as error:
         return _say(error, EXIT_TRY_AGAIN if isinstance(error, Busy) else EXIT_FAULT)
     await compose.end_orphans(house.database)
-    await house.database.write(_begin)
+    await house.database.write(lambda tx: _begin(tx, house))
     await house.config.reconcile()
     server = listener.server(create_app(house))
     _listen_to_signals(house)
@@ -99,7 +103,7 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
         asyncio.create_task(_keep("the channels' ears", house.ears.run)),
         asyncio.create_task(_keep("the inbox folder", house.inbox.run)),
         asyncio.create_task(_keep("the resync", lambda: resync.run(house.database, house.driver, check))),
-        asyncio.create_task(_watch_ground(check), name="the ground"),
+        asyncio.create_task(_keep("the ground", lambda: _watch_ground(check, house.database)), name="the ground"),
     ]
     if options.callbacks and hearing:
         heard = callbacks.CallbackListener(house.callbacks, hosts=callbacks.hosts(options.callbacks), now=house.clock.now)
@@ -146,11 +150,16 @@ async def _stop(house: House, options: Options) -> int:
     if house.database.fatal.done():
         return _died(house.database.fatal.result())
     await house.database.write(_end)
+    with contextlib.suppress(OSError):
+        await house.database.mark()
     return EXIT_OK
 
 
-def _begin(tx: Tx) -> None:
+def _begin(tx: Tx, house: House) -> None:
     live = runs.count_live(tx)
+    if house.database.lost is not None:
+        stood, known = house.database.lost
+        eventlog.tell(tx, "DatabaseRolledBack", _DAEMON, found=str(stood.seq), known=str(known.seq))
     if meta.get(tx, _CLEAN) == "no" and tx.epoch > 1:
         eventlog.tell(tx, "DaemonDied", _DAEMON, count=str(live))
     meta.put(tx, _CLEAN, "no")
@@ -178,10 +187,12 @@ async def _keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
         wait = min(wait * 2, 30.0)
 
 
-async def _watch_ground(check: Callable[[], None]) -> None:
+async def _watch_ground(check: Callable[[], None], database: Database) -> None:
     while True:
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(_GROUND_S)
         check()
+        with contextlib.suppress(OSError):  # a full disk: the older mark is true as well
+            await database.mark()
 
 
 def _listen_to_signals(house: House) -> None:
@@ -206,8 +217,10 @@ def _print_ready(settings: Settings) -> None:
 
 
 def _died(reason: BaseException) -> int:
-    io = isinstance(reason, sqlite3.Error)
-    return _say(reason, EXIT_IO if io else EXIT_DAMAGED)
+    if not of_the_disk(reason):
+        return _say(reason, EXIT_DAMAGED)
+    log.error("the disk failed: %s. Look at the disk (dmesg), then start again: all that was acknowledged is kept", reason)
+    return EXIT_IO
 
 
 def _say(error: BaseException, code: int) -> int:

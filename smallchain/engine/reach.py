@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from smallchain.engine.pace import desk
+from smallchain.engine.pace.fallback import choose
 from smallchain.engine.specs import mentions, typed, why_unsupported
 from smallchain.model.agent import llm_of
 from smallchain.model.functions import tool_named
@@ -55,7 +57,7 @@ def reach_of(tx: Tx, name: str, /) -> Reach:
         if agent_name == name:
             reach.llm = llm
         if llm is not None:
-            _take(tx, reach, "llm", "LLM", llm)
+            _take_llm(tx, reach, llm)
         _take_channels(tx, reach, row)
         for kind, used in (entry.uses for entry in spec.tools):
             if kind == "agent":
@@ -74,6 +76,29 @@ def why_no_llm(tx: Tx, agent: str, /) -> str:
     if not llms:
         return f"agent '{agent}' has no LLM: none is written yet"
     return f"agent '{agent}' names no LLM and there are several: {', '.join(llms)}; write `llm:` on it, or defaults: {{llm: ...}}"
+
+
+def _take_llm(tx: Tx, reach: Reach, name: str) -> None:
+    """An LLM and those that take its place. An error of one is none of the agent's as long as another can be called."""
+    own = resources.get(tx, "llm", name)
+    if own is None:
+        _take(tx, reach, "llm", "LLM", name)
+        return
+    chain = desk.chain_of(tx, own)
+    for row in chain:
+        reach.found["llm", row.name] = row
+        reach.settling |= row.status is Readiness.PENDING and not row.checked
+    last = typed(chain[-1]).fallback
+    if last is not None and ("llm", last) not in reach.found:
+        _say(reach.lacking, f"{_missing(tx, 'llm', 'LLM', last)} (the fallback of LLM '{chain[-1].name}')")
+    lacking = choose([desk.link_of(tx, row) for row in chain], now=tx.now).lacking
+    if lacking:
+        _say(reach.lacking if own.status is Readiness.PENDING else reach.broken, lacking)
+
+
+def _say(sentences: list[str], sentence: str) -> None:
+    if sentence not in sentences:
+        sentences.append(sentence)
 
 
 def _take(tx: Tx, reach: Reach, kind: str, word: str, name: str) -> None:

@@ -37,6 +37,8 @@ class Decision:
     effects: tuple[Effect, ...] = ()
     look_at: datetime | None = None
     detail: str = ""
+    to: str = ""
+    """The LLM that a run calls; without a cause, at which it waits for its place."""
     at_rest: bool = False
     """Nothing of this row may be under way any more: what is, is stopped."""
 

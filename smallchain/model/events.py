@@ -34,6 +34,10 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "DaemonStarted": (Level.INFO, "Starting Smallchain"),
     "DaemonStopping": (Level.INFO, "Stopping Smallchain"),
     "DaemonDied": (Level.WARNING, "The daemon ended without stopping; {count} live runs go on where they were"),
+    "DatabaseRolledBack": (
+        Level.WARNING,
+        "The database was put back: it holds {found} of {known} events, and what happened since is not known to it",
+    ),
     "RunsAsRoot": (Level.WARNING, "Running as root without a sandbox: tools have all rights on this machine"),
     # the watched folder
     "ConfigApplied": (Level.INFO, "Applied {what}"),
@@ -49,12 +53,17 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "ResourceReady": (Level.INFO, "{kind} '{name}' is ready"),
     "ResourcePending": (Level.WARNING, "{kind} '{name}' waits: {detail}"),
     "ResourceError": (Level.ERROR, "{kind} '{name}' can't be used: {detail}"),
+    "LLMAtLimit": (Level.INFO, "LLM '{name}' is at its limit ({why}); {runs} for a place"),
+    "LLMHasRoom": (Level.INFO, "LLM '{name}' has had room for everybody for a minute"),
+    "LLMHeld": (Level.WARNING, "LLM '{name}' takes no calls until {until}: {why}"),
     "ToolUnfenced": (Level.WARNING, "Tool '{name}' runs without a sandbox: this version has none yet"),
     "ToolImageUnused": (Level.WARNING, "Tool '{name}' runs on this machine's own interpreter, not in the image {image}"),
     # a run
     "RunStarted": (Level.INFO, "Executing task: {task}"),
     "AgentStarted": (Level.INFO, "Agent '{agent}' is executing the task"),
     "RunPending": (Level.WARNING, "Run '{run}' waits: {detail}"),
+    "RunFellBack": (Level.WARNING, "Run '{run}' calls LLM '{llm}' instead of '{own}': {why}"),
+    "RunReturned": (Level.INFO, "Run '{run}' calls its own LLM '{llm}' again: {why}"),
     "RunBackingOff": (Level.WARNING, "Run '{run}' calls the model again {when}: {detail}"),
     "ModelCallInterrupted": (Level.WARNING, "Run '{run}' was calling the model when the daemon ended; it calls again"),
     "ReplyMended": (Level.WARNING, "The reply of the model in run '{run}' was mended: {detail}"),

@@ -1,4 +1,4 @@
-"""Where a conversation may be cut: never between a reply and the results of the calls it asks for; pure."""
+"""Where a conversation may be cut: where the model has the next word, never between a reply and the results of its calls; pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 
 def legal_cuts(messages: Sequence[dict[str, Any]]) -> list[int]:
-    """The numbers of messages (from 0) after which every call has its result, in rising order."""
+    """The numbers of messages (from 0) after which every call has its result and the model is to speak, in rising order.
+
+    After a prompt alone, or after an answer, it is not: many servers refuse a request without a user's word or a result at its end.
+    """
     cuts = [0]
     asked: set[str] = set()
     for number, message in enumerate(messages, 1):
@@ -15,7 +18,7 @@ def legal_cuts(messages: Sequence[dict[str, Any]]) -> list[int]:
             asked.discard(message.get("tool_call_id", ""))
         else:
             asked = {call["id"] for call in message.get("tool_calls") or ()}
-        if not asked:
+        if not asked and message["role"] in ("user", "tool"):
             cuts.append(number)
     return cuts
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -21,6 +22,10 @@ class Endpoint:
     timeout: timedelta
     script: tuple[dict[str, Any], ...] = ()
     """The `replies` of a `scripted` LLM, as its manifest says them."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers beside the key; their values may be secrets too."""
+    hidden: tuple[str, ...] = ()
+    """Values of headers that are secrets, to be blotted out wherever an endpoint repeats them."""
 
     def __repr__(self) -> str:
         return f"Endpoint({self.provider}, {self.model}, {self.base_url})"
@@ -60,6 +65,13 @@ class Reply:
     model: str | None
     notes: tuple[str, ...] = ()
     """What was mended in the translation, a sentence each."""
+    held_for: timedelta | None = None
+    """How long the provider takes no further calls, as it says beside the reply; None: it says nothing of the kind."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it neither asks for anything nor says a word."""
+        return not self.calls and not self.content.strip()
 
 
 class FailureKind(StrEnum):

@@ -10,6 +10,7 @@ from smallchain.model.fields import (
     Count,
     Dollars,
     Duration,
+    Headers,
     Name,
     Pattern,
     Secret,
@@ -112,8 +113,11 @@ class LLMSpec(Section):
         description="openai: every OpenAI-compatible endpoint; scripted: replies from this file; python: module:callable"
     )
     model: str | None = Field(None, min_length=1, description="The provider's name for the model")
-    base_url: Url | None = Field(None, description="The endpoint; else OPENAI_BASE_URL of the daemon's environment")
+    base_url: Url | None = Field(
+        None, description="The endpoint, with a query if it wants one; else OPENAI_BASE_URL of the daemon's environment"
+    )
     api_key: Secret | None = Field(None, description="A reference; else OPENAI_API_KEY of the daemon's environment")
+    headers: Headers = Field(default_factory=dict, description="Sent with every request beside the key: text, or references to secrets")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Sent as they are: temperature, max_tokens, ...")
     price: (
         Annotated[Annotated[Literal["unknown_ok"], Tag("<text>")] | Annotated[PriceSpec, Tag("<mapping>")], Discriminator(by_shape)] | None

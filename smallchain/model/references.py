@@ -43,6 +43,7 @@ def clashes(resources: Sequence[Resource]) -> tuple[Problem, ...]:
     for resource in resources:
         if resource.kind == "agent":
             found += _function_clashes(resource)
+    found += _fallback_cycles(resources)
     return tuple(found)
 
 
@@ -127,6 +128,24 @@ def _function_clashes(resource: Resource) -> Iterator[Problem]:
             if name in ours:
                 message = f"{_named('agent', agent.name)} has two functions {name!r}: a tool, and one of the MCP server {entry.mcp!r}"
                 yield Problem(resource.place, message, "rename the tool")
+
+
+def _fallback_cycles(resources: Sequence[Resource]) -> Iterator[Problem]:
+    """LLMs that take each other's place: none of them is the last to be asked."""
+    llms = {resource.name: resource for resource in resources if resource.kind == "llm"}
+    following = {name: names[0] for name, each in llms.items() if (names := [to for _, to in references("llm", each.spec)])}
+    told: set[str] = set()
+    for name, resource in llms.items():
+        path = [name]
+        while (after := following.get(path[-1])) is not None and after not in path:
+            path.append(after)
+        if after != name or told & set(path):
+            continue
+        told |= set(path)
+        shown = " > ".join(f"'{each}'" for each in (*path, name))
+        back = f"{_named('llm', path[1])} ({llms[path[1]].place}), and so to itself" if len(path) > 1 else "itself"
+        message = f"{_named('llm', name)} falls back to {back}: {shown}"
+        yield Problem(resource.place, message, "take one `fallback` out")
 
 
 def _cycles(resources: Sequence[Resource]) -> Iterator[Problem]:
@@ -223,8 +242,6 @@ _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 _UNSUPPORTED: Mapping[str, _Rows] = {
     "llm": (
         ("`provider: python`", _provider),
-        ("`fallback`", partial(_has, "fallback")),
-        ("`limits`", partial(_has, "limits")),
         ("`tool_mode: json`", partial(_has, "tool_mode")),
     ),
     "agent": (

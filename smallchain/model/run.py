@@ -97,23 +97,28 @@ _WAITING_CALLS = {
 }
 
 
-def status_of(run: Run, open_calls: Sequence[OpenCall]) -> tuple[Status, str]:
-    """The word people see, and a sentence part that says what for (empty when the word says it all)."""
-    return _status(run.phase, run.paused, run.detail, open_calls)
+def status_of(run: Run, open_calls: Sequence[OpenCall], *, place: str = "") -> tuple[Status, str]:
+    """The word people see, and a sentence part that says what for (empty when the word says it all).
+
+    `place` says which place at an LLM the run waits for, empty where it waits for none.
+    """
+    return _status(run.phase, run.paused, run.detail, open_calls, place)
 
 
-def status_word(phase: RunPhase, paused: bool, open_calls: Sequence[OpenCall]) -> Status:
+def status_word(phase: RunPhase, paused: bool, open_calls: Sequence[OpenCall], *, place: str = "") -> Status:
     """The word alone."""
-    return _status(phase, paused, "", open_calls)[0]
+    return _status(phase, paused, "", open_calls, place)[0]
 
 
-def _status(phase: RunPhase, paused: bool, detail: str, open_calls: Sequence[OpenCall]) -> tuple[Status, str]:
+def _status(phase: RunPhase, paused: bool, detail: str, open_calls: Sequence[OpenCall], place: str) -> tuple[Status, str]:
     if phase in RUN_TERMINAL:
         return _PLAIN[phase], detail
     if paused:
         return Status.PAUSED, detail
     if phase is RunPhase.CALLING_MODEL:
         return Status.RUNNING, "calling the model"
+    if phase is RunPhase.READY and place:
+        return Status.WAITING, place
     if phase is not RunPhase.AWAITING_TOOLS:
         return _PLAIN[phase], detail
     for call in open_calls:

@@ -24,7 +24,7 @@ import aiosqlite
 
 from smallchain.model.errors import Busy, Conflict, Damaged
 from smallchain.model.ids import after_id, uuid7
-from smallchain.store import migrate
+from smallchain.store import eventlog, highwater, meta, migrate
 from smallchain.store.contract import Tx
 from smallchain.store.work import Work
 
@@ -37,6 +37,7 @@ _CHECKPOINT_PAGES = 4000  # 16 MB: a page that is written again and again goes t
 _IOERR = 10  # SQLITE_IOERR, https://www.sqlite.org/rescode.html#ioerr
 _FULL = 13
 _LOCKED = {5, 6}  # SQLITE_BUSY and SQLITE_LOCKED: another program holds the write lock
+_SEE_LOGS = "see `smallchain logs`; the daemon ends and checks the file at its start"
 _FATAL = {_IOERR, 11, 14, 26}  # with SQLITE_CORRUPT, CANTOPEN, NOTADB: what is known of the file is no longer true
 
 
@@ -142,8 +143,10 @@ class Database:
         self._reading = asyncio.Lock()
         self._ids = _Ids()
         self._tx: SqliteTx | None = None
-        self._inode = _inode(path)
+        self._inodes = _inodes(path)
         self.epoch = 0
+        self.lost: tuple[highwater.Mark, highwater.Mark] | None = None
+        """Where the database stood and where it had stood, when it was accepted although it stood behind."""
         self.fatal: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         """Done when the database can no longer be trusted, with the reason; the daemon ends."""
         self.full_since: datetime | None = None
@@ -154,8 +157,11 @@ class Database:
         self._pump_task.add_done_callback(self._pump_ended)
 
     @classmethod
-    async def open(cls, state_dir: Path, *, now: Callable[[], datetime]) -> Database:
-        """Check, migrate and open the database of a state folder, and begin a new epoch; raises Damaged."""
+    async def open(cls, state_dir: Path, *, now: Callable[[], datetime], accept_rollback: bool = False) -> Database:
+        """Check, migrate and open the database of a state folder, and begin a new epoch.
+
+        Raises Damaged, also when the database stands behind what the folder had come to, unless `accept_rollback`.
+        """
         path = await asyncio.to_thread(migrate.prepare, state_dir)
         writer = await aiosqlite.connect(path, factory=_Connection, isolation_level=None, cached_statements=512, timeout=5.0)
         reader = await aiosqlite.connect(path, factory=_Connection, isolation_level=None, cached_statements=512, timeout=5.0)
@@ -163,13 +169,32 @@ class Database:
         await _across(reader, lambda connection: _set_up(connection, writing=False))
         database = cls(path, writer, reader, now)
 
-        def begin(tx: Tx) -> int:
-            tx.run("meta.raise_epoch")
-            row = tx.one("meta.get", name="epoch")
-            return int(row["value"]) if row else 0
+        known = await asyncio.to_thread(highwater.read, state_dir)
 
-        database.epoch = await database.write(begin)
+        def begin(tx: Tx) -> int:
+            stands = _mark(tx)
+            if stands.is_behind(known):
+                if not accept_rollback:
+                    raise _behind(path, stands, known)
+                database.lost = (stands, known)
+                meta.put(tx, "epoch", str(max(stands.epoch, known.epoch)))
+                eventlog.go_on_after(tx, known.seq)
+            tx.run("meta.raise_epoch")
+            return _mark(tx).epoch
+
+        try:
+            database.epoch = await database.write(begin)
+            await database.mark()
+        except BaseException:
+            await database.close()
+            raise
+        database._inodes = _inodes(path)
         return database
+
+    async def mark(self) -> None:
+        """Write down how far the database has come (see `store.highwater`); raises OSError, Busy."""
+        stands = await self.read(_mark)
+        await asyncio.to_thread(highwater.write, self._path.parent, stands)
 
     async def write(self, work: Callable[[Tx], T], /, *, alone: bool = False, then: Callable[[T], None] | None = None) -> T:
         """Run `work` as one transaction; its result once durable; see `store.contract.Store.write`.
@@ -189,7 +214,7 @@ class Database:
     async def read(self, work: Callable[[Tx], T], /) -> T:
         """Run `work` on one state of the database beside the writer; writing inside raises sqlite3.OperationalError.
 
-        Raises what `work` raises; Busy when the database is closing.
+        Raises what `work` raises; Busy when the database is closing; Damaged when the file turns out to be.
         """
         if self._closing:
             raise Busy("the daemon is stopping")
@@ -203,16 +228,28 @@ class Database:
                 tx.flush()  # which only raises: a reader that wrote is told so
                 box.append(found)
             finally:
-                connection.execute("COMMIT")
+                if connection.in_transaction:  # an error of the file may have ended it
+                    connection.execute("COMMIT")
 
-        async with self._reading:
-            await _across(self._reader, look)
+        try:
+            async with self._reading:
+                await _across(self._reader, look)
+        except sqlite3.Error as error:
+            if _code(error) not in _FATAL:
+                raise
+            self._die(error)
+            raise Damaged(f"the database failed: {error}", hint=_SEE_LOGS) from error
         return cast("T", box[0])
 
     def check_file(self) -> None:
-        """Find out whether the file was replaced or unlinked under us (writes would succeed into nothing); then it is fatal."""
-        if not self.fatal.done() and _inode(self._path) != self._inode:
-            self._die(Damaged(f"the database {self._path} was replaced or removed while in use"))
+        """Find out whether a file was replaced or unlinked under us (writes would succeed into nothing); then it is fatal."""
+        if self.fatal.done():
+            return
+        for name, now in _inodes(self._path).items():
+            if now != self._inodes[name]:
+                hint = "put it back as it was, or from a backup, then start again"
+                self._die(Damaged(f"the database's file {name} was replaced or removed while in use", hint=hint))
+                return
 
     async def checkpoint(self) -> None:
         """Fold the write-ahead log into the database, as far as readers allow."""
@@ -368,7 +405,7 @@ class _Commit:
         if _code(error) in _FATAL or isinstance(error, Damaged):
             if self.fatal is None:
                 self.fatal = error
-            return Damaged(f"the database failed: {error}", hint="see `smallchain logs`; the daemon ends and checks the file at its start")
+            return Damaged(f"the database failed: {error}", hint=_SEE_LOGS)
         return error
 
     def _fence(self, connection: sqlite3.Connection) -> None:
@@ -406,9 +443,32 @@ async def _across(connection: aiosqlite.Connection, work: Callable[[sqlite3.Conn
     await connection.executemany("", cast("Any", work))
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+def of_the_disk(error: BaseException) -> bool:
+    """Whether an error is one of reading or writing the disk, and not of what stands on it."""
+    return _code(error) in (_IOERR, 14)
+
+
+def _mark(tx: Tx) -> highwater.Mark:
+    return highwater.Mark(int(meta.get(tx, "epoch") or 0), eventlog.last(tx))
+
+
+def _behind(path: Path, stands: highwater.Mark, known: highwater.Mark) -> Damaged:
+    return Damaged(
+        f"the database {path} stands behind what this folder had come to: {stands.seq} events of {stands.epoch} starts, "
+        f"where there were {known.seq} of {known.epoch}; it was put back from a backup, or lost its {path.name}-wal",
+        hint="put the newest copy back; or, to go on without what happened since (calls that act once may act again), "
+        "run `smallchaind --accept-rollback` once",
+    )
+
+
+def _inodes(path: Path) -> dict[str, tuple[int, int] | None]:
+    """The identity of the database's file and of its write-ahead log, which stays while a connection is open."""
+    found: dict[str, tuple[int, int] | None] = {}
+    for each in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            status = os.stat(each)
+        except OSError:
+            found[each.name] = None
+        else:
+            found[each.name] = (status.st_dev, status.st_ino)
+    return found

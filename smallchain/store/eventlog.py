@@ -66,3 +66,9 @@ def last(tx: Tx, /) -> int:
     """The last sequence number given; 0 before the first."""
     row = tx.one("events.last")
     return int(row["seq"]) if row else 0
+
+
+def go_on_after(tx: Tx, seq: int, /) -> None:
+    """Give no sequence number again that was given up to `seq`: readers that saw them ask for what comes after."""
+    tx.run("events.go_on_after", seq=seq)
+    tx.run("events.begin_after", seq=seq)

@@ -79,7 +79,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         )
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise Damaged(f"{path} is damaged: {verdict}", hint="put it back from a backup (backups/ in the state folder)")
+        raise Damaged(f"{path} is damaged: {' '.join(verdict.split())}", hint="put it back from a backup (backups/ in the state folder)")
     triggers = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")]
     if triggers:
         raise Damaged(f"{path} holds a trigger that is not ours: {triggers[0]}", hint="remove it with sqlite3")

@@ -181,7 +181,11 @@ def counts(tx: Tx, /) -> dict[Status, int]:
             add(status_word(phase, paused, []), row["count"])
     for row in tx.all("runs.count_waiting"):
         add(status_word(RunPhase.AWAITING_TOOLS, False, open_calls(row)), row["count"])
-    return found
+    in_line = tx.one("runs.count_in_line")
+    if in_line is not None and in_line["count"]:  # they are ready, and wait for a place at an LLM
+        add(Status.WAITING, in_line["count"])
+        add(Status.RUNNING, -in_line["count"])
+    return {status: count for status, count in found.items() if count}
 
 
 def count_live(tx: Tx, /) -> int:

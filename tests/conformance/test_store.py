@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from smallchain.model.errors import Busy, Conflict, Damaged
 from smallchain.model.events import Object
 from smallchain.model.human import DeliveryRow, Grant, RequestKind
 from smallchain.model.lifecycles import Readiness
+from smallchain.model.money import Usage
+from smallchain.model.run import Run
 from smallchain.model.toolcall import ToolCall
-from smallchain.store import approvals, deliveries, eventlog, meta, requests, resources, runs, toolcalls
+from smallchain.store import approvals, deliveries, eventlog, meta, modelcalls, paces, requests, resources, runs, toolcalls
 from smallchain.store.contract import Store, Tx
 from smallchain.store.database import Database
 from support.rows import put_call, put_llm, put_run
@@ -623,3 +625,78 @@ async def test_closing_finishes_what_was_asked_before_and_refuses_what_comes_aft
     assert [await value(second, str(n)) for n in range(20)] == ["1"] * 20
     assert await value(second, "late") == ""
     await second.close()
+
+
+# ---- places at an LLM
+
+
+def at_the_llm(tx: Tx, name: str, *, priority: int = 0) -> Run:
+    """A run that is ready and waits for a place at the LLM `fast`."""
+    run = runs.move(tx, runs.save(tx, put_run(tx, name), llm="fast", priority=priority), "dependencies_ready")
+    paces.ask(tx, run, "fast", tokens=7)
+    return run
+
+
+async def test_a_place_is_used_by_the_model_call_of_its_attempt_and_swept_once_that_ended(store: Store, clock: FixedClock) -> None:
+    run = await store.write(lambda tx: at_the_llm(tx, "monday"))
+    assert await store.read(lambda tx: (paces.waits(tx, "fast"), paces.is_granted(tx, run, "fast"))) == (1, False)
+
+    await store.write(lambda tx: paces.grant(tx, run.id, 1))
+    assert await store.read(lambda tx: (paces.waits(tx, "fast"), paces.is_granted(tx, run, "fast"), paces.out(tx, "fast"))) == (0, True, 0)
+    assert [row["alive"] for row in await store.read(lambda tx: paces.unused(tx, "fast"))] == [1]
+
+    def call(tx: Tx) -> None:
+        modelcalls.open_call(tx, run, attempt=1, llm="fast", model="m")
+        runs.move(tx, run, "model_called", attempts=1)
+
+    await store.write(call)
+    since = clock.moment - timedelta(seconds=1)
+    assert await store.read(lambda tx: (paces.out(tx, "fast"), paces.unused(tx, "fast"))) == (1, [])
+    assert await store.read(lambda tx: paces.started(tx, "fast", since=since)) == [(clock.moment, 7)]
+
+    await store.write(lambda tx: modelcalls.settle(tx, run.id, 1, outcome="replied", usage=Usage(40, 2, 0)))
+    assert await store.read(lambda tx: paces.out(tx, "fast")) == 0
+    assert await store.read(lambda tx: paces.started(tx, "fast", since=since)) == [(clock.moment, 42)]
+    await store.write(lambda tx: paces.tidy(tx, "fast", before=clock.moment))
+    assert await store.read(lambda tx: (paces.started(tx, "fast", since=since), paces.kept(tx))) == ([], [])
+
+
+async def test_trees_of_runs_stand_in_line_by_priority_and_by_who_was_served_longest_ago(store: Store) -> None:
+    def ask(tx: Tx) -> list[Run]:
+        return [at_the_llm(tx, "a"), at_the_llm(tx, "b"), at_the_llm(tx, "c", priority=5)]
+
+    a, b, c = await store.write(ask)
+    assert list(await store.read(lambda tx: paces.next_trees(tx, "fast", most=9))) == [(5, c.id), (0, a.id), (0, b.id)]
+
+    await store.write(lambda tx: paces.to_the_end(tx, "fast", 0, a.id))
+    assert list(await store.read(lambda tx: paces.next_trees(tx, "fast", most=2))) == [(5, c.id), (0, b.id)]
+    await store.write(lambda tx: paces.move_up(tx, replace(a, priority=9), "fast"))
+    assert list(await store.read(lambda tx: paces.next_trees(tx, "fast", most=1))) == [(9, a.id)]
+
+
+async def test_a_place_that_an_earlier_life_granted_is_not_granted_in_this_one(backend: Backend, tmp_path: Path, clock: FixedClock) -> None:
+    (tmp_path / "one").mkdir()
+    first = await backend.open(tmp_path / "one", clock.now)
+    run = await first.write(lambda tx: at_the_llm(tx, "monday"))
+    await first.write(lambda tx: paces.grant(tx, run.id, 1))
+    await first.close()
+    second = await backend.open(tmp_path / "one", clock.now)
+    assert await second.read(lambda tx: paces.is_granted(tx, run, "fast")) is False
+
+    await second.write(lambda tx: paces.tidy(tx, "fast", before=clock.moment - timedelta(minutes=1)))
+    assert await second.read(lambda tx: paces.waits(tx, "fast")) == 1
+    await second.close()
+
+
+async def test_a_hold_ends_at_its_moment_with_other_words_and_with_a_clock_that_was_set_back(store: Store, clock: FixedClock) -> None:
+    until = clock.moment + timedelta(minutes=1)
+    await store.write(lambda tx: paces.hold(tx, "fast", paces.Held(clock.moment, until, "slow down", "words")))
+
+    async def held(digest: str = "words") -> bool:
+        return await store.read(lambda tx: paces.held(tx, "fast", digest=digest) is not None)
+
+    assert (await held(), await held("other words")) == (True, False)
+    clock.moment -= timedelta(days=1)
+    assert not await held()
+    clock.moment = until
+    assert not await held()

@@ -23,6 +23,7 @@ from smallchain.engine.human.kind import DeliveryKind, RequestKind
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
+from smallchain.engine.pace.kind import PaceKind
 from smallchain.engine.ports import Channel, Executor, Provider
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
@@ -61,6 +62,8 @@ class Gate:
         self.starts: list[Start] = []
         self.ended: list[str] = []
         """Calls that were stopped before they were let through."""
+        self.waiting = 0
+        """Starts that have no answer yet."""
         self._came = asyncio.Condition()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
 
@@ -69,11 +72,14 @@ class Gate:
         async with self._came:
             self.starts.append(start)
             self._came.notify_all()
+        self.waiting += 1
         try:
             return await self._outcomes.get()
         except asyncio.CancelledError:
             self.ended.append(start.call_id)
             raise
+        finally:
+            self.waiting -= 1
 
     def let_through(self, text: str = "done", kind: OutcomeKind = OutcomeKind.SUCCEEDED) -> None:
         """Answer one start, the one that waits or the next to come."""
@@ -123,6 +129,7 @@ class House:
             RequestKind(),
             DeliveryKind(database, self.channels, secrets, key=KEY),
             ReadinessKind(),
+            PaceKind(),
         ]
         self.driver = Driver(database, {kind.name: kind for kind in every})
         self._ears = Ears(database, self.driver.transact, self.channels, secrets, key=KEY)

@@ -254,7 +254,7 @@ class ModelServer:
 
     def routed(self, asked: Asked) -> Answer:
         """The answer to all else; a server of something other than models has its own."""
-        if asked.method != "POST" or not asked.path.endswith("/chat/completions"):
+        if asked.method != "POST" or not asked.path.split("?")[0].endswith("/chat/completions"):
             return fails(404, f"nothing is at {asked.method} {asked.path}")
         return self.brain(asked)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from smallchain.engine.human import deciding
 from smallchain.engine.run import again
@@ -22,7 +22,7 @@ from smallchaind.compose import House
 
 def routes(house: House) -> APIRouter:
     """The routes of this family."""
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(keyed.headers)])
 
     @router.post("/v1/runs")
     async def start(message: RunMessage, request: Request) -> dict[str, Any]:

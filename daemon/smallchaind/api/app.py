@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,7 +20,21 @@ from smallchaind.compose import House
 
 log = logging.getLogger(__name__)
 
-_ERRORS = {code: {"model": ErrorAnswer} for code in (400, 404, 405, 408, 409, 413, 500, 503)}
+_ERRORS = {code: {"model": ErrorAnswer} for code in (400, 404, 405, 408, 409, 413, 415, 500, 503)}
+
+
+class _Told(FastAPI):
+    """FastAPI, with a document of what is answered: never 422, as a body or a parameter that does not fit is a 400 like any bad input."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        document = super().openapi()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                operation["responses"].pop("422", None)
+        for name in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(name, None)
+        return document
 
 
 def create_app(house: House) -> App:
@@ -29,7 +44,7 @@ def create_app(house: House) -> App:
 
 def routed(house: House) -> FastAPI:
     """All routes, and the shape of their errors."""
-    app = FastAPI(title="Smallchain", version=__version__, docs_url=None, redoc_url=None, responses=_ERRORS)  # type: ignore[arg-type]
+    app = _Told(title="Smallchain", version=__version__, docs_url=None, redoc_url=None, responses=_ERRORS)  # type: ignore[arg-type]
     for family in (status, lists, describe, events, apply, acts, decisions):
         app.include_router(family.routes(house))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from smallchain.protocol.faults import problem_to_wire
 from smallchain.protocol.messages import ApplyMessage, DeleteMessage
@@ -15,7 +15,7 @@ from smallchaind.compose import House
 
 def routes(house: House) -> APIRouter:
     """The routes of this family."""
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(keyed.headers)])
 
     @router.post("/v1/apply")
     async def apply(message: ApplyMessage, request: Request) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:
         "run_id": run.id,
         **_modelcall(row),
         "base_url": spec.base_url if spec is not None else None,
-        "request": body_of(tx, run, pins, row["messages"]).decode(),
+        "request": body_of(tx, run, pins, row["llm"], row["messages"]).decode(),
         "reply": row["raw"],
     }
 
@@ -193,6 +193,7 @@ def _transcript(tx: Tx, ref: str) -> dict[str, Any]:
                 "ours": bool(row["template"]),
                 "template": row["template"] or None,
                 "finish_reason": attempt["finish_reason"] if attempt else None,
+                "llm": attempt["llm"] if attempt else None,
                 "model": attempt["model"] if attempt else None,
                 "cost_usd": show_dollars(attempt["cost_nanousd"]) if attempt and attempt["cost_nanousd"] is not None else None,
             }

@@ -26,6 +26,10 @@ class _TooLarge(BadInput):
     """The body is longer than is taken."""
 
 
+class _NotJson(BadInput):
+    """The body says that it is something else."""
+
+
 class _Gone(BadInput):
     """Half a request is none."""
 
@@ -51,6 +55,9 @@ class Guard:
         except _TooLarge as error:
             await _answer(send, 413, error)
             return
+        except _NotJson as error:
+            await _answer(send, 415, error)
+            return
         except TimeoutError:
             await _answer(send, 408, BadInput(f"the body did not arrive within {_BODY_S:.0f} s"))
             return
@@ -73,7 +80,7 @@ class Guard:
 async def _body(scope: Message, receive: Receive) -> bytes:
     headers = {name.lower(): value for name, value in scope["headers"]}
     if b"content-encoding" in headers:
-        raise BadInput("compressed bodies are not taken")
+        raise _NotJson("compressed bodies are not taken")
     body = b""
     async with asyncio.timeout(_BODY_S):
         while True:
@@ -87,7 +94,7 @@ async def _body(scope: Message, receive: Receive) -> bytes:
                 break
     kind = headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
     if body and kind != b"application/json":
-        raise BadInput("the body is not JSON: Content-Type must be application/json")
+        raise _NotJson("the body is not JSON: Content-Type must be application/json")
     if body:
         canonical.parse(body)
     return body or b"{}"

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from smallchain.engine import reach
+from smallchain.engine.pace.kind import standing
 from smallchain.engine.specs import why_unsupported
 from smallchain.model.delivery import VERBS
 from smallchain.model.errors import Refused, Unknown
@@ -18,7 +19,7 @@ from smallchain.model.money import show_dollars
 from smallchain.model.outcomes import outcome
 from smallchain.model.run import Run, status_of
 from smallchain.model.templates import TEMPLATES
-from smallchain.store import resources, runs
+from smallchain.store import paces, resources, runs
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -38,7 +39,7 @@ def when(moment: datetime | None) -> str | None:
 def resource(tx: Tx, written: Written, /) -> Item:
     """An LLM, agent, tool, task, ..., and whether it can be used."""
     status, detail = _standing(tx, written)
-    return {
+    item = {
         "kind": written.kind,
         "name": written.name,
         "id": written.id,
@@ -50,6 +51,14 @@ def resource(tx: Tx, written: Written, /) -> Item:
         "updated_at": when(written.updated_at),
         "spec": written.spec,
     }
+    return item | _use(tx, written.name) if written.kind == "llm" else item
+
+
+def _use(tx: Tx, llm: str) -> Item:
+    """How hard an LLM is used now: calls that are out, runs that wait for a place, and until when it takes no calls."""
+    found = standing(tx, llm)
+    held = {"held_until": when(found.held_until), "held_why": found.held_why}
+    return {"in_use": found.out, "waiting": found.waiting, "full": found.why, **held}
 
 
 def _standing(tx: Tx, written: Written) -> tuple[str, str]:
@@ -71,10 +80,10 @@ def _standing(tx: Tx, written: Written) -> tuple[str, str]:
     return Readiness.PENDING, f"agent '{name}' does not exist" + (f"; {near}" if near else "")
 
 
-def run(row: Row, /, *, names: Mapping[str, str], tree_costs: Mapping[str, int]) -> Item:
-    """A run, with its one word of status."""
+def run(row: Row, /, *, names: Mapping[str, str], tree_costs: Mapping[str, int], places: Mapping[tuple[str, int], str]) -> Item:
+    """A run, with its one word of status; `places` are those of `places_waited_for`."""
     value = runs.from_row(row)
-    status, detail = status_of(value, runs.open_calls(row))
+    status, detail = status_of(value, runs.open_calls(row), place=places.get((value.id, value.attempts + 1), ""))
     return {
         "kind": "run",
         "name": value.name,
@@ -115,7 +124,15 @@ def run_items(tx: Tx, /, *, tree_of: str | None = None) -> list[Item]:
         for id in {each for row in rows for each in (row["root_id"], row["parent_id"]) if each} - names.keys():
             names[id] = runs.get(tx, id).name
     costs = _rolled_up(rows)
-    return [run(row, names=names, tree_costs=costs) for row in rows]
+    places = places_waited_for(tx)
+    return [run(row, names=names, tree_costs=costs, places=places) for row in rows]
+
+
+def places_waited_for(tx: Tx, /) -> dict[tuple[str, int], str]:
+    """What each run (its id, and the attempt) waits for that waits for a place at an LLM: what is used up there, and until when."""
+    waiting = paces.waiting_runs(tx)
+    why = {llm: standing(tx, llm).why for llm in set(waiting.values())}
+    return {run: f"for a place at LLM '{llm}'" + (f" ({why[llm]})" if why[llm] else "") for run, llm in waiting.items()}
 
 
 def _rolled_up(rows: Sequence[Row]) -> dict[str, int]:

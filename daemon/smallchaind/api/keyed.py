@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Header, Request
 
 from smallchain.model.canonical import canonical, digest
 from smallchain.model.errors import BadInput
@@ -15,6 +15,14 @@ from smallchain.store.contract import Tx
 from smallchaind.compose import House
 
 Answer = dict[str, Any]
+_KEY = "Made by the client, one for each act: the first answer under it is kept for 24 h, and repeated to a request that comes again"
+
+
+def headers(
+    idempotency_key: Annotated[str | None, Header(max_length=200, description=_KEY)] = None,
+    smallchain_actor: Annotated[str | None, Header(description="Who acts: the name that is told and kept")] = None,
+) -> None:
+    """What goes with every act, for the document; `act` and `actor` read them."""
 
 
 async def act(house: House, request: Request, work: Callable[[Tx], Answer]) -> Answer:

@@ -74,6 +74,19 @@ def _way(item: Item) -> str:
     return f"builtin {text_of(written.get('builtin'))}" if written.get("builtin") else ""
 
 
+def _in_use(item: Item) -> str:
+    """Calls that are out, of those that may be: `3/8`, or `3` where any number may."""
+    most = (spec(item).get("limits") or {}).get("concurrency")
+    return text_of(item.get("in_use")) + (f"/{text_of(most)}" if most else "")
+
+
+def _llm_limits(item: Item) -> str:
+    """What an LLM may be asked for in a minute: `500 requests, 200000 tokens`."""
+    limits = spec(item).get("limits") or {}
+    words = {"requests_per_minute": "requests", "tokens_per_minute": "tokens"}
+    return ", ".join(f"{text_of(limits[key])} {word}" for key, word in words.items() if limits.get(key))
+
+
 def _place(item: Item) -> str:
     return f"{text_of(item.get('file'))}:{text_of(item.get('line'))}" if item.get("file") and item.get("line") else ""
 
@@ -118,6 +131,11 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("PROVIDER", lambda item: spec(item).get("provider")),
         Column("MODEL", lambda item: spec(item).get("model")),
         _STATUS,
+        Column("IN USE", _in_use, wide=True),
+        column("WAITING", "waiting", wide=True),
+        Column("HELD UNTIL", lambda item: text_of(item.get("held_until"))[:19] + "Z" if item.get("held_until") else "", wide=True),
+        Column("LIMITS", _llm_limits, wide=True),
+        Column("FALLBACK", lambda item: spec(item).get("fallback"), wide=True),
         _DETAIL,
         _WRITTEN,
     ),

@@ -30,8 +30,13 @@ async def resolve(spec: LLMSpec, secrets: Secrets, /, *, timeout: str | None = N
             api_key = await secrets.resolve(spec.api_key.model_dump(exclude_none=True))
         elif spec.base_url is None:
             api_key = await secrets.resolve({"env": "OPENAI_API_KEY"})
+    headers, hidden = {}, []
+    for name, value in spec.headers.items():
+        headers[name] = value if isinstance(value, str) else await secrets.resolve(value.model_dump(exclude_none=True))
+        if not isinstance(value, str):
+            hidden.append(headers[name])
     script: list[dict[str, Any]] = [reply.model_dump(mode="json", exclude_none=True) for reply in spec.replies]
-    return Endpoint(spec.provider, spec.model or spec.name, base_url, api_key, length, tuple(script))
+    return Endpoint(spec.provider, spec.model or spec.name, base_url, api_key, length, tuple(script), headers, tuple(hidden))
 
 
 async def _if_set(secrets: Secrets, name: str) -> str | None:

@@ -16,7 +16,7 @@ from smallchain.model.decision import Effect
 from smallchain.model.errors import BadInput
 from smallchain.model.lifecycles import Readiness
 from smallchain.model.llmspec import LLMSpec
-from smallchain.store import resources
+from smallchain.store import paces, resources
 from smallchain.store.contract import Store, Tx
 from smallchain.store.resources import Written
 
@@ -36,6 +36,7 @@ class LLMKind:
     def step(self, tx: Tx, key: str, /) -> Step:
         """Decide whether a check is due, or record that this version cannot use the LLM."""
         row = resources.get(tx, "llm", key)
+        tx.wake(paces.KIND, key)  # its limits may have changed, and those who wait may have to go elsewhere
         if row is None:
             tx.wake("readiness", "")
             return Step()

@@ -14,6 +14,11 @@ from smallchain.model.llm import Failure, FailureKind, Reply
 EMPTY_REPLIES = 3
 """Replies in a row that say nothing, after which the run fails."""
 
+_WHAT_TO_DO = {
+    "length": "; it used up its `max_tokens` without an answer (reasoning counts): raise it in the LLM's `parameters`",
+    "content_filter": "; the provider's content filter withholds the answer: change the task's words, or use another LLM",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -39,6 +44,12 @@ class RunFacts:
     calls_expected: int = 0
     calls_done: int = 0
     due_at: datetime | None = None
+    llm: str = ""
+    """The LLM that the next attempt goes to: its own, or a fallback."""
+    llm_why: str = ""
+    """What is new about that, empty when nothing is."""
+    has_place: bool = True
+    """Whether that LLM's limits let the attempt go now."""
 
 
 def decide(facts: RunFacts, /, *, now: datetime) -> Decision:
@@ -75,7 +86,9 @@ def _call_model(facts: RunFacts) -> Decision:
         return Decision(cause="limit_reached", detail=f"the limit of {facts.turn_limit} turns is reached")
     if facts.lacking:
         return Decision(cause="dependencies_lost", detail=facts.lacking)
-    return Decision(cause="model_called")
+    if not facts.has_place:
+        return Decision(to=facts.llm)
+    return Decision(cause="model_called", to=facts.llm, detail=facts.llm_why)
 
 
 def _watch_call(facts: RunFacts) -> Decision:
@@ -96,15 +109,15 @@ def _back_off(facts: RunFacts, now: datetime) -> Decision:
     return Decision(cause="waited") if now >= facts.due_at else Decision(look_at=facts.due_at)
 
 
-def after_reply(reply: Reply, /, *, failures: int) -> tuple[str, str]:
-    """Where a reply leads, and why when it is not an answer."""
+def after_reply(reply: Reply, /, *, silent: int) -> tuple[str, str]:
+    """Where a reply leads, and why when it is not an answer. `silent`: the replies of this turn before it, which said nothing."""
     if reply.calls:
         return "asked_for_tools", ""
-    if reply.content.strip():
+    if not reply.is_silent:
         return "answered", ""
     what = f"the model answered with nothing (finish reason {reply.finish_reason or 'not given'})"
-    if failures + 1 >= EMPTY_REPLIES:
-        return "call_failed", f"{what}, {EMPTY_REPLIES} times in a row"
+    if silent + 1 >= EMPTY_REPLIES:
+        return "call_failed", f"{what}, {EMPTY_REPLIES} times in a row{_WHAT_TO_DO.get(reply.finish_reason or '', '')}"
     return "call_failed_for_now", what
 
 

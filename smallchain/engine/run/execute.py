@@ -16,7 +16,7 @@ from smallchain.model.functions import as_openai_tools
 from smallchain.model.llm import Failure, FailureKind, ModelRequest, Reply
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.run import Run
-from smallchain.store import messages, resources
+from smallchain.store import messages, modelcalls, resources
 from smallchain.store.contract import Store, Tx
 
 
@@ -105,10 +105,12 @@ class ModelCaller:
 def prepare(tx: Tx, run: Run) -> Prepared:
     """What the newest attempt of a run sends and where; raises Unknown when the run is not pinned to what it needs."""
     pins = pins_of(tx, run.root_id)
-    around = _around(run, pins)
-    pinned = pins.llm(run.llm)
+    opened = modelcalls.get(tx, run.id, run.attempts)
+    llm = opened.llm if opened is not None else run.llm
+    around = _around(run, pins, llm)
+    pinned = pins.llm(llm)
     assert pinned is not None
-    row = resources.get(tx, "llm", run.llm)
+    row = resources.get(tx, "llm", llm)
     defaults = resources.get(tx, "defaults", "defaults")
     return Prepared(
         run_id=run.id,
@@ -131,19 +133,19 @@ def _current(pinned: LLMSpec, now: LLMSpec) -> LLMSpec:
     return now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
 
 
-def _around(run: Run, pins: Pins) -> context.Envelope:
-    agent, pinned = pins.agent(run.agent), pins.llm(run.llm)
+def _around(run: Run, pins: Pins, llm: str) -> context.Envelope:
+    agent, pinned = pins.agent(run.agent), pins.llm(llm)
     if agent is None or pinned is None:
         raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
     return _ENVELOPES.get(
-        (run.llm, pins.digest("llm", run.llm), *pins.mark(agent)),
-        lambda: context.envelope(pinned.model or run.llm, pinned.parameters, as_openai_tools(pins.functions(agent))),
+        (llm, pins.digest("llm", llm), *pins.mark(agent)),
+        lambda: context.envelope(pinned.model or llm, pinned.parameters, as_openai_tools(pins.functions(agent))),
     )
 
 
 _ENVELOPES: Memo[context.Envelope] = Memo()
 
 
-def body_of(tx: Tx, run: Run, pins: Pins, upto: int) -> bytes:
-    """The exact request with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for."""
-    return context.body(_around(run, pins), messages.wire(tx, run.id, upto))
+def body_of(tx: Tx, run: Run, pins: Pins, llm: str, upto: int) -> bytes:
+    """The exact request to an LLM with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for."""
+    return context.body(_around(run, pins, llm), messages.wire(tx, run.id, upto))

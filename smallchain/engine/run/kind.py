@@ -13,6 +13,7 @@ from smallchain.engine.human.asking import ask
 from smallchain.engine.human.telling import results_of
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.llm import kind as llm_loop
+from smallchain.engine.pace import desk
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.execute import ModelCaller, ModelOutcome, Prepared, prepare
 from smallchain.engine.specs import pins_of, typed, why_unsupported
@@ -22,13 +23,13 @@ from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.errors import Refused, Unknown
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
-from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, Readiness, RunPhase
+from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, RunPhase
 from smallchain.model.llm import Failure, Reply
 from smallchain.model.run import Run
 from smallchain.model.sections import AgentSpec, RunSpec, TaskSpec
 from smallchain.model.templates import render
 from smallchain.model.toolcall import Effects, ToolCall
-from smallchain.store import eventlog, messages, meta, modelcalls, requests, resources, runs, toolcalls
+from smallchain.store import eventlog, messages, meta, modelcalls, paces, requests, resources, runs, toolcalls
 from smallchain.store.contract import Tx
 
 RETRY_FOR = timedelta(hours=6)
@@ -49,8 +50,12 @@ class RunKind:
         if run is None:
             return Step(at_rest=True)
         decision = rules.decide(_observe(tx, run), now=tx.now)
+        if run.phase is RunPhase.READY and not decision.to:
+            paces.withdraw(tx, run)
         if decision.cause is not None:
             _RECORD[decision.cause](tx, run, decision)
+        elif decision.to:
+            desk.ask(tx, run, decision.to)
         elif decision.detail and decision.detail != run.detail:
             runs.save(tx, run, detail=decision.detail)
             if decision.detail != _SETTLING:
@@ -70,6 +75,7 @@ class RunKind:
         run = runs.find(tx, effect.target)
         if run is not None and run.phase is RunPhase.CALLING_MODEL and run.attempts == effect.attempt:
             modelcalls.settle(tx, run.id, run.attempts, outcome="failed", error=error)
+            desk.ended(tx, _llm_of(tx, run))
             _fail(tx, run, "call_failed", error)
 
     def keys(self, tx: Tx, /) -> list[str]:
@@ -95,7 +101,9 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
             facts["lacking"] = _lacking_to_start(tx, run) if run.started_at is None else _lacking_to_go_on(tx, run)
         case RunPhase.READY:
             agent = pins_of(tx, run.root_id).agent(run.agent)
-            facts |= {"turns": run.turns, "lacking": _lacking_to_go_on(tx, run)}
+            turn = desk.look(tx, run)
+            facts |= {"turns": run.turns, "lacking": turn.lacking or _unkept_cap(tx, run, turn.llm)}
+            facts |= {"llm": turn.llm, "llm_why": turn.why, "has_place": turn.has_place}
             if agent is not None:
                 facts["turn_limit"] = limits_of(agent).turns
         case RunPhase.CALLING_MODEL:
@@ -113,19 +121,17 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
 
 
 def _lacking_to_go_on(tx: Tx, run: Run) -> str:
-    row = resources.get(tx, "llm", run.llm)
-    if row is None or row.status is Readiness.READY:
-        return _unkept_cap(tx, run)  # an LLM that was deleted goes on as it was pinned
-    return f"LLM '{run.llm}' {'waits' if row.status is Readiness.PENDING else 'cannot be used'}: {row.detail}"
+    turn = desk.look(tx, run)
+    return turn.lacking or _unkept_cap(tx, run, turn.llm)
 
 
-def _unkept_cap(tx: Tx, run: Run) -> str:
+def _unkept_cap(tx: Tx, run: Run, llm: str) -> str:
     """Why a cap over a run, as it is written now, cannot be kept by this version; empty where there is none (design rule 8)."""
     agent = resources.get(tx, "agent", run.agent)
     if agent is not None and typed(agent).budget is not None:
         return f"agent '{run.agent}': {why_unsupported(agent)}"
     caps = resources.of_kind(tx, "budget")
-    counted = {("agent", run.agent), ("llm", run.llm), ("task", run.task)}
+    counted = {("agent", run.agent), ("llm", llm), ("task", run.task)}
     each = run if caps else None
     while each is not None:
         counted.add(("run", each.name))
@@ -148,7 +154,7 @@ def _lacking_to_start(tx: Tx, run: Run) -> str:
     if entry is not None and (why := why_unsupported(entry)):
         return f"run '{run.name}': {why}"
     task: TaskSpec = typed(task_row)
-    if cap := _unkept_cap(tx, run):
+    if cap := _unkept_cap(tx, run, run.llm):
         return cap
     found = reach.reach_of(tx, task.agent)
     if found.settling:
@@ -230,14 +236,21 @@ def _open(tx: Tx, run: Run, opening: list[dict[str, Any]], *, agent: str, llm: s
 
 def _call(tx: Tx, run: Run, decision: Decision) -> None:
     attempt = run.attempts + 1
-    pinned = pins_of(tx, run.root_id).llm(run.llm)
-    modelcalls.open_call(tx, run, attempt=attempt, llm=run.llm, model=(pinned.model if pinned else None) or run.llm)
+    pinned = pins_of(tx, run.root_id).llm(decision.to)
+    if pinned is None and (row := resources.get(tx, "llm", decision.to)) is not None:
+        resources.pin(tx, run.root_id, row)  # a fallback that was written later: pinned by its first use
+        pinned = typed(row)
+    if decision.detail:
+        desk.tell_switch(tx, run, decision.to, decision.detail)
+    modelcalls.open_call(tx, run, attempt=attempt, llm=decision.to, model=(pinned.model if pinned else None) or decision.to)
     runs.move(tx, run, "model_called", attempts=attempt, detail="")
 
 
 def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
     attempt = modelcalls.get(tx, run.id, run.attempts)
     modelcalls.settle(tx, run.id, run.attempts, outcome="interrupted", error="the daemon ended before the reply was recorded")
+    if attempt is not None:
+        desk.ended(tx, attempt.llm)
     crashes = run.crashes + (attempt is None or str(attempt.epoch) != meta.get(tx, meta.CLEAN_EPOCH))
     run = runs.move(tx, run, "call_interrupted", crashes=crashes)
     eventlog.tell(tx, "ModelCallInterrupted", eventlog.about(run), of=run)
@@ -314,6 +327,7 @@ def record_outcome(tx: Tx, run_id: str, attempt: int, outcome: ModelOutcome, /) 
     run = runs.find(tx, run_id)
     if run is None:
         return
+    llm = _llm_of(tx, run, attempt)
     reply = outcome.answer if isinstance(outcome.answer, Reply) else None
     settled = modelcalls.settle(
         tx,
@@ -329,21 +343,30 @@ def record_outcome(tx: Tx, run_id: str, attempt: int, outcome: ModelOutcome, /) 
     )
     if not settled:
         return
+    desk.ended(tx, llm)
     if outcome.cost_nanousd:
         run = runs.save(tx, run, cost_nanousd=run.cost_nanousd + outcome.cost_nanousd)
     if run.phase is not RunPhase.CALLING_MODEL or run.attempts != attempt:
         return
     if isinstance(outcome.answer, Reply):
-        _replied(tx, run, outcome.answer)
+        _replied(tx, run, outcome.answer, llm)
     else:
-        _failed_call(tx, run, outcome.answer)
+        _failed_call(tx, run, outcome.answer, llm)
 
 
-def _replied(tx: Tx, run: Run, reply: Reply) -> None:
-    llm_loop.works(tx, run.llm)
+def _llm_of(tx: Tx, run: Run, attempt: int | None = None) -> str:
+    """The LLM that an attempt (the newest where none is given) went to: the run's own, or a fallback."""
+    row = modelcalls.get(tx, run.id, run.attempts if attempt is None else attempt)
+    return run.llm if row is None else row.llm
+
+
+def _replied(tx: Tx, run: Run, reply: Reply, llm: str) -> None:
+    llm_loop.works(tx, llm)
+    if reply.held_for is not None:
+        desk.used_up(tx, llm, reply.held_for)
     for note in reply.notes:
         eventlog.tell(tx, "ReplyMended", eventlog.about(run), of=run, detail=note)
-    cause, why = rules.after_reply(reply, failures=run.failures)
+    cause, why = rules.after_reply(reply, silent=_silent_before(tx, run) if reply.is_silent else 0)
     if cause == "call_failed":
         _fail(tx, run, cause, why)
         return
@@ -359,6 +382,11 @@ def _replied(tx: Tx, run: Run, reply: Reply) -> None:
     else:
         run = runs.move(tx, run, cause, output=reply.content, detail="", **changes)
         _tell_success(tx, run)
+
+
+def _silent_before(tx: Tx, run: Run) -> int:
+    """The replies of this turn before the newest: had one of them said anything, the turn would be over."""
+    return sum(1 for row in modelcalls.of_run(tx, run.id) if row["turn"] == run.turns and row["outcome"] == "replied") - 1
 
 
 def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:
@@ -390,28 +418,34 @@ def _tell_success(tx: Tx, run: Run) -> None:
         eventlog.tell(tx, "RunSucceeded", about, of=run)
 
 
-def _failed_call(tx: Tx, run: Run, failure: Failure) -> None:
-    llm = resources.get(tx, "llm", run.llm)
-    spec = typed(llm) if llm is not None else pins_of(tx, run.root_id).llm(run.llm)
+def _failed_call(tx: Tx, run: Run, failure: Failure, llm: str) -> None:
+    own = resources.get(tx, "llm", run.llm)
+    spec = typed(own) if own is not None else pins_of(tx, run.root_id).llm(run.llm)
     retry_for = parse_duration(spec.retry_for) if spec is not None and spec.retry_for else RETRY_FOR
     cause, why = rules.after_failure(failure, failing_since=run.failing_since, retry_for=retry_for, now=tx.now)
+    desk.failed(tx, run, llm, failure)
     if cause == "call_failed_for_now":
-        _wait_and_retry(tx, run, why, failure.retry_after)
+        _wait_and_retry(tx, run, why, failure.retry_after, elsewhere=desk.look(tx, run).llm != llm)
+    elif cause == "model_unusable" and resources.get(tx, "llm", llm) is None:
+        _wait_and_retry(tx, run, why, None)  # it was deleted: no row can say when it is usable again
     elif cause == "model_unusable":
-        detail = f"LLM '{run.llm}' can't be used: {why}"
+        detail = f"LLM '{llm}' can't be used: {why}"
+        llm_loop.broken(tx, llm, why)
         run = runs.move(tx, run, cause, detail=detail)
-        eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=detail)
-        llm_loop.broken(tx, run.llm, why)
+        if desk.look(tx, run).lacking:
+            eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=detail)
     else:
         _fail(tx, run, cause, why)
 
 
-def _wait_and_retry(tx: Tx, run: Run, why: str, retry_after: timedelta | None) -> None:
+def _wait_and_retry(tx: Tx, run: Run, why: str, retry_after: timedelta | None, *, elsewhere: bool = False) -> None:
+    """Call again after a while, or at once where the next call goes to another LLM."""
     failures = run.failures + 1
-    wait = delay(failures, key=run.id, at_least=retry_after)
+    wait = timedelta() if elsewhere else delay(failures, key=run.id, at_least=retry_after)
     changes = {"failures": failures, "failing_since": run.failing_since or tx.now, "due_at": tx.now + wait, "detail": why}
     run = runs.move(tx, run, "call_failed_for_now", **changes)
-    eventlog.tell(tx, "RunBackingOff", eventlog.about(run), of=run, when=f"in {show_duration(wait)}", detail=why)
+    if not elsewhere:
+        eventlog.tell(tx, "RunBackingOff", eventlog.about(run), of=run, when=f"in {show_duration(wait)}", detail=why)
 
 
 def _fail(tx: Tx, run: Run, cause: str, why: str) -> None:
@@ -450,6 +484,9 @@ def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
         changes["messages"] = append_results(tx, run, toolcalls.of_turn(tx, run.id, run.turns))
     if run.phase is RunPhase.CALLING_MODEL:
         modelcalls.settle(tx, run.id, run.attempts, outcome="abandoned", error=detail)
+        desk.ended(tx, _llm_of(tx, run))
+    if run.phase is RunPhase.READY:
+        paces.withdraw(tx, run)
     run = runs.move(tx, run, "cancelled", detail=detail, error=detail, **changes)
     eventlog.tell(tx, "RunCancelled", eventlog.about(run), of=run, by=by, note=f": {note}" if note else "")
     return run

@@ -6,62 +6,57 @@ The words are kept as the provider's own, bounded; waiting times are read in eve
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
 from smallchain.model.llm import Failure, FailureKind
+from smallchain.services.llm import ratelimits, wordings
 
 _LONGEST_WORDS = 500
-_LONGEST_RAW = 4_000
-_LONGEST_WAIT_S = 3_600.0
+_MOST_READ = 16_000
+_SAY_WHEN = (429, 503, 529)
 
-_OVERFLOW = re.compile(
-    r"maximum context length|maximum prompt length|context[_ ]length[_ ]exceeded|context[_ -]window|exceed_context_size"
-    r"|exceeds the available context|prompt is too long|input is too long|input length .{0,40}exceed|too many input tokens"
-    r"|reduce the length of the messages|input token count .{0,40}exceeds",
-    re.IGNORECASE,
-)
-_EXHAUSTED = re.compile(
-    r"insufficient[_ ](?:quota|balance|credits?|funds)|exceeded your current quota|billing|credit balance is too low"
-    r"|out of credits",
-    re.IGNORECASE,
-)
-_BAD_KEY = re.compile(r"api key not valid|(?:incorrect|invalid)[_ ]api[_ ]key", re.IGNORECASE)
-_RESET = re.compile("".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in ("d", "h", "m(?!s)", "s", "ms")))
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def classify(status: int, body: bytes, headers: Mapping[str, str], *, now: datetime | None = None) -> Failure:
     """The failure behind an answer that is not 2xx. `now` is the moment a Retry-After given as a date counts from."""
-    text = body[: 4 * _LONGEST_RAW].decode("utf-8", "replace").replace("\0", "\ufffd")
+    text = body.decode("utf-8", "replace").replace("\0", "\ufffd")
     lowered = {name.lower(): value for name, value in headers.items()}
     words, code = _words(text)
-    kind = _kind(status, f"{words} {code}")
+    told = wordings.wait_in(text[:_MOST_READ])
+    kind = _kind(status, f"{words} {code}", told)
     message = words or f"{_phrase(status)}, without a word"
     if 300 <= status < 400:
         place = lowered.get("location", "").split("?")[0][:200]
         message = f"the endpoint redirects ({_phrase(status)}) to {place or 'nowhere'}; write the final address as `base_url`"
-    wait = _wait(status, lowered, now) if kind in (FailureKind.TRANSIENT, FailureKind.UNUSABLE) else None
-    return Failure(kind, message, status=status, retry_after=wait, raw=text[:_LONGEST_RAW])
+    wait = None
+    if kind in (FailureKind.TRANSIENT, FailureKind.UNUSABLE):
+        wait = _wait(status, lowered, now)
+        wait = ratelimits.bounded(told) if wait is None and told is not None and status in _SAY_WHEN else wait
+    return Failure(kind, message, status=status, retry_after=wait, raw=wordings.kept(text))
 
 
-def _kind(status: int, words: str) -> FailureKind:
+def _kind(status: int, words: str, told_s: float | None) -> FailureKind:
+    if status == 403 and wordings.is_flagged(words):
+        return FailureKind.REFUSED
     if status in (401, 402, 403) or 300 <= status < 400:
         return FailureKind.UNUSABLE
-    if status in (400, 429) and _EXHAUSTED.search(words):
+    if status == 429 and wordings.is_larger_than_its_rate(words):
+        return FailureKind.OVERFLOW
+    if status in (400, 429) and wordings.is_exhausted(words):
+        # Google words its limits per minute as an exhausted quota, and says when to come again.
+        return FailureKind.TRANSIENT if status == 429 and told_s is not None else FailureKind.UNUSABLE
+    if status == 400 and wordings.is_bad_key(words):
         return FailureKind.UNUSABLE
+    if status == 413 or (status in (400, 404, 422, 500) and wordings.is_overflow(words)):
+        return FailureKind.OVERFLOW  # 500: of a local server
     if status in (408, 409, 425, 429) or status >= 500 or status < 300:
         return FailureKind.TRANSIENT
-    if status == 400 and _BAD_KEY.search(words):
-        return FailureKind.UNUSABLE
-    if status in (400, 404, 413, 422) and _OVERFLOW.search(words):
-        return FailureKind.OVERFLOW
     return FailureKind.REFUSED
 
 
@@ -70,7 +65,8 @@ def _words(text: str) -> tuple[str, str]:
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
-        return _line(_TAG.sub(" ", text) if text.lstrip().startswith("<") else text), ""
+        start = text[:_MOST_READ]
+        return _line(_TAG.sub(" ", start) if start.lstrip().startswith("<") else start), ""
     if isinstance(body, list) and body:
         body = body[0]
     if not isinstance(body, dict):
@@ -80,10 +76,19 @@ def _words(text: str) -> tuple[str, str]:
     code = " ".join(str(inner[key]) for key in ("code", "type", "status") if isinstance(inner.get(key), str | int))
     for said in (inner.get("message"), error, body.get("message"), body.get("detail"), body.get("title")):
         if isinstance(said, str) and said.strip():
-            return _line(said), code
+            return _line(said + _behind(inner.get("metadata"))), code
         if said and isinstance(said, list | dict) and said is not inner:
             return _line(json.dumps(said, ensure_ascii=False)), code
     return _line(text), code
+
+
+def _behind(metadata: Any) -> str:
+    """What the provider behind a gateway said (OpenRouter: https://openrouter.ai/docs/api/errors), which the gateway only wraps."""
+    if not isinstance(metadata, dict):
+        return ""
+    raw, name = metadata.get("raw"), metadata.get("provider_name")
+    said = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False) if raw else ""
+    return (f" ({name})" if isinstance(name, str) and name else "") + (f": {said[:_LONGEST_WORDS]}" if said.strip() else "")
 
 
 def _line(text: str) -> str:
@@ -99,59 +104,10 @@ def _phrase(status: int) -> str:
 
 
 def _wait(status: int, headers: Mapping[str, str], now: datetime | None) -> timedelta | None:
-    millis = _number(headers.get("retry-after-ms"))
+    millis = ratelimits.number(headers.get("retry-after-ms"))
     if millis is not None:
-        return _bounded(millis / 1000)
-    after = headers.get("retry-after", "").strip()
-    seconds = _number(after)
-    if seconds is None:
-        seconds = _until_date(after, now) if after else None
-    if seconds is None and status == 429:
-        seconds = _until_reset(headers)
-    return None if seconds is None else _bounded(seconds)
-
-
-def _until_date(text: str, now: datetime | None) -> float | None:
-    if now is None:
-        return None
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return (date - now).total_seconds()
-
-
-def _until_reset(headers: Mapping[str, str]) -> float | None:
-    """From `x-ratelimit-reset-requests` and its kin: the longest of those used up, else the shortest that is told."""
-    used_up, told = [], []
-    for name, value in headers.items():
-        if name.startswith("x-ratelimit-reset-") and (seconds := _length(value.strip())) is not None:
-            told.append(seconds)
-            if _number(headers.get(name.replace("-reset-", "-remaining-"))) == 0:
-                used_up.append(seconds)
-    return max(used_up) if used_up else min(told, default=None)
-
-
-def _length(text: str) -> float | None:
-    """Seconds of `1s`, `6m0s`, `20ms`, `1h2m3.5s`, or a bare number of seconds."""
-    number = _number(text)
-    if number is not None:
-        return number
-    match = _RESET.fullmatch(text) if text and len(text) < 100 else None
-    if match is None:
-        return None
-    return sum(float(count) * size for count, size in zip(match.groups(), (86400, 3600, 60, 1, 0.001), strict=True) if count)
-
-
-def _number(text: Any) -> float | None:
-    try:
-        number = float(text)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _bounded(seconds: float) -> timedelta:
-    return timedelta(seconds=min(max(seconds, 0.0), _LONGEST_WAIT_S))
+        return ratelimits.bounded(millis / 1000)
+    seconds = ratelimits.wait_s(headers.get("retry-after", ""), now=now)
+    if seconds is None and status in _SAY_WHEN:
+        seconds = ratelimits.until_reset(headers, now=now)
+    return None if seconds is None else ratelimits.bounded(seconds)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from smallchain.model.durations import show_duration
 from smallchain.model.llm import Endpoint, Failure, FailureKind, ModelRequest, Reply
+from smallchain.services.llm import ratelimits, wordings
 from smallchain.services.llm.classify import classify
 from smallchain.services.llm.translate import translate
 
@@ -25,6 +28,8 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 _CHECK_AT_MOST = timedelta(seconds=15)
 _MOST_ROUTES = 256
 _SHORTEST_SECRET = 8
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110, section 5.6.2
+_NOT_OURS_TO_SET = frozenset({"accept-encoding", "connection", "content-length", "content-type", "host", "transfer-encoding"})
 
 
 class OpenAIProvider:
@@ -32,7 +37,7 @@ class OpenAIProvider:
 
     def __init__(self) -> None:
         self._session: Session | None = None
-        self._routes: dict[tuple[str, str | None], Route] = {}
+        self._routes: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], Route] = {}
         self._opening = asyncio.Lock()
 
     async def complete(self, endpoint: Endpoint, request: ModelRequest, /) -> Reply | Failure:
@@ -42,12 +47,16 @@ class OpenAIProvider:
             return way
         from smallchain.services.llm import wire
 
-        answer = await _within(endpoint, endpoint.timeout, lambda: wire.send(*way, request.body))
+        held = bytearray()
+        answer = await _within(endpoint, endpoint.timeout, lambda: wire.send(*way, request.body, held))
         if isinstance(answer, Failure):
-            return answer
-        body = _without_key(answer.body, endpoint.api_key)
+            came = _without_secrets(bytes(held), endpoint).decode("utf-8", "replace").replace("\0", "\ufffd")
+            return replace(answer, raw=wordings.kept(came))
+        body = _without_secrets(answer.body, endpoint)
         if 200 <= answer.status < 300:
-            return translate(body)
+            found = translate(body, asked=request.body)
+            held_for = ratelimits.used_up(answer.headers, now=datetime.now(UTC))
+            return replace(found, held_for=held_for) if isinstance(found, Reply) and held_for is not None else found
         return classify(answer.status, body, answer.headers, now=datetime.now(UTC))
 
     async def check(self, endpoint: Endpoint, /) -> Failure | None:
@@ -62,7 +71,7 @@ class OpenAIProvider:
             return answer
         if 200 <= answer.status < 300:
             return None
-        body = _without_key(answer.body, endpoint.api_key)
+        body = _without_secrets(answer.body, endpoint)
         if answer.status == 403 and b"scope" in body.lower():
             # A restricted key may chat and not list models: "Missing scopes: api.model.read".
             return None
@@ -79,10 +88,10 @@ class OpenAIProvider:
     async def _way(self, endpoint: Endpoint) -> tuple[Session, Route] | Failure:
         """The session, and the route for the endpoint's address and key; the first call imports the packages, in a thread."""
         base_url = endpoint.base_url or DEFAULT_BASE_URL
-        key = (base_url, endpoint.api_key)
+        key = (base_url, endpoint.api_key, tuple(endpoint.headers.items()))
         if self._session is not None and key in self._routes:
             return self._session, self._routes[key]
-        fault = _fault_in_address(base_url) or _fault_in_key(endpoint.api_key)
+        fault = _fault_in_address(base_url) or _fault_in_key(endpoint.api_key) or _fault_in_headers(endpoint.headers)
         if fault is not None:
             return Failure(FailureKind.UNUSABLE, fault)
         wire = await asyncio.to_thread(importlib.import_module, "smallchain.services.llm.wire")
@@ -93,9 +102,9 @@ class OpenAIProvider:
                 words = error.strerror or str(error)
                 return Failure(FailureKind.UNUSABLE, f"the certificates for TLS cannot be read: {words}; look at SSL_CERT_FILE")
             try:
-                route = self._routes.get(key) or await wire.route_to(base_url, endpoint.api_key)
+                route = self._routes.get(key) or await wire.route_to(base_url, endpoint.api_key, endpoint.headers)
             except wire.Unsendable as error:
-                return Failure(FailureKind.UNUSABLE, _told(f"{_shown(base_url)}: {error}", endpoint.api_key))
+                return Failure(FailureKind.UNUSABLE, _told(f"{_shown(base_url)}: {error}", endpoint))
         if len(self._routes) >= _MOST_ROUTES:
             # Keys rotate: the oldest entry goes. It holds no connections of its own.
             del self._routes[next(iter(self._routes))]
@@ -116,20 +125,21 @@ async def _within(endpoint: Endpoint, timeout: timedelta, ask: Callable[[], Awai
     except wire.Oversized as error:
         return Failure(FailureKind.TRANSIENT, f"{where}: {error}")
     except wire.Unsendable as error:
-        return Failure(FailureKind.UNUSABLE, _told(f"{where}: {error}", endpoint.api_key))
+        return Failure(FailureKind.UNUSABLE, _told(f"{where}: {error}", endpoint))
     except ConnectionError as error:
-        return Failure(FailureKind.TRANSIENT, _told(f"{where}: {error}", endpoint.api_key))
+        return Failure(FailureKind.TRANSIENT, _told(f"{where}: {error}", endpoint))
 
 
-def _told(sentence: str, key: str | None) -> str:
-    return _without_key(sentence.encode("utf-8", "replace"), key).decode("utf-8", "replace")
+def _told(sentence: str, endpoint: Endpoint) -> str:
+    return _without_secrets(sentence.encode("utf-8", "replace"), endpoint).decode("utf-8", "replace")
 
 
-def _without_key(body: bytes, key: str | None) -> bytes:
+def _without_secrets(body: bytes, endpoint: Endpoint) -> bytes:
     """What came, without the key that some gateways repeat in their errors."""
-    if key is None or len(key) < _SHORTEST_SECRET:
-        return body
-    return body.replace(key.encode(), b"[secret]")
+    for secret in (endpoint.api_key, *endpoint.hidden):
+        if secret is not None and len(secret) >= _SHORTEST_SECRET:
+            body = body.replace(secret.encode(), b"[secret]")
+    return body
 
 
 def _shown(base_url: str) -> str:
@@ -151,3 +161,12 @@ def _fault_in_key(key: str | None) -> str | None:
     if key is None or (key.isascii() and key.isprintable() and key == key.strip() and key):
         return None
     return "the API key is empty or holds characters that no HTTP header can (a space, a line break?)"
+
+
+def _fault_in_headers(headers: Mapping[str, str]) -> str | None:
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name) or name.lower() in _NOT_OURS_TO_SET:
+            return f"`headers` cannot hold {name[:60]!r}: it is no name of a header, or one that the connection sets itself"
+        if not (value.isascii() and value.isprintable() and value == value.strip() and value):
+            return f"the header {name!r} is empty or holds characters that no HTTP header can (a space at an end, a line break?)"
+    return None

@@ -35,7 +35,7 @@ class ScriptedProvider:
         await asyncio.sleep(min(delay, endpoint.timeout).total_seconds())
         if delay > endpoint.timeout:
             return Failure(FailureKind.TRANSIENT, f"no reply from the script within {show_duration(endpoint.timeout)}")
-        return failure or translate(_completion(said, endpoint.model, request, messages))
+        return failure or translate(_completion(said, endpoint.model, request, messages), asked=request.body)
 
     async def check(self, endpoint: Endpoint, /) -> Failure | None:
         """A script needs no credentials."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -70,20 +72,26 @@ class _Capture(httpx2.AsyncBaseTransport):
         return httpx2.Response(200, json={}, request=request)
 
 
-async def route_to(base_url: str, api_key: str | None) -> Route:
-    """Ask the package for the address and headers of an endpoint; raises Unsendable."""
+async def route_to(base_url: str, api_key: str | None, extra: Mapping[str, str]) -> Route:
+    """Ask the package for the address and headers of an endpoint; raises Unsendable.
+
+    A query in `base_url` goes with every request (Azure's `?api-version=`), and so do the `extra` headers.
+    """
     capture = _Capture()
+    place, _, query = base_url.partition("?")
     # Ours stands in `default_headers` too, as OPENAI_CUSTOM_HEADERS in the environment would replace the key otherwise.
     client = AsyncOpenAI(
         api_key=api_key or _UNKEYED,
-        base_url=base_url,
+        base_url=place,
         max_retries=0,
         http_client=httpx2.AsyncClient(transport=capture),
-        default_headers={"Authorization": f"Bearer {api_key}"} if api_key else None,
+        default_headers=({"Authorization": f"Bearer {api_key}"} if api_key else {}) | dict(extra),
+        default_query=dict(parse_qsl(query, keep_blank_values=True)),
     )
     without_key = {"Authorization": Omit()}
+    keyed = api_key or any(name.lower() == "authorization" for name in extra)
     try:
-        options: Any = {} if api_key else {"headers": without_key}
+        options: Any = {} if keyed else {"headers": without_key}
         await client.post("/chat/completions", content=b"{}", cast_to=httpx2.Response, options=options)
         await client.get("/models", cast_to=httpx2.Response, options=options)
     except (OpenAIError, httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
@@ -123,24 +131,25 @@ def _certificates() -> ssl.SSLContext:
     return tls
 
 
-async def send(session: Session, route: Route, body: bytes) -> Answer:
-    """POST the bytes as they are to the chat completions, once.
+async def send(session: Session, route: Route, body: bytes, held: bytearray) -> Answer:
+    """POST the bytes as they are to the chat completions, once. What comes stands in `held`, however the exchange ends.
 
     Raises Oversized, Unsendable, and ConnectionError with the cause in words.
     """
-    return await _exchange(session, "POST", route.chat, route.headers, body, route.proxy)
+    return await _exchange(session, "POST", route.chat, route, route.headers, body, held)
 
 
 async def receive(session: Session, route: Route) -> Answer:
     """GET the list of models; raises as `send` does."""
     headers = {name: value for name, value in route.headers.items() if name.lower() != "content-type"}
-    return await _exchange(session, "GET", route.models, headers, None, route.proxy)
+    return await _exchange(session, "GET", route.models, route, headers, None, bytearray())
 
 
-async def _exchange(session: Session, method: str, url: URL, headers: dict[str, str], body: bytes | None, proxy: URL | None) -> Answer:
+async def _exchange(
+    session: Session, method: str, url: URL, route: Route, headers: dict[str, str], body: bytes | None, held: bytearray
+) -> Answer:
     try:
-        async with session.request(method, url, data=body, headers=headers, proxy=proxy, allow_redirects=False) as response:
-            held = bytearray()
+        async with session.request(method, url, data=body, headers=headers, proxy=route.proxy, allow_redirects=False) as response:
             async for chunk in response.content.iter_any():
                 held += chunk
                 if len(held) > _LARGEST_BODY:

@@ -28,3 +28,9 @@ FROM (SELECT seq FROM events WHERE run_no IN (SELECT no FROM tree) ORDER BY seq 
 
 -- since: the sequence number before the first event at or after a moment
 SELECT coalesce((SELECT min(seq) - 1 FROM events WHERE time >= :time), (SELECT max(seq) FROM events), 0) AS seq;
+
+-- go_on_after: let the next sequence number be above one that was given to events this database has lost
+UPDATE sqlite_sequence SET seq = :seq WHERE name = 'events' AND seq < :seq;
+
+-- begin_after: the same, before the first event
+INSERT INTO sqlite_sequence (name, seq) SELECT 'events', :seq WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events');

@@ -80,3 +80,7 @@ SELECT name FROM runs WHERE parent_id IS NULL AND substr(name, 1, length(:stem))
 
 -- by_part: runs whose id begins or ends with a text
 SELECT id FROM runs WHERE substr(id, 1, length(:part)) = :part OR substr(id, -length(:part)) = :part LIMIT 2;
+
+-- count_in_line: how many runs wait for a place at an LLM
+SELECT count(*) AS count FROM places JOIN runs ON runs.id = places.run_id
+WHERE places.granted_at IS NULL AND runs.phase = 'ready' AND NOT runs.paused AND runs.attempts = places.attempt - 1;

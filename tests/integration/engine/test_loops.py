@@ -24,7 +24,7 @@ from smallchain.model.toolcall import OutcomeKind
 from smallchain.store import modelcalls, requests, resources, runs, toolcalls
 from support.house import Gate, House, a_house, is_legal
 from support.lifelines import Lifeline
-from support.modelserver import ModelServer, fails, says
+from support.modelserver import Answer, ModelServer, fails, says
 from support.starts import FixedClock
 
 SECOND = timedelta(seconds=1)
@@ -213,6 +213,48 @@ async def test_a_model_that_says_nothing_three_times_fails_the_run(house: House)
         await house.until(lambda tx, failures=failures: (found := runs.by_name(tx, RUN)) and found.attempts > failures)  # type: ignore[misc]
 
     assert "answered with nothing" in (await house.run(RUN, RunPhase.FAILED)).error
+
+
+async def test_faults_before_a_silence_are_not_counted_as_silence(house: House) -> None:
+    fault, silence = {"error": {"status": 500, "message": "down"}}, {"content": ""}
+    by_attempt = iter([fault, fault, silence, silence, {"content": "done"}])
+    async with ModelServer(lambda asked: _played(next(by_attempt))) as server:
+        await house.apply(at(server), "llm.yaml")
+        await house.apply(work())
+        for attempt in range(1, 5):
+            await house.until(lambda tx, attempt=attempt: (run := runs.by_name(tx, RUN)) and run.attempts >= attempt)  # type: ignore[misc]
+            await house.run(RUN, RunPhase.BACKING_OFF)
+            await house.wait(timedelta(minutes=5))
+
+        assert (await house.run(RUN, RunPhase.SUCCEEDED)).output == "done"
+
+
+def _played(entry: Words) -> Answer:
+    return fails(entry["error"]["status"], entry["error"]["message"]) if "error" in entry else says(entry["content"])
+
+
+async def test_the_raw_answer_of_every_attempt_is_kept(house: House) -> None:
+    answers = [
+        Answer(500, "<html>nginx</html>"),
+        Answer(body='{"choices": ['),
+        Answer(body="x" * 2000, fault="half_body"),
+        Answer(body='data: {"choices": [{"del'),
+        says("done"),
+    ]
+    async with ModelServer(lambda asked: answers[asked.number - 1]) as server:
+        await house.apply(at(server), "llm.yaml")
+        await house.apply(work())
+        for attempt in range(1, len(answers)):
+            await house.until(lambda tx, attempt=attempt: (run := runs.by_name(tx, RUN)) and run.attempts >= attempt)  # type: ignore[misc]
+            await house.run(RUN, RunPhase.BACKING_OFF)
+            await house.wait(timedelta(minutes=5))
+        run = await house.run(RUN, RunPhase.SUCCEEDED)
+
+    kept = [row["raw"] for row in await house.database.read(lambda tx: modelcalls.of_run(tx, run.id))]
+    assert kept[:2] == ["<html>nginx</html>", '{"choices": [']
+    assert kept[2].startswith("xxx")
+    assert kept[3].startswith("data: ")
+    assert '"done"' in kept[4]
 
 
 # ---- limits

@@ -23,7 +23,7 @@ SAID: dict[str, Any] = {"role": "assistant", "content": "done"}
 
 
 def test_a_reply_is_never_parted_from_the_results_of_its_calls() -> None:
-    assert legal_cuts([USER, _call("a", "b"), _result("a"), _result("b"), SAID]) == [0, 1, 4, 5]
+    assert legal_cuts([USER, _call("a", "b"), _result("a"), _result("b"), SAID]) == [0, 1, 4]
 
 
 def test_a_turn_whose_results_are_missing_is_left_out() -> None:
@@ -41,6 +41,12 @@ def test_after_any_legal_cut_every_call_has_exactly_one_result(shape: list[int])
         kept = whole[:cut]
         asked = [call["id"] for message in kept for call in message.get("tool_calls") or ()]
         assert sorted(asked) == sorted(message["tool_call_id"] for message in kept if message["role"] == "tool")
+
+
+def test_a_cut_is_where_the_model_has_the_next_word() -> None:
+    prompt = {"role": "system", "content": "be good"}
+
+    assert legal_cuts([prompt, USER, SAID, USER]) == [0, 2, 4]
 
 
 def test_turns_are_the_replies_of_the_model() -> None:

@@ -39,6 +39,28 @@ def test_a_tool_and_an_mcp_servers_tool_of_one_function_name_clash() -> None:
     assert "'files__read'" in problem.message
 
 
+def llm(name: str, fallback: str) -> str:
+    return f"llms: [{{name: {name}, provider: openai, model: m, fallback: {fallback}}}]"
+
+
+def test_llms_that_fall_back_to_each_other_are_an_error_told_once_with_both_places() -> None:
+    (problem,) = clashes(resources(llm("a", "b"), f"\n{llm('b', 'c')}", llm("c", "a"), llm("d", "a")))
+
+    assert str(problem) == (
+        "1.yaml:1:15: LLM 'a' falls back to LLM 'b' (2.yaml:2:15), and so to itself: 'a' > 'b' > 'c' > 'a'; take one `fallback` out"
+    )
+
+
+def test_an_llm_that_falls_back_to_itself_is_an_error() -> None:
+    (problem,) = clashes(resources(llm("a", "a")))
+
+    assert problem.message == "LLM 'a' falls back to itself: 'a' > 'a'"
+
+
+def test_a_chain_of_fallbacks_that_ends_is_none() -> None:
+    assert clashes(resources(llm("a", "b"), llm("b", "c"), "llms: [{name: c, provider: openai, model: m}]", llm("d", "b"))) == ()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -128,7 +150,6 @@ BASH = "executor: {local_bash: {command: x}}"
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
         ("agents: [{name: a, context: window}]", "a `context` other than full"),
         ("llms: [{name: l, provider: python, model: 'a:b'}]", "`provider: python`"),
-        ("llms: [{name: l, provider: openai, model: m, fallback: b}]", "`fallback`"),
         ("llms: [{name: l, provider: openai, model: m, tool_mode: json}]", "`tool_mode: json`"),
         ("runs: [{name: r, task: t, budget: $5}]", "`budget`"),
         ("defaults: {isolation: required}", "`isolation: required` or `container`"),
@@ -149,6 +170,7 @@ def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) 
         "tools: [{name: t, builtin: add}]",
         "agents: [{name: a, tools: [add, {agent: b, detach: never}], limits: {turns: 5, depth: 2, children: 3}, context: full}]",
         "llms: [{name: l, provider: scripted, replies: [{content: x}]}]",
+        "llms: [{name: l, provider: openai, model: m, limits: {concurrency: 8, tokens_per_minute: 9}, fallback: o}]",
         "llms: [{name: l, provider: openai, model: m, tool_mode: native, price: unknown_ok, retry_for: 1h}]",
         "tasks: [{name: t, agent: a, user_message: x}]",
         "runs: [{name: r, task: t, priority: 5}]",

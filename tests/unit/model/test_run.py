@@ -90,6 +90,14 @@ def test_a_run_that_calls_the_model_says_so() -> None:
     assert status_of(a_run(phase=RunPhase.CALLING_MODEL), []) == (Status.RUNNING, "calling the model")
 
 
+def test_a_run_that_waits_for_a_place_at_an_llm_says_which_and_why() -> None:
+    place = "for a place at LLM 'fast' (8 of 8 calls out)"
+
+    assert status_of(a_run(phase=RunPhase.READY), [], place=place) == (Status.WAITING, place)
+    assert status_of(a_run(phase=RunPhase.READY, paused=True, detail="paused by ann"), [], place=place)[0] is Status.PAUSED
+    assert status_of(a_run(phase=RunPhase.CALLING_MODEL), [], place=place)[0] is Status.RUNNING
+
+
 @pytest.mark.parametrize("phase", RunPhase)
 def test_a_run_is_over_in_the_ends_of_the_table(phase: RunPhase) -> None:
     assert a_run(phase=phase).is_over == (phase in RUN_TERMINAL)

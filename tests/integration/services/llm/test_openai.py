@@ -108,6 +108,17 @@ async def test_calls_share_connections_and_fly_at_the_same_time(provider: OpenAI
     assert server.connections == 20
 
 
+async def test_a_reply_tells_that_nothing_is_left_and_for_how_long(provider: OpenAIProvider, server: ModelServer) -> None:
+    spent = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s", "x-ratelimit-remaining-tokens": "9"}
+    body = says("done").body
+    server.brain = lambda asked: Answer(body=body, headers=spent if asked.number == 1 else {})
+    first, second = [await provider.complete(endpoint(server.base_url), request()) for _ in range(2)]
+
+    assert isinstance(first, Reply)
+    assert isinstance(second, Reply)
+    assert (first.held_for, second.held_for) == (timedelta(minutes=6), None)
+
+
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503, 529])
 async def test_a_passing_error_is_sent_once_and_is_transient(provider: OpenAIProvider, server: ModelServer, status: int) -> None:
     found = await failure(provider, server, fails(status, "busy", headers={"retry-after": "7"}))
@@ -162,6 +173,64 @@ async def test_a_broken_connection_is_transient_and_not_tried_again(provider: Op
     assert found.kind is FailureKind.TRANSIENT
     assert found.message.startswith(server.base_url.removesuffix("/v1") + ": ")
     assert "broke before the reply was whole" in found.message
+    assert "xxx" in found.raw or fault != "half_body"
+
+
+async def test_what_came_before_the_deadline_is_kept(provider: OpenAIProvider) -> None:
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + f'{{"half of": "{KEY}'.encode())
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    running = await asyncio.start_server(half, "127.0.0.1", 0)
+    async with running:
+        port = running.sockets[0].getsockname()[1]
+        found = await provider.complete(endpoint(f"http://127.0.0.1:{port}/v1", timeout=0.5), request())
+
+    assert isinstance(found, Failure)
+    assert found.kind is FailureKind.TRANSIENT
+    assert found.raw == '{"half of": "[secret]'
+
+
+async def test_a_stream_that_was_not_asked_for_is_read_when_it_is_whole(provider: OpenAIProvider, server: ModelServer) -> None:
+    chunk = '{"choices":[{"index":0,"delta":{"content":"15"},"finish_reason":"stop"}]}'
+    server.brain = lambda asked: Answer(body=f"data: {chunk}\n\ndata: [DONE]\n\n", headers={"content-type": "text/event-stream"})
+    found = await provider.complete(endpoint(server.base_url), request())
+
+    assert isinstance(found, Reply)
+    assert found.content == "15"
+
+
+async def test_a_query_and_headers_of_an_endpoint_go_with_every_request(provider: OpenAIProvider, server: ModelServer) -> None:
+    azure = f"{server.base_url}/deployments/x?api-version=2024-10-21"
+    headers = {"api-key": KEY, "X-Team": "ops"}
+    where = Endpoint("openai", "x", azure, None, timedelta(seconds=20), headers=headers, hidden=(KEY,))
+    server.brain = lambda asked: fails(400, f"no such thing, {KEY}")
+    found = await provider.complete(where, request())
+    await provider.check(where)
+
+    assert isinstance(found, Failure)
+    assert found.message == "no such thing, [secret]"
+    assert server.requests[0].path == "/v1/deployments/x/chat/completions?api-version=2024-10-21"
+    assert server.checks[0].path == "/v1/deployments/x/models?api-version=2024-10-21"
+    for asked in (server.requests[0], server.checks[0]):
+        assert (asked.headers["api-key"], asked.headers["x-team"]) == (KEY, "ops")
+        assert "authorization" not in asked.headers
+
+
+@pytest.mark.parametrize("headers", [{"a b": "x"}, {"Content-Length": "3"}, {"x": "two\nlines"}, {"x": ""}, {"x": " y"}, {"x": "ü"}])
+async def test_headers_that_no_request_can_carry_make_the_model_unusable(
+    provider: OpenAIProvider, server: ModelServer, headers: dict[str, str]
+) -> None:
+    where = Endpoint("openai", "x", server.base_url, None, timedelta(seconds=20), headers=headers)
+    found = await provider.complete(where, request())
+
+    assert isinstance(found, Failure)
+    assert found.kind is FailureKind.UNUSABLE
+    assert "header" in found.message
+    assert server.requests == []
 
 
 async def test_silence_ends_at_the_deadline(provider: OpenAIProvider, server: ModelServer) -> None:

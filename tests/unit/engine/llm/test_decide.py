@@ -30,7 +30,7 @@ facts = st.builds(
     LLMFacts,
     name=st.just("fast"),
     status=st.sampled_from(Readiness),
-    unsupported=st.none() | st.just("`fallback` is not kept by this version"),
+    unsupported=st.none() | st.just("`tool_mode: json` is not yet supported by this version"),
     failures=st.integers(0, 3),
     checked=marks,
     mark=marks,

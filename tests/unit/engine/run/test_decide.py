@@ -182,24 +182,26 @@ def test_a_moment_to_look_again_is_still_to_come(seen: RunFacts) -> None:
 
 
 def test_a_reply_with_calls_asks_for_tools_whatever_else_it_says() -> None:
-    assert after_reply(reply("I add.", ADD), failures=0) == ("asked_for_tools", "")
-    assert after_reply(reply("", ADD), failures=EMPTY_REPLIES) == ("asked_for_tools", "")
+    assert after_reply(reply("I add.", ADD), silent=0) == ("asked_for_tools", "")
+    assert after_reply(reply("", ADD), silent=EMPTY_REPLIES) == ("asked_for_tools", "")
 
 
 def test_a_reply_with_a_text_is_the_answer() -> None:
-    assert after_reply(reply("8"), failures=EMPTY_REPLIES) == ("answered", "")
+    assert after_reply(reply("8"), silent=EMPTY_REPLIES) == ("answered", "")
 
 
 @pytest.mark.parametrize("content", ["", "  \n"])
 def test_a_reply_that_says_nothing_is_asked_for_again_and_then_fails_the_run(content: str) -> None:
-    causes = [after_reply(reply(content), failures=failures)[0] for failures in range(EMPTY_REPLIES + 1)]
+    causes = [after_reply(reply(content), silent=before)[0] for before in range(EMPTY_REPLIES + 1)]
 
     assert causes == ["call_failed_for_now"] * (EMPTY_REPLIES - 1) + ["call_failed"] * 2
 
 
 def test_a_run_that_fails_for_silence_says_so_with_the_finish_reason() -> None:
-    assert "length" in after_reply(reply(finish_reason="length"), failures=5)[1]
-    assert "not given" in after_reply(reply(finish_reason=None), failures=5)[1]
+    assert "length" in after_reply(reply(finish_reason="length"), silent=5)[1]
+    assert "raise it in the LLM's `parameters`" in after_reply(reply(finish_reason="length"), silent=5)[1]
+    assert "content filter" in after_reply(reply(finish_reason="content_filter"), silent=5)[1]
+    assert "not given" in after_reply(reply(finish_reason=None), silent=5)[1]
 
 
 # ---- after a failure

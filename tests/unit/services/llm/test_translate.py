@@ -247,14 +247,97 @@ def test_what_cannot_be_read_is_a_transient_failure_with_a_clear_sentence(raw: b
 
     assert found.kind is FailureKind.TRANSIENT
     assert words in found.message
-    assert len(found.raw) <= 4000
+    assert found.raw.startswith(raw[:100].decode().replace("\0", "\ufffd"))
+    assert len(found.raw) < 33_000
 
 
-def test_an_event_stream_is_refused_as_asking_again_would_not_help() -> None:
-    found = failure(b'data: {"choices": []}\n\n')
+def test_what_stands_behind_a_reply_is_noted_and_kept_raw() -> None:
+    found = translate(body({"content": "15"}) + b"\n\ndata: [DONE]")
 
-    assert found.kind is FailureKind.REFUSED
-    assert "stream" in found.message
+    assert isinstance(found, Reply)
+    assert found.content == "15"
+    assert found.raw.endswith("[DONE]")
+    assert len(found.notes) == 1
+
+
+def test_the_first_of_several_choices_that_holds_a_message_is_taken() -> None:
+    choices = [{"index": 0}, {"index": 1, "message": {"content": "15"}}]
+    found = translate(json.dumps({"choices": choices, "usage": USAGE}))
+
+    assert isinstance(found, Reply)
+    assert found.content == "15"
+    assert found.notes == ("the reply holds 2 choices; the first is taken",)
+
+
+def test_an_id_that_stands_in_the_conversation_is_not_given_again() -> None:
+    asked = json.dumps({"messages": [{"role": "tool", "tool_call_id": "call_1", "content": '"call_2"'}]}).encode()
+    first = translate(body({"tool_calls": [call(), call(id="call_2")]}), asked=asked)
+    later = translate(body({"tool_calls": [call(), call(id="call_2")]}), asked=asked + b" ")
+
+    assert isinstance(first, Reply)
+    assert isinstance(later, Reply)
+    assert first.calls[0].id != "call_1"
+    assert first.calls[1].id == "call_2"
+    assert first.message["tool_calls"][0]["id"] == first.calls[0].id
+    assert later.calls[0].id != first.calls[0].id
+
+
+def test_an_id_longer_than_any_server_takes_is_replaced() -> None:
+    found = reply({"tool_calls": [call(id="x" * 5000)]})
+
+    assert len(found.calls[0].id) < 64
+    assert found.notes == (f"tool call 1 had an id of 5000 characters; it is {found.calls[0].id} here",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "in_history"),
+    [
+        ('{"a": 1}', '{"a": 1}'),
+        ('"{\\"a\\": 1}"', '{"a": 1}'),
+        ('{"a": ', '{"unreadable": "{\\"a\\": "}'),
+        ("[1]", '{"unreadable": "[1]"}'),
+        ("add(1)", '{"unreadable": "add(1)"}'),
+        ('{"a": NaN}', '{"unreadable": "{\\"a\\": NaN}"}'),
+    ],
+)
+def test_arguments_in_the_history_are_an_object_that_every_server_can_read(arguments: str, in_history: str) -> None:
+    found = reply({"tool_calls": [call(arguments=arguments)]})
+
+    assert found.message["tool_calls"][0]["function"]["arguments"] == in_history
+    assert found.calls[0].arguments == arguments
+
+
+def test_a_reply_with_calls_takes_along_what_its_endpoint_wants_back() -> None:
+    signed = {**call(), "extra_content": {"google": {"thought_signature": "xyz"}}}
+    found = reply({"content": None, "reasoning_content": "7 + 8", "reasoning": "x", "tool_calls": [signed]})
+
+    assert found.message["reasoning_content"] == "7 + 8"
+    assert "reasoning" not in found.message
+    assert found.message["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": "xyz"}}
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_a_reply_that_was_cut_says_so(reason: str) -> None:
+    raw = json.dumps({"choices": [{"message": {"content": "half a sen"}, "finish_reason": reason}], "usage": USAGE})
+    found = translate(raw)
+
+    assert isinstance(found, Reply)
+    assert len(found.notes) == 1
+    assert "cut" in found.notes[0]
+
+
+def test_a_call_that_was_cut_before_its_arguments_is_not_one_without_arguments() -> None:
+    message = {"tool_calls": [call("a", "", id="1"), call("delete_all", "", id="2")]}
+    found = translate(json.dumps({"choices": [{"message": message, "finish_reason": "length"}], "usage": USAGE}))
+
+    assert isinstance(found, Reply)
+    assert [each.arguments for each in found.calls] == ["{}", "{"]
+    json.loads(found.message["tool_calls"][1]["function"]["arguments"])
+
+
+@pytest.mark.parametrize("usage", [{"input_tokens": 12, "output_tokens": 3}, {**USAGE, "prompt_cache_hit_tokens": 0}])
+def test_usage_is_read_under_the_names_of_other_servers(usage: dict[str, int]) -> None:
+    assert reply({"content": "x"}, usage=usage).usage == Usage(12, 3, 0)
 
 
 @pytest.mark.parametrize(
@@ -264,10 +347,15 @@ def test_an_event_stream_is_refused_as_asking_again_would_not_help() -> None:
         ({"message": "no credits", "code": 402}, FailureKind.UNUSABLE),
         ({"message": "what?", "code": "odd"}, FailureKind.TRANSIENT),
         ("oh no", FailureKind.TRANSIENT),
+        ({"message": "slow", "code": "429"}, FailureKind.TRANSIENT),
+        ({"message": "prompt is too long", "status": 400}, FailureKind.OVERFLOW),
     ],
 )
-def test_an_error_inside_a_200_is_classified_by_its_own_status(error: Any, kind: FailureKind) -> None:
-    found = failure(json.dumps({"error": error}))
+@pytest.mark.parametrize("beside", [{}, {"choices": [{"message": {"content": "half"}}]}])
+def test_an_error_inside_a_200_is_classified_by_its_own_status(error: Any, kind: FailureKind, beside: dict[str, Any]) -> None:
+    found = failure(json.dumps({"error": error, **beside}))
+
+    assert found.raw == json.dumps({"error": error, **beside})
 
     assert found.kind is kind
     assert (error["message"] if isinstance(error, dict) else error) in found.message
@@ -292,6 +380,7 @@ def test_any_message_becomes_legal_history(message: Any, usage: Any) -> None:
     assert len(set(ids)) == len(ids)
     assert all(ids)
     assert all(isinstance(each.arguments, str) for each in found.calls)
+    assert all(isinstance(json.loads(each["function"]["arguments"]), dict) for each in found.message.get("tool_calls", ()))
     json.dumps(found.message, ensure_ascii=False).encode()
     found.raw.encode()
 
