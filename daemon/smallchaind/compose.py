@@ -21,6 +21,7 @@ from smallchain.engine.loop import Driver
 from smallchain.engine.pace.kind import PaceKind
 from smallchain.engine.ports import Channel, Clock, Provider
 from smallchain.engine.readiness import ReadinessKind
+from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.tool.kind import ToolKind
@@ -37,10 +38,13 @@ from smallchain.services.humans.terminal import TerminalChannel
 from smallchain.services.humans.webhook import RequestCallbacks, WebhookChannel
 from smallchain.services.llm import pricing
 from smallchain.services.llm.openai import OpenAIProvider
+from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
+from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.function import FunctionExecutor
 from smallchain.services.tools.job import marks
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.python import PythonExecutor
@@ -54,6 +58,8 @@ from smallchaind.feed import Feed
 
 REQUESTS = "requests"
 """The word in the path of callbacks about requests."""
+_STRATEGIES_AT_A_TIME = 4
+_MODELS_AT_A_TIME = 16
 
 
 @dataclass(slots=True)
@@ -76,6 +82,8 @@ class House:
     inbox: Inbox
     callbacks: Mapping[str, Subject]
     """What callbacks can be about, by the word in their path."""
+    code: tuple[Workers, ...]
+    """The processes of context strategies, models and tools that are a person's own functions."""
     stopping: asyncio.Event
     stop_now: asyncio.Event
 
@@ -85,6 +93,8 @@ class House:
             await provider.close()
         for channel in self.channels.values():
             await channel.close()
+        for workers in self.code:
+            await workers.close()
         await self.database.close()
 
 
@@ -132,11 +142,18 @@ async def compose(
     database = await Database.open(settings.state_dir, now=clock.now, accept_rollback=accept_rollback)
     started_at = clock.now()
     secrets = SecretStore(config_dir=settings.config_dir, environ=environ, pid=os.getpid(), started_at=started_at, clock=clock)
-    providers: dict[str, Provider] = {"openai": OpenAIProvider(), "scripted": ScriptedProvider()}
+    own = _marks_of_own_code(settings)
+    strategies, models = Workers(at_most=_STRATEGIES_AT_A_TIME, marks=own), Workers(at_most=_MODELS_AT_A_TIME, marks=own)
+    functions = Workers(marks=own)
+    providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
     jobs = _empty(settings.state_dir / "jobs")
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
-        processes={"python": PythonExecutor(jobs=jobs), "local_bash": BashExecutor(jobs=jobs)},
+        processes={
+            "python": PythonExecutor(jobs=jobs),
+            "local_bash": BashExecutor(jobs=jobs),
+            "function": FunctionExecutor(functions),
+        },
     )
     channels: dict[str, Channel] = {
         "terminal": TerminalChannel(),
@@ -145,10 +162,10 @@ async def compose(
         "email": EmailChannel(now=clock.now),
     }
     every: list[Kind] = [
-        RunKind(ModelCaller(database, providers, secrets, _Prices())),
+        RunKind(ModelCaller(database, providers, secrets, _Prices(), strategies)),
         ToolCallKind(database, tools, secrets),
         LLMKind(database, providers, secrets),
-        AgentKind(),
+        AgentKind(database, strategies),
         ToolKind(),
         ChannelKind(database, channels, secrets),
         RequestKind(),
@@ -191,19 +208,31 @@ async def compose(
         key=key,
         inbox=inbox,
         callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now)},
+        code=(strategies, models, functions),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),
     )
 
 
-async def end_orphans(database: Database) -> None:
+async def watch_code(house: House) -> None:
+    """Look again at what runs a person's own code when its files change; until cancelled."""
+    async with asyncio.TaskGroup() as tasks:
+        for workers in house.code:
+            tasks.create_task(workers.watch(lambda: house.driver.transact(code_changed)))
+
+
+async def end_orphans(database: Database, settings: Settings) -> None:
     """End the processes that an earlier daemon left behind, before any call is looked at again."""
 
     def left(tx: Tx) -> list[dict[str, str]]:
         return [marks(call.id, attempt=call.attempts) for call in toolcalls.executing(tx)]
 
-    for each in await database.read(left):
+    for each in [*await database.read(left), _marks_of_own_code(settings)]:
         await asyncio.to_thread(end_leftovers, each)
+
+
+def _marks_of_own_code(settings: Settings) -> dict[str, str]:
+    return {"SMALLCHAIN_OWN_CODE_OF": str(settings.state_dir.resolve())}
 
 
 def _empty(folder: Path) -> Path:

@@ -84,7 +84,7 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
         listening = listener.bind(house.settings)
     except (SmallchainError, OSError) as error:
         return _say(error, EXIT_TRY_AGAIN if isinstance(error, Busy) else EXIT_FAULT)
-    await compose.end_orphans(house.database)
+    await compose.end_orphans(house.database, house.settings)
     await house.database.write(lambda tx: _begin(tx, house))
     await house.config.reconcile()
     server = listener.server(create_app(house))
@@ -102,6 +102,7 @@ async def _live(house: House, lock: StateLock, options: Options) -> int:
         asyncio.create_task(_keep("the config folder", house.config.run)),
         asyncio.create_task(_keep("the channels' ears", house.ears.run)),
         asyncio.create_task(_keep("the inbox folder", house.inbox.run)),
+        asyncio.create_task(_keep("the watch on people's code", lambda: compose.watch_code(house))),
         asyncio.create_task(_keep("the resync", lambda: resync.run(house.database, house.driver, check))),
         asyncio.create_task(_keep("the ground", lambda: _watch_ground(check, house.database)), name="the ground"),
     ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from smallchain.model.code import Fault, Function
 from smallchain.model.delivery import ChannelInUse, Delivered, Delivery, Heard, Said, Undelivered
 from smallchain.model.llm import Endpoint, Failure, ModelRequest, Reply
 from smallchain.model.money import Price
@@ -112,4 +113,16 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+class Code(Protocol):
+    """A person's own functions, run outside the daemon's process: they may hang, crash and print."""
+
+    async def call(self, function: Function, arguments: list[Any], /, *, timeout: timedelta) -> Any:
+        """What the function returned, as JSON, or a `Fault`; ended when it takes longer than `timeout`, or the caller is cancelled."""
+        ...
+
+    async def check(self, function: Function, /) -> Fault | None:
+        """Whether the function can be loaded; None when it can."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from smallchain.engine.agent import strategy
 from smallchain.engine.pace import desk
 from smallchain.engine.pace.fallback import choose
 from smallchain.engine.specs import mentions, typed, why_unsupported
@@ -52,6 +53,7 @@ def reach_of(tx: Tx, name: str, /) -> Reach:
             continue
         reach.found["agent", agent_name] = row
         _note_unsupported(reach, f"agent '{agent_name}'", row)
+        _note_strategy(reach, row, of=name)
         spec: AgentSpec = typed(row)
         llm = llm_of(spec, default=defaults.llm if defaults else None, llms=llms, caller=caller_llm)
         if agent_name == name:
@@ -133,6 +135,16 @@ def _note_unsupported(reach: Reach, subject: str, row: Written) -> None:
     why = why_unsupported(row)
     if why is not None:
         reach.lacking.append(f"{subject}: {why}")
+
+
+def _note_strategy(reach: Reach, row: Written, *, of: str) -> None:
+    """A context strategy of a person's own that is not looked at yet, or can't be loaded."""
+    if strategy.is_own(typed(row)):
+        fault = strategy.verdict(row)
+        if fault is None:
+            reach.settling = True
+        elif fault:
+            reach.broken.append(fault if row.name == of else f"agent '{row.name}' can't be used: {fault}")
 
 
 def _note_caps(tx: Tx, reach: Reach) -> None:

@@ -124,6 +124,11 @@ class Pins:
         found = self._typed("llm", name)
         return cast("LLMSpec", found[0]) if found else None
 
+    def folder(self, kind: str, name: str) -> str:
+        """Where the relative paths of something pinned start."""
+        found = self._typed(kind, name)
+        return found[1] if found else ""
+
     def defaults(self) -> DefaultsSpec | None:
         """The pinned defaults, if there were any."""
         found = self._typed("defaults", "defaults")

@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from smallchain.model.code import CALLABLE, PLUGIN
 from smallchain.model.durations import parse_duration
 from smallchain.model.errors import BadInput
 from smallchain.model.ids import did_you_mean, fault_in_name, is_function_name
@@ -46,7 +47,7 @@ _CLEAR_SECRET = re.compile(
     r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bAKIA[0-9A-Z]{16}\b"
 )
 _SIZE = re.compile(r"[1-9][0-9]{0,11}(?:\.[0-9]{1,3})?(?:[KMGT]i?B?|B)")
-_CALLABLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+CONTEXTS = ("full", "window", "summarise")
 _TOKENS = re.compile(r"([1-9][0-9]{0,14}) tokens?")
 
 
@@ -193,8 +194,10 @@ def _size(value: str) -> str:
 
 
 def _context(value: str) -> str:
-    if value not in ("full", "window", "summarise") and not _CALLABLE.fullmatch(value):
-        raise fault(f"{value[:60]!r} is not a context strategy", hint="full, window, summarise or module:function")
+    if value not in CONTEXTS and not CALLABLE.fullmatch(value):
+        near = did_you_mean(value, CONTEXTS)
+        if near or not PLUGIN.fullmatch(value):
+            raise fault(f"{value[:60]!r} is not a context strategy", hint=near or "full, window, summarise or module:function")
     return value
 
 
@@ -204,6 +207,19 @@ def _finite(value: Any) -> Any:
     if value != value or value in (float("inf"), float("-inf")):
         raise fault("is not a finite number")
     return value
+
+
+def one_of_or_installed(words: tuple[str, ...], *, what: str) -> BeforeValidator:
+    """One of some words, or the name of an installed package's entry point, which only the daemon can look up."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value not in words:
+            near = did_you_mean(value, words)
+            if near or not PLUGIN.fullmatch(value):
+                raise fault(f"{value[:40]!r} is not {what}", hint=near or "one of " + ", ".join(words))
+        return value
+
+    return BeforeValidator(check, json_schema_input_type=Literal[words] | str)
 
 
 def one_of(words: tuple[str, ...], *, what: str) -> BeforeValidator:

@@ -88,6 +88,7 @@ RUN: dict[str, dict[str, str]] = {
         "call_failed_for_now": "backing_off",
         "call_failed": "failed",
         "model_unusable": "pending",
+        "reply_unfit": "ready",
         "call_interrupted": "ready",
         "cancelled": "cancelled",
     },

@@ -22,6 +22,9 @@ class Endpoint:
     timeout: timedelta
     script: tuple[dict[str, Any], ...] = ()
     """The `replies` of a `scripted` LLM, as its manifest says them."""
+    folder: str = ""
+    """Where the LLM is written: a person's own module is found from here."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers beside the key; their values may be secrets too."""
     hidden: tuple[str, ...] = ()
@@ -65,6 +68,8 @@ class Reply:
     model: str | None
     notes: tuple[str, ...] = ()
     """What was mended in the translation, a sentence each."""
+    unfit: str = ""
+    """Why it is not what was asked for (`tool_mode: json`), as the model is told; empty when it is."""
     held_for: timedelta | None = None
     """How long the provider takes no further calls, as it says beside the reply; None: it says nothing of the kind."""
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from smallchain.model.code import CALLABLE
 from smallchain.model.fields import (
     Count,
     Dollars,
@@ -19,7 +20,7 @@ from smallchain.model.fields import (
     Whole,
     by_shape,
     fault,
-    one_of,
+    one_of_or_installed,
 )
 from smallchain.model.money import Price, parse_dollars
 
@@ -109,10 +110,11 @@ class LLMSpec(Section):
     """A model and how it is reached."""
 
     name: Name = Field(description="What agents call it")
-    provider: Annotated[str, one_of(PROVIDERS, what="a provider")] = Field(
-        description="openai: every OpenAI-compatible endpoint; scripted: replies from this file; python: module:callable"
+    provider: Annotated[str, one_of_or_installed(PROVIDERS, what="a provider")] = Field(
+        description="openai: every OpenAI-compatible endpoint; scripted: replies from this file; python: `model` is module:callable; "
+        "or the name that an installed package gives"
     )
-    model: str | None = Field(None, min_length=1, description="The provider's name for the model")
+    model: str | None = Field(None, min_length=1, description="The provider's name for the model; with `python`: module:callable")
     base_url: Url | None = Field(
         None, description="The endpoint, with a query if it wants one; else OPENAI_BASE_URL of the daemon's environment"
     )
@@ -148,4 +150,6 @@ class LLMSpec(Section):
             raise fault("`replies` belong to `provider: scripted`")
         elif self.model is None:
             raise fault("`model` is missing")
+        elif self.provider == "python" and not CALLABLE.fullmatch(self.model):
+            raise fault(f"`model` {self.model[:60]!r} is not module:callable, which `provider: python` needs")
         return self

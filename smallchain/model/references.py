@@ -212,6 +212,10 @@ def _fences(model: Section) -> bool:
     return getattr(model, "isolation", None) in ("required", "container")
 
 
+def _fences_function(model: Section) -> bool:
+    return _fences(model) and _executor("function", model)
+
+
 def _executor(kind: str, model: Section) -> bool:
     return isinstance(model, ToolSpec) and model.executor is not None and model.executor.kind == kind
 
@@ -232,29 +236,26 @@ def _limits(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and model.limits is not None and getattr(model.limits, field) is not None
 
 
-def _provider(model: Section) -> bool:
-    return isinstance(model, LLMSpec) and model.provider not in ("openai", "scripted")
+def _later_context(model: Section) -> bool:
+    return isinstance(model, AgentSpec) and model.context in ("window", "summarise")
 
 
 _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 
 # THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
 _UNSUPPORTED: Mapping[str, _Rows] = {
-    "llm": (
-        ("`provider: python`", _provider),
-        ("`tool_mode: json`", partial(_has, "tool_mode")),
-    ),
     "agent": (
         ("`{mcp: ...}`", partial(_entry, "mcp")),
         ("`detach: allowed`", partial(_entry, "detach")),
         ("`budget`", partial(_has, "budget")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
-        ("a `context` other than full", partial(_has, "context")),
+        ("`context: window` or `summarise`", _later_context),
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (
         ("`isolation: required` or `container`", _fences),
+        ("a fence around `executor: function`", _fences_function),
         ("`network`", partial(_has, "network")),
         ("`mounts`", partial(_has, "mounts")),
         ("`limits`", partial(_has, "limits")),

@@ -117,7 +117,9 @@ class AgentSpec(Section):
     )
     limits: AgentLimits | None = Field(None, description="Where a run of it ends")
     budget: BudgetField | None = Field(None, description="$5/day, or {limit, per, window, on_limit}")
-    context: ContextStrategy = Field("full", description="full, window, summarise or module:function")
+    context: ContextStrategy = Field(
+        "full", description="full, window, summarise, module:function, or the name that an installed package gives"
+    )
 
     @field_validator("tools")
     @classmethod

@@ -48,6 +48,17 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     ),
     "refused_by_policy": ("a call that a rule forbids", "Error: {name} was not carried out: {detail}"),
     "answered": ("a question that a person answered", "{answer}"),
+    "json_tools": (
+        "`tool_mode: json`: what a model is told that it can call, at the end of the system message",
+        'You can call functions. Answer with one JSON object and nothing else: {"answer": "TEXT", "calls": [{"name": "FUNCTION", '
+        '"arguments": {...}}]}. List in "calls" what is to be called; the next message brings the results. When you are done, leave '
+        '"calls" empty and write your reply as "answer". The functions, with JSON Schemas of their arguments:\n{functions}',
+    ),
+    "json_results": ("`tool_mode: json`: the results of the calls of a reply", "The results of your calls:\n{results}"),
+    "reply_not_json": (
+        "`tool_mode: json`: a reply that is not the wanted object",
+        'Error: your reply was not used: {detail}. Answer with one JSON object {"answer": "...", "calls": [...]} and nothing else.',
+    ),
     "call_cancelled": ("a call of a run that was cancelled", "Error: the call was cancelled"),
 }
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from smallchain.model.builtins import fault_in_builtin
+from smallchain.model.code import CALLABLE, PLUGIN
 from smallchain.model.fields import (
     Duration,
     Effects,
@@ -31,6 +32,12 @@ from smallchain.model.fields import (
 )
 
 Code = Annotated[str, Field(min_length=1)]
+
+
+def _callable(value: str) -> str:
+    if not CALLABLE.fullmatch(value) and not PLUGIN.fullmatch(value):
+        raise fault(f"{value[:60]!r} is not module:function", hint="nor can it be the name that an installed package gives")
+    return value
 
 
 def _list(value: Any) -> Any:
@@ -97,6 +104,13 @@ class CallbackExecutor(Section):
     secret: TextOrSecret | None = Field(None, description="Signs what is sent")
 
 
+class FunctionExecutor(Section):
+    """Calls a person's own Python function, in a process of its own and without a fence."""
+
+    call: Annotated[str, AfterValidator(_callable)] = Field(description="module:function, or the name that an installed package gives")
+    options: dict[str, Any] = Field(default_factory=dict, description="Handed to the function as they are")
+
+
 class ExecutorSpec(Section):
     """One way to run a tool."""
 
@@ -104,6 +118,7 @@ class ExecutorSpec(Section):
     docker: DockerExecutor | None = Field(None, description="A command in a container")
     local_nodejs: NodeExecutor | None = Field(None, description="JavaScript with the node of this machine")
     local_bash: BashExecutor | None = Field(None, description="A bash script on this machine")
+    function: FunctionExecutor | None = Field(None, description="A Python function of one's own")
     http: HttpExecutor | None = Field(None, description="One HTTP request")
     callback: CallbackExecutor | None = Field(None, description="Work done elsewhere")
 

@@ -43,6 +43,12 @@ def one(tx: Tx, run_id: str, seq: int, /) -> str:
     return str(row["wire"]) if row else ""
 
 
+def template_of(tx: Tx, run_id: str, number: int, /) -> str:
+    """The template that a message is of; empty when it is not ours, or not there."""
+    row = tx.one("messages.template_of", run_id=run_id, seq=number)
+    return row["template"] if row else ""
+
+
 def of_run(tx: Tx, run_id: str, /) -> list[Row]:
     """All rows of a conversation, in order."""
     return tx.all("messages.of_run", run_id=run_id)

@@ -214,6 +214,12 @@ def unsettled_ids(tx: Tx, /) -> list[str]:
     return [row["id"] for row in tx.all("runs.unsettled")]
 
 
+def backing_off_ids(tx: Tx, /, *, agents: Iterable[str], llms: Iterable[str]) -> set[str]:
+    """Ids of the runs of these agents, or on these LLMs, that wait after a failure of the model call."""
+    wanted = [*((agent, "") for agent in agents), *(("", llm) for llm in llms)]
+    return {row["id"] for agent, llm in wanted for row in tx.all("runs.backing_off", agent=agent, llm=llm)}
+
+
 def next_name(tx: Tx, stem: str, /) -> str:
     """`STEM-n` with the first n above all that were ever made of the stem."""
     numbers = (row["name"][len(stem) + 1 :] for row in tx.all("runs.numbered", stem=f"{stem}-"))

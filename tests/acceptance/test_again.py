@@ -94,6 +94,8 @@ def test_a_live_run_goes_on_as_it_was_written_until_it_is_moved_to_the_present(d
 
     (difference,) = daemon.ask("diff", "r")["items"]
     assert (difference["pinned"]["model"], difference["current"]["model"]) == ("one", "two")
+    every = daemon.cli("diff").stdout
+    assert every.startswith(("run 'r'\n--- llm/m pinned", "no live runs"))
     adopted = daemon.cli("resume", "r", "--adopt")
 
     assert adopted.returncode in (0, 1), adopted.stderr  # its one reply may have come first: then it is over

@@ -24,7 +24,7 @@ from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
 from smallchain.engine.pace.kind import PaceKind
-from smallchain.engine.ports import Channel, Executor, Provider
+from smallchain.engine.ports import Channel, Executor
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
@@ -39,10 +39,13 @@ from smallchain.model.toolcall import Outcome, OutcomeKind, Start, ToolCall
 from smallchain.services.config.service import ConfigService
 from smallchain.services.humans.terminal import TerminalChannel
 from smallchain.services.llm.openai import OpenAIProvider
+from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
+from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.function import FunctionExecutor
 from smallchain.services.tools.registry import Tools
 from smallchain.store import alarms, eventlog, messages, requests, runs, toolcalls
 from smallchain.store.contract import Tx
@@ -116,14 +119,20 @@ class House:
         self.channels = channels
         self.config = folder / "config"
         secrets = SecretStore(config_dir=self.config, environ=environ, pid=os.getpid(), started_at=clock.now(), clock=clock)
-        self._providers: dict[str, Provider] = {"openai": OpenAIProvider(), "scripted": ScriptedProvider()}
-        processes: dict[str, Executor] = {"python": gate, "local_bash": BashExecutor(jobs=folder / "jobs")}
+        self._providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider()})
+        self.workers = Workers(at_most=2)
+        self._providers["python"] = PythonProvider(self.workers)
+        processes: dict[str, Executor] = {
+            "python": gate,
+            "local_bash": BashExecutor(jobs=folder / "jobs"),
+            "function": FunctionExecutor(self.workers),
+        }
         tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes)
         every: list[Kind] = [
-            RunKind(ModelCaller(database, self._providers, secrets, _NoPrices())),
+            RunKind(ModelCaller(database, self._providers, secrets, _NoPrices(), self.workers)),
             ToolCallKind(database, tools, secrets),
             LLMKind(database, self._providers, secrets),
-            AgentKind(),
+            AgentKind(database, self.workers),
             ToolKind(),
             ChannelKind(database, self.channels, secrets),
             RequestKind(),
@@ -226,6 +235,7 @@ class House:
     async def _let_go(self) -> None:
         for provider in self._providers.values():
             await provider.close()
+        await self.workers.close()
         await self.database.close()
 
     def _heard(self, wakes: list[tuple[str, str]]) -> None:

@@ -162,6 +162,8 @@ class ModelServer:
         self.requests: list[Asked] = []
         """The requests of models, in the order they came; `checks` has those that ask for the list of models."""
         self.checks: list[Asked] = []
+        self.paths: tuple[str, ...] = ("/chat/completions",)
+        """How the paths end that the brain answers."""
         self.connections = 0
         self._port = port
         self._log_path = log
@@ -254,7 +256,7 @@ class ModelServer:
 
     def routed(self, asked: Asked) -> Answer:
         """The answer to all else; a server of something other than models has its own."""
-        if asked.method != "POST" or not asked.path.split("?")[0].endswith("/chat/completions"):
+        if asked.method != "POST" or not asked.path.split("?")[0].endswith(self.paths):
             return fails(404, f"nothing is at {asked.method} {asked.path}")
         return self.brain(asked)
 

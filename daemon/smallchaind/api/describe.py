@@ -7,13 +7,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from smallchain.engine.agent import strategy
+from smallchain.engine.run.compose import in_json
 from smallchain.engine.run.execute import body_of
-from smallchain.engine.specs import pins_of, typed
+from smallchain.engine.specs import Pins, pins_of, typed
 from smallchain.model.errors import Unknown
+from smallchain.model.functions import as_openai_tools
 from smallchain.model.ids import did_you_mean
+from smallchain.model.jsonmode import tools_text
 from smallchain.model.money import show_dollars
 from smallchain.model.references import references
-from smallchain.store import eventlog, messages, modelcalls, resources, toolcalls
+from smallchain.model.run import Run
+from smallchain.store import composed, eventlog, messages, modelcalls, resources, toolcalls
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -76,10 +81,20 @@ def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:
         "run": run.name,
         "run_id": run.id,
         **_modelcall(row),
+        "provider": spec.provider if spec is not None else None,
         "base_url": spec.base_url if spec is not None else None,
-        "request": body_of(tx, run, pins, row["llm"], row["messages"]).decode(),
+        "api_key": spec.api_key.model_dump(exclude_none=True) if spec is not None and spec.api_key is not None else None,
+        "request": _sent(tx, run, pins, row),
         "reply": row["raw"],
     }
+
+
+def _sent(tx: Tx, run: Run, pins: Pins, row: Row) -> str | None:
+    """The body of an attempt; None where a context strategy failed to make one."""
+    agent = pins.agent(run.agent)
+    if agent is not None and strategy.is_own(agent):
+        return composed.get(tx, run.id, row["attempt"])
+    return body_of(tx, run, pins, row["llm"], row["messages"]).decode()
 
 
 def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
@@ -168,11 +183,23 @@ def _modelcall(row: Row) -> Item:
     }
 
 
+def _told_beside(tx: Tx, run: Run) -> list[Item]:
+    """What `tool_mode: json` adds to each request and is no message of its own: told first, as ours."""
+    pins = pins_of(tx, run.root_id)
+    agent, llm = pins.agent(run.agent), pins.llm(run.llm)
+    if agent is None or llm is None or not in_json(agent, llm, pins):
+        return []
+    content = tools_text(as_openai_tools(pins.functions(agent)), pins.templates())
+    nothing = ("tool_call_id", "tool", "finish_reason", "model", "cost_usd")
+    told = {"seq": 0, "time": to_text(run.started_at or run.created_at), "role": "system", "content": content, "tool_calls": []}
+    return [{**told, **dict.fromkeys(nothing), "ours": True, "template": "json_tools"}]
+
+
 def _transcript(tx: Tx, ref: str) -> dict[str, Any]:
     run = items.find_run(tx, ref)
     attempts = {row["attempt"]: row for row in modelcalls.of_run(tx, run.id)}
     asked: dict[str, str] = {}
-    found = []
+    found = _told_beside(tx, run)
     for row in messages.of_run(tx, run.id):
         message = json.loads(row["wire"])
         calls = [

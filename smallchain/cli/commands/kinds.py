@@ -65,6 +65,11 @@ def spec(item: Item) -> Item:
     return found if isinstance(found, dict) else {}
 
 
+def _whose(item: Item) -> str:
+    """Whether a template says what we wrote, or what the YAML says in its place."""
+    return "replaced" if item.get("replaced") else "ours"
+
+
 def _way(item: Item) -> str:
     """How a tool runs: `builtin add`, or its executor's name."""
     written = spec(item)
@@ -224,9 +229,9 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "templates": (
         _NAME,
-        Column("REPLACED", lambda item: "yes" if item.get("replaced") else "no", wide=True),
+        Column("WORDS", _whose),
         column("USED FOR", "used_for", cells=60),
-        column("TEXT", "text", cells=80),
+        column("TEXT", "text", cells=80, wide=True),
     ),
     "events": EVENTS,
 }

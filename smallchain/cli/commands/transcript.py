@@ -13,7 +13,7 @@ from typing import Any
 from smallchain.cli.console import out
 from smallchain.cli.render import Item, add_output, show_value, text_of
 from smallchain.cli.session import Session
-from smallchain.model.errors import SmallchainError
+from smallchain.model.errors import Refused, SmallchainError, Unknown
 from smallchain.protocol.client import path_of
 from smallchain.protocol.text import one_line, sanitised, visible, visible_json
 
@@ -70,6 +70,10 @@ def execute(arguments: Namespace, session: Session) -> int:
 
 def _show_exchange(run: str, part: str, number: int, session: Session) -> int:
     exchange = session.client.get(path_of("exchange", run), {"attempt": number} if number else None)
+    if part != "reply" and exchange.get("request") is None:
+        raise Unknown(
+            f"model call {text_of(exchange.get('attempt'))} was never made: {text_of(exchange.get('error')) or 'it is being prepared'}"
+        )
     text = _curl(exchange) if part == "curl" else text_of(exchange.get(part))
     if sys.stdout.isatty():
         text = visible(text, multiline=True)  # into a file or a pipe goes every byte as it is
@@ -78,15 +82,29 @@ def _show_exchange(run: str, part: str, number: int, session: Session) -> int:
 
 
 def _curl(exchange: dict[str, Any]) -> str:
-    base = text_of(exchange.get("base_url"))
+    provider = text_of(exchange.get("provider"))
+    if provider not in ("", "openai"):
+        raise Refused(
+            f"LLM {text_of(exchange.get('llm'))!r} is not reached by a URL of ours: its provider is {provider}", hint="see --request"
+        )
+    base = text_of(exchange.get("base_url")).rstrip("/")
     where = shlex.quote(f"{base}/chat/completions") if base else '"${OPENAI_BASE_URL:-https://api.openai.com/v1}/chat/completions"'
+    key = _key(exchange.get("api_key"), base)
     body = shlex.quote(text_of(exchange.get("request")))
-    return (
-        f"curl {where} \\\n"
-        f'  -H "Authorization: Bearer $OPENAI_API_KEY" \\\n'
-        f"  -H 'Content-Type: application/json' \\\n"
-        f"  --data-binary {body}"
-    )
+    authorization = f'  -H "Authorization: Bearer {key}" \\\n' if key else ""
+    return f"curl {where} \\\n{authorization}  -H 'Content-Type: application/json' \\\n  --data-binary {body}"
+
+
+def _key(reference: Any, base: str) -> str:
+    """The API key as the shell finds it, by the LLM's own reference; a URL without one is sent none, as the daemon does."""
+    if not isinstance(reference, dict):
+        return "" if base else "$OPENAI_API_KEY"
+    if reference.get("env"):
+        return f"${{{text_of(reference['env'])}}}"
+    if reference.get("file"):
+        return f"$(cat {shlex.quote(text_of(reference['file']))})"
+    command = reference.get("command")
+    return f"$({shlex.join(text_of(word) for word in command)})" if isinstance(command, list) else "$OPENAI_API_KEY"
 
 
 def _show_run(run: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from smallchain.engine.ports import Secrets
 from smallchain.model.durations import parse_duration
@@ -14,7 +13,7 @@ from smallchain.model.llmspec import LLMSpec
 STANDARD_TIMEOUT = timedelta(minutes=10)
 
 
-async def resolve(spec: LLMSpec, secrets: Secrets, /, *, timeout: str | None = None) -> Endpoint:
+async def resolve(spec: LLMSpec, secrets: Secrets, /, *, folder: str, timeout: str | None = None) -> Endpoint:
     """The endpoint of an LLM with its secrets resolved; raises BadInput when one can't be.
 
     Where the YAML names neither URL nor key, both come from OPENAI_BASE_URL and OPENAI_API_KEY; a URL of its own without a key gets
@@ -30,13 +29,25 @@ async def resolve(spec: LLMSpec, secrets: Secrets, /, *, timeout: str | None = N
             api_key = await secrets.resolve(spec.api_key.model_dump(exclude_none=True))
         elif spec.base_url is None:
             api_key = await secrets.resolve({"env": "OPENAI_API_KEY"})
+    elif spec.api_key is not None:
+        api_key = await secrets.resolve(spec.api_key.model_dump(exclude_none=True))
     headers, hidden = {}, []
     for name, value in spec.headers.items():
         headers[name] = value if isinstance(value, str) else await secrets.resolve(value.model_dump(exclude_none=True))
         if not isinstance(value, str):
             hidden.append(headers[name])
-    script: list[dict[str, Any]] = [reply.model_dump(mode="json", exclude_none=True) for reply in spec.replies]
-    return Endpoint(spec.provider, spec.model or spec.name, base_url, api_key, length, tuple(script), headers, tuple(hidden))
+    return Endpoint(
+        provider=spec.provider,
+        model=spec.model or spec.name,
+        base_url=base_url,
+        api_key=api_key,
+        timeout=length,
+        script=tuple(reply.model_dump(mode="json", exclude_none=True) for reply in spec.replies),
+        folder=folder,
+        parameters=spec.parameters,
+        headers=headers,
+        hidden=tuple(hidden),
+    )
 
 
 async def _if_set(secrets: Secrets, name: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from smallchain.model.errors import Place, Problem, Refused, Unconfirmed
 from smallchain.model.history import legal_cuts, turns_in
@@ -11,7 +10,7 @@ from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import Run
 from smallchain.model.toolcall import Effects
 from smallchain.store import eventlog, messages, runs, toolcalls
-from smallchain.store.contract import Tx
+from smallchain.store.contract import Row, Tx
 
 
 def retry(tx: Tx, run: Run, /, *, by: str, from_start: bool = False, confirmed: bool = False) -> Run:
@@ -29,15 +28,15 @@ def retry(tx: Tx, run: Run, /, *, by: str, from_start: bool = False, confirmed: 
         return _begin(tx, run, [], by)
     if run.phase is RunPhase.SUCCEEDED:
         raise Refused(f"run {run.name!r} succeeded", hint=f"`smallchain run {run.task}` starts another; `fork --at` goes on from a message")
-    whole = _conversation(tx, run)
-    return _begin(tx, run, whole[: legal_cuts(whole)[-1]], by)
+    whole = messages.of_run(tx, run.id)
+    return _begin(tx, run, whole[: _cuts(whole)[-1]], by)
 
 
 def fork(tx: Tx, run: Run, /, *, at: int, by: str) -> Run:
     """A new run with the messages 1 to `at` of another; raises Refused where that would part a reply from its results."""
     _refuse_child(run)
-    whole = _conversation(tx, run)
-    cuts = legal_cuts(whole)[1:]
+    whole = messages.of_run(tx, run.id)
+    cuts = _cuts(whole)[1:]
     if at not in cuts:
         before = max((cut for cut in cuts if cut < at), default=None)
         after = min((cut for cut in cuts if cut > at), default=None)
@@ -47,18 +46,18 @@ def fork(tx: Tx, run: Run, /, *, at: int, by: str) -> Run:
     return _begin(tx, run, whole[:at], by)
 
 
-def _begin(tx: Tx, run: Run, copied: list[dict[str, Any]], by: str) -> Run:
+def _begin(tx: Tx, run: Run, copied: list[Row], by: str) -> Run:
     new = runs.create(tx, name=runs.next_name(tx, run.name), task=run.task, user_message=run.user_message, priority=run.priority)
-    for number, message in enumerate(copied, 1):
-        messages.append(tx, new, message, number=number)
-    turns = turns_in(copied)
+    for number, row in enumerate(copied, 1):
+        messages.append(tx, new, json.loads(row["wire"]), number=number, template=row["template"])
+    turns = turns_in([json.loads(row["wire"]) for row in copied])
     new = runs.save(tx, new, messages=len(copied), turns=turns)
     eventlog.tell(tx, "RunContinues", eventlog.about(new), of=new, old=run.name, count=str(len(copied)), by=by)
     return new
 
 
-def _conversation(tx: Tx, run: Run) -> list[dict[str, Any]]:
-    return [json.loads(wire) for wire in messages.wire(tx, run.id, run.messages)]
+def _cuts(whole: list[Row]) -> list[int]:
+    return legal_cuts([json.loads(row["wire"]) for row in whole])
 
 
 def _refuse_child(run: Run) -> None:

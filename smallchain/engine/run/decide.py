@@ -13,6 +13,8 @@ from smallchain.model.llm import Failure, FailureKind, Reply
 
 EMPTY_REPLIES = 3
 """Replies in a row that say nothing, after which the run fails."""
+UNFIT_REPLIES = 3
+"""Replies in a row that are not in the wanted form (`tool_mode: json`), after which the run fails."""
 
 _WHAT_TO_DO = {
     "length": "; it used up its `max_tokens` without an answer (reasoning counts): raise it in the LLM's `parameters`",
@@ -109,8 +111,15 @@ def _back_off(facts: RunFacts, now: datetime) -> Decision:
     return Decision(cause="waited") if now >= facts.due_at else Decision(look_at=facts.due_at)
 
 
-def after_reply(reply: Reply, /, *, silent: int) -> tuple[str, str]:
-    """Where a reply leads, and why when it is not an answer. `silent`: the replies of this turn before it, which said nothing."""
+def after_reply(reply: Reply, /, *, silent: int, unfit_before: int = 0) -> tuple[str, str]:
+    """Where a reply leads, and why when it is not an answer.
+
+    `silent`: the replies of this turn before it, which said nothing. `unfit_before`: replies in a row before it that were not as wanted.
+    """
+    if reply.unfit:
+        if unfit_before + 1 >= UNFIT_REPLIES:
+            return "call_failed", f"the model did not answer in the wanted JSON, {UNFIT_REPLIES} times in a row: {reply.unfit}"
+        return "reply_unfit", reply.unfit
     if reply.calls:
         return "asked_for_tools", ""
     if not reply.is_silent:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
+from smallchain.engine.agent import strategy
 from smallchain.engine.llm.endpoint import resolve
 from smallchain.engine.memo import Memo
-from smallchain.engine.ports import Prices, Provider, Secrets
+from smallchain.engine.ports import Code, Prices, Provider, Secrets
+from smallchain.engine.run.compose import Composition, compose, composition_of, in_json, json_body
 from smallchain.engine.run.conversations import Conversations
 from smallchain.engine.specs import Pins, pins_of, typed
 from smallchain.model import context
 from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.functions import as_openai_tools
+from smallchain.model.jsonmode import as_canonical
 from smallchain.model.llm import Failure, FailureKind, ModelRequest, Reply
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.run import Run
@@ -30,6 +34,17 @@ class ModelOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Plain:
+    """A request that grows by appending: what stands around the messages, and the messages that are not at hand yet."""
+
+    around: context.Envelope
+    messages: int
+    """The request holds the messages 1 to this."""
+    fresh: dict[int, str]
+    """Those of them that the deciding transaction itself appended, by number."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """An attempt that was decided on: what its request holds, and where it goes as that is written now."""
 
@@ -37,54 +52,65 @@ class Prepared:
     agent: str
     turn: int
     attempt: int
-    around: context.Envelope
-    messages: int
-    """The request holds the messages 1 to this."""
-    fresh: dict[int, str]
-    """Those of them that the deciding transaction itself appended, by number."""
+    way: Plain | bytes | Composition
+    """What the body is made from: appended to, made already, or yet to be made by a person's own strategy."""
+    in_json: bool
+    """Whether the reply is to be read as JSON that stands for calls (`tool_mode: json`)."""
     pinned: LLMSpec
     current: LLMSpec
+    folder: str
     timeout: str | None
 
 
 class ModelCaller:
     """Calls models for runs."""
 
-    def __init__(self, store: Store, providers: Mapping[str, Provider], secrets: Secrets, prices: Prices) -> None:
+    def __init__(self, store: Store, providers: Mapping[str, Provider], secrets: Secrets, prices: Prices, code: Code) -> None:
         self._store = store
         self._providers = providers
         self._secrets = secrets
         self._prices = prices
+        self._code = code
         self._conversations = Conversations()
 
-    async def call(self, prepared: Prepared) -> ModelOutcome:
-        """Send an attempt once its transaction stands."""
+    async def call(self, prepared: Prepared) -> ModelOutcome | None:
+        """Send an attempt once its transaction stands; None when the run moved on before it went out."""
         try:
-            endpoint = await resolve(prepared.current, self._secrets, timeout=prepared.timeout)
+            endpoint = await resolve(prepared.current, self._secrets, folder=prepared.folder, timeout=prepared.timeout)
         except BadInput as error:
             return ModelOutcome(Failure(FailureKind.UNUSABLE, str(error)))
-        request = ModelRequest(
-            body=context.enclosed(prepared.around, await self._conversation(prepared)),
-            run_id=prepared.run_id,
-            agent=prepared.agent,
-            turn=prepared.turn,
-            attempt=prepared.attempt,
-        )
+        body = await self._body(prepared)
+        if not isinstance(body, bytes):
+            return ModelOutcome(body) if body is not None else None
+        request = ModelRequest(body=body, run_id=prepared.run_id, agent=prepared.agent, turn=prepared.turn, attempt=prepared.attempt)
         answer = await self._providers[prepared.pinned.provider].complete(endpoint, request)
         if isinstance(answer, Failure):
             if answer.kind is FailureKind.UNUSABLE:
                 self._secrets.forget()
             return ModelOutcome(answer)
+        if prepared.in_json:
+            answer = as_canonical(answer, turn=request.turn)
         return await self._priced(answer, prepared, endpoint.base_url)
 
-    async def _conversation(self, prepared: Prepared) -> bytes:
+    async def _body(self, prepared: Prepared) -> bytes | Failure | None:
+        match prepared.way:
+            case bytes() as made:
+                return made
+            case Composition() as wanted:
+                return await compose(self._store, self._code, wanted, run_id=prepared.run_id, attempt=prepared.attempt)
+            case Plain() as plain:
+                return context.enclosed(plain.around, await self._conversation(prepared.run_id, plain))
+            case _:
+                assert_never(prepared.way)
+
+    async def _conversation(self, run_id: str, plain: Plain) -> bytes:
         """The messages of a request, joined: those of the last request, and what came since; what is not at hand is read."""
-        run_id, upto = prepared.run_id, prepared.messages
+        upto = plain.messages
         known = self._conversations.upto(run_id)
         if known > upto:
             self._conversations.forget(run_id)
             known = 0
-        wires = [prepared.fresh[number] for number in range(known + 1, upto + 1) if number in prepared.fresh]
+        wires = [plain.fresh[number] for number in range(known + 1, upto + 1) if number in plain.fresh]
         if len(wires) < upto - known:
             wires = await self._store.read(lambda tx: messages.wire(tx, run_id, upto, after=known))
         self._conversations.extend(run_id, wires)
@@ -107,21 +133,30 @@ def prepare(tx: Tx, run: Run) -> Prepared:
     pins = pins_of(tx, run.root_id)
     opened = modelcalls.get(tx, run.id, run.attempts)
     llm = opened.llm if opened is not None else run.llm
-    around = _around(run, pins, llm)
     pinned = pins.llm(llm)
-    assert pinned is not None
     row = resources.get(tx, "llm", llm)
     defaults = resources.get(tx, "defaults", "defaults")
+    agent = pins.agent(run.agent)
+    if agent is None or pinned is None:
+        raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
+    told_in_json = in_json(agent, pinned, pins)
+    way: Plain | bytes | Composition
+    if strategy.is_own(agent):
+        way = composition_of(tx, run, agent, pinned, pins)
+    elif told_in_json:
+        way = json_body(tx, run, agent, pinned, pins, run.messages)
+    else:
+        way = Plain(_around(run, pins, llm), run.messages, messages.fresh(tx, run.id))
     return Prepared(
         run_id=run.id,
         agent=run.agent,
         turn=run.turns,
         attempt=run.attempts,
-        around=around,
-        messages=run.messages,
-        fresh=messages.fresh(tx, run.id),
+        way=way,
+        in_json=told_in_json,
         pinned=pinned,
         current=_current(pinned, typed(row) if row is not None else pinned),
+        folder=pins.folder("llm", llm),
         timeout=typed(defaults).timeout if defaults is not None else None,
     )
 
@@ -147,5 +182,11 @@ _ENVELOPES: Memo[context.Envelope] = Memo()
 
 
 def body_of(tx: Tx, run: Run, pins: Pins, llm: str, upto: int) -> bytes:
-    """The exact request to an LLM with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for."""
+    """The exact request to an LLM with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for.
+
+    That of a context strategy of a person's own is not computed here, but kept (`store.composed`).
+    """
+    agent, pinned = pins.agent(run.agent), pins.llm(llm)
+    if agent is not None and pinned is not None and in_json(agent, pinned, pins):
+        return json_body(tx, run, agent, pinned, pins, upto)
     return context.body(_around(run, pins, llm), messages.wire(tx, run.id, upto))

@@ -17,6 +17,7 @@ from smallchain.engine.pace import desk
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.execute import ModelCaller, ModelOutcome, Prepared, prepare
 from smallchain.engine.specs import pins_of, typed, why_unsupported
+from smallchain.model import jsonmode
 from smallchain.model.agent import limits_of, llm_of
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.durations import parse_duration, show_duration
@@ -68,7 +69,8 @@ class RunKind:
         if not isinstance(effect.carries, Prepared):
             raise Unknown(f"run {effect.target} is not pinned to its agent and LLM")
         outcome = await self._caller.call(effect.carries)
-        await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, outcome))
+        if outcome is not None:
+            await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, outcome))
 
     def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
         """A call that ended by a fault of ours fails the run: calling again would meet the same fault."""
@@ -366,7 +368,11 @@ def _replied(tx: Tx, run: Run, reply: Reply, llm: str) -> None:
         desk.used_up(tx, llm, reply.held_for)
     for note in reply.notes:
         eventlog.tell(tx, "ReplyMended", eventlog.about(run), of=run, detail=note)
-    cause, why = rules.after_reply(reply, silent=_silent_before(tx, run) if reply.is_silent else 0)
+    cause, why = rules.after_reply(
+        reply,
+        silent=_silent_before(tx, run) if reply.is_silent else 0,
+        unfit_before=_unfit_before(tx, run) if reply.unfit else 0,
+    )
     if cause == "call_failed":
         _fail(tx, run, cause, why)
         return
@@ -376,12 +382,32 @@ def _replied(tx: Tx, run: Run, reply: Reply, llm: str) -> None:
     number = run.messages + 1
     messages.append(tx, run, reply.message, number=number, attempt=run.attempts)
     changes = {"messages": number, "turns": run.turns + 1, "failures": 0, "failing_since": None, "crashes": 0}
+    if cause == "reply_unfit":
+        _say_what_is_wanted(tx, run, why, changes)
+        return
     if cause == "asked_for_tools":
         run = runs.move(tx, run, cause, calls_expected=len(reply.calls), **changes)
         _make_calls(tx, run, reply)
     else:
         run = runs.move(tx, run, cause, output=reply.content, detail="", **changes)
         _tell_success(tx, run)
+
+
+def _unfit_before(tx: Tx, run: Run) -> int:
+    """How many replies in a row, up to now, were answered with our sentence."""
+    count = 0
+    while count < rules.UNFIT_REPLIES and messages.template_of(tx, run.id, run.messages - 2 * count) == jsonmode.NOT_USED:
+        count += 1
+    return count
+
+
+def _say_what_is_wanted(tx: Tx, run: Run, why: str, changes: dict[str, Any]) -> None:
+    """Keep the reply as it came, and answer it with a sentence of ours."""
+    number = run.messages + 2
+    text = render(jsonmode.NOT_USED, pins_of(tx, run.root_id).templates(), detail=why)
+    messages.append(tx, run, {"role": "user", "content": text}, number=number, template=jsonmode.NOT_USED)
+    run = runs.move(tx, run, "reply_unfit", detail="", **(changes | {"messages": number}))
+    eventlog.tell(tx, "ReplyUnfit", eventlog.about(run), of=run, detail=why)
 
 
 def _silent_before(tx: Tx, run: Run) -> int:

@@ -10,3 +10,6 @@ SELECT * FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) O
 
 -- one: one message
 SELECT wire FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND seq = :seq;
+
+-- template_of: whose words a message is
+SELECT template FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND seq = :seq;

@@ -81,6 +81,9 @@ SELECT name FROM runs WHERE parent_id IS NULL AND substr(name, 1, length(:stem))
 -- by_part: runs whose id begins or ends with a text
 SELECT id FROM runs WHERE substr(id, 1, length(:part)) = :part OR substr(id, -length(:part)) = :part LIMIT 2;
 
+-- backing_off: ids of the runs of an agent or on an LLM that wait after a failure of the model call
+SELECT id FROM runs WHERE phase = 'backing_off' AND (agent = :agent OR llm = :llm);
+
 -- count_in_line: how many runs wait for a place at an LLM
 SELECT count(*) AS count FROM places JOIN runs ON runs.id = places.run_id
 WHERE places.granted_at IS NULL AND runs.phase = 'ready' AND NOT runs.paused AND runs.attempts = places.attempt - 1;

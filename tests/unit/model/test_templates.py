@@ -33,7 +33,8 @@ def test_every_template_says_what_it_is_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_is_used(name: str) -> None:
-    code = "\n".join(module.read_text(encoding="utf-8") for module in (ROOT / "smallchain" / "engine").rglob("*.py"))
+    modules = [*(ROOT / "smallchain" / "engine").rglob("*.py"), ROOT / "smallchain" / "model" / "jsonmode.py"]
+    code = "\n".join(module.read_text(encoding="utf-8") for module in modules)
 
     assert f'"{name}"' in code
 
@@ -64,7 +65,10 @@ def test_what_failed_holds_nothing_that_looks_like_success(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(TEMPLATES.keys() - {"no_output", "child_said_nothing", "approved", "approved_with_edits", "answered"})
+    "name",
+    sorted(
+        TEMPLATES.keys() - {"no_output", "child_said_nothing", "approved", "approved_with_edits", "answered", "json_tools", "json_results"}
+    ),
 )
 def test_a_call_that_did_not_work_is_told_as_an_error(name: str) -> None:
     assert TEMPLATES[name][1].startswith("Error: ")

@@ -1,0 +1,129 @@
+"""Requests other than the plain one: `tool_mode: json`, and a context strategy of a person's own.
+
+`tool_mode: json` is computed from what is recorded, like the plain one. What a person's function makes can't be made again, so it is
+recorded before it is sent, and what is sent is what is recorded.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from smallchain.engine.agent import kind as agent_loop
+from smallchain.engine.agent import strategy
+from smallchain.engine.llm import kind as llm_loop
+from smallchain.engine.ports import Code
+from smallchain.engine.specs import Pins
+from smallchain.model import context, jsonmode
+from smallchain.model.canonical import canonical
+from smallchain.model.code import Fault, Function
+from smallchain.model.functions import as_openai_tools
+from smallchain.model.llm import Failure, FailureKind
+from smallchain.model.llmspec import LLMSpec
+from smallchain.model.run import Run
+from smallchain.model.sections import AgentSpec
+from smallchain.store import composed, messages, runs
+from smallchain.store.contract import Store, Tx
+
+TIMEOUT = timedelta(seconds=60)
+"""Of one call of a context strategy."""
+LARGEST = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """A person's function and what it is given."""
+
+    function: Function
+    arguments: list[Any]
+
+
+def code_changed(tx: Tx, /) -> None:
+    """People's own code may say something else now: look at it again, and let the runs that wait after a failure of it try at once."""
+    agents, llms = agent_loop.code_changed(tx), llm_loop.code_changed(tx)
+    for id in runs.backing_off_ids(tx, agents=agents, llms=llms):
+        runs.save(tx, runs.get(tx, id), due_at=tx.now)
+        tx.wake("run", id)
+
+
+def in_json(agent: AgentSpec, llm: LLMSpec, pins: Pins, /) -> bool:
+    """Whether a model is told of its tools in words and answers in JSON: only where there are tools."""
+    return llm.tool_mode == "json" and bool(pins.functions(agent))
+
+
+def json_body(tx: Tx, run: Run, agent: AgentSpec, llm: LLMSpec, pins: Pins, upto: int, /) -> bytes:
+    """The exact request of `tool_mode: json` with the messages 1 to `upto`."""
+    functions = as_openai_tools(pins.functions(agent))
+    around = context.envelope(llm.model or llm.name, jsonmode.parameters(functions, llm.parameters), ())
+    sent = jsonmode.as_sent(_lines(tx, run, upto), functions, pins.templates())
+    return context.body(around, [canonical(message) for message in sent])
+
+
+def composition_of(tx: Tx, run: Run, agent: AgentSpec, llm: LLMSpec, pins: Pins, /) -> Composition:
+    """What an agent's own strategy is given: the agent, the run, the messages as they would be sent without it."""
+    functions = as_openai_tools(pins.functions(agent))
+    lines = _lines(tx, run, run.messages)
+    sent = [message for message, _ in lines]
+    tools, parameters = functions, dict(llm.parameters)
+    if in_json(agent, llm, pins):
+        sent = jsonmode.as_sent(lines, functions, pins.templates())
+        tools, parameters = [], jsonmode.parameters(functions, llm.parameters)
+    about_agent = {
+        "name": agent.name,
+        "description": agent.description,
+        "system_prompt": agent.system_prompt,
+        "llm": llm.name,
+        "model": llm.model or llm.name,
+        "parameters": parameters,
+        "tools": tools,
+    }
+    about_run = {
+        "id": run.id,
+        "name": run.name,
+        "task": run.task,
+        "parent_id": run.parent_id,
+        "depth": run.depth,
+        "turn": run.turns + 1,
+        "attempt": run.attempts,
+    }
+    return Composition(strategy.function_of(agent, pins.folder("agent", agent.name)), [about_agent, about_run, sent])
+
+
+async def compose(store: Store, code: Code, wanted: Composition, /, *, run_id: str, attempt: int) -> bytes | Failure | None:
+    """The body a strategy made, recorded; None when the run moved on meanwhile."""
+    made = await code.call(wanted.function, wanted.arguments, timeout=TIMEOUT)
+    if isinstance(made, Fault):
+        return Failure(FailureKind.TRANSIENT, f"the context strategy {made.message}", retry_after=made.retry_after)
+    body = _as_text(made)
+    if body is None or len(body) > LARGEST:
+        what = "is larger than 16 MiB" if body else "is neither an object nor a text that can be sent"
+        return Failure(FailureKind.TRANSIENT, f"what the context strategy {wanted.function.name} returned {what}")
+
+    def keep(tx: Tx) -> str | None:
+        run = runs.find(tx, run_id)
+        if run is None or run.attempts != attempt or run.is_over:
+            return None
+        composed.put(tx, run_id, attempt, body)
+        return composed.get(tx, run_id, attempt)
+
+    kept = await store.write(keep)
+    return kept.encode() if kept is not None else None
+
+
+def _lines(tx: Tx, run: Run, upto: int) -> list[tuple[dict[str, Any], str]]:
+    return [(json.loads(row["wire"]), row["template"]) for row in messages.of_run(tx, run.id) if row["seq"] <= upto]
+
+
+def _as_text(made: Any) -> str | None:
+    """The text that is sent: an object as JSON in the order of its keys, a text as it is; None for all else, and for what no text holds."""
+    if isinstance(made, dict):
+        made = json.dumps(made, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    if not isinstance(made, str) or not made or "\0" in made:
+        return None
+    try:
+        made.encode()
+    except UnicodeEncodeError:
+        return None
+    return made
