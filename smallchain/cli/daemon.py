@@ -10,7 +10,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +26,21 @@ _LOOK_S = 0.1
 _LAST_LINES = 10
 
 
-def start(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Start the daemon and return its pid once it is ready; if another one was faster, 0.
+def start(settings: Settings, environ: Mapping[str, str], *, flags: Sequence[str] = ()) -> int:
+    """Start the daemon, with more `flags` of its own, and return its pid once it is ready; if another one was faster, 0.
 
     Raises Terminal with the log's last lines when it ends instead, Busy when it takes longer than 20 s.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = settings.daemon_log
-    flags = ["--config-dir", os.fspath(settings.config_dir), "--state-dir", os.fspath(settings.state_dir), "--print-ready"]
+    words = ["--config-dir", os.fspath(settings.config_dir), "--state-dir", os.fspath(settings.state_dir), "--print-ready", *flags]
     if settings.socket_given:
-        flags += ["--socket", os.fspath(settings.socket_path)]
+        words += ["--socket", os.fspath(settings.socket_path)]
     said = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         begins = os.fstat(said).st_size
         process = subprocess.Popen(
-            [sys.executable, "-m", "smallchaind", *flags],
+            [sys.executable, "-m", "smallchaind", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,

@@ -457,7 +457,7 @@ def _behind(path: Path, stands: highwater.Mark, known: highwater.Mark) -> Damage
         f"the database {path} stands behind what this folder had come to: {stands.seq} events of {stands.epoch} starts, "
         f"where there were {known.seq} of {known.epoch}; it was put back from a backup, or lost its {path.name}-wal",
         hint="put the newest copy back; or, to go on without what happened since (calls that act once may act again), "
-        "run `smallchaind --accept-rollback` once",
+        "run `smallchain start --accept-rollback` once",
     )
 
 

@@ -30,6 +30,7 @@ def _as_told(line: str, daemon: Daemon, copy: Path) -> None:
 
 def test_a_backup_made_and_put_back_as_the_page_says_is_gone_on_with(daemon: Daemon, folder: Path) -> None:
     making, putting_back = _blocks()
+    assert putting_back.splitlines()[-1] == "smallchain start --accept-rollback"
     copy = folder / "copy.db"
     daemon.drop("story.yaml", STORY)
     daemon.start()
@@ -42,7 +43,7 @@ def test_a_backup_made_and_put_back_as_the_page_says_is_gone_on_with(daemon: Dae
     with closing(sqlite3.connect(daemon.state / "smallchain.db")) as connection:
         assert connection.execute("SELECT count(*) FROM runs").fetchone() == (2,)
     _as_told(next(line for line in putting_back.splitlines() if line.startswith("cd ")), daemon, copy)
-    daemon.start()
+    daemon.start("--accept-rollback")
     assert [run["name"] for run in daemon.items("runs")] == ["before"]
     assert daemon.run("before")["output"] == "heard"
     daemon.cli("run", "talk", "--name", "afterwards", "--wait")

@@ -73,6 +73,7 @@ STORY: dict[str, Any] = {
             ],
         },
         {"name": "away", "provider": "scripted", "replies": [{"error": {"status": 401, "message": HOSTILE}}]},
+        {"name": "closed", "provider": "openai", "model": HOSTILE, "base_url": "http://127.0.0.1:9/v1"},
     ],
     "agents": [
         {
@@ -88,6 +89,7 @@ STORY: dict[str, Any] = {
         {"name": "doubter", "llm": "script", "tools": ["hang"]},
         {"name": "asker", "llm": "script", "tools": [{"tool": "echo", "approval": "required"}, "ask_human"]},
         {"name": "locked out", "llm": "away"},
+        {"name": "caller", "llm": "closed", "system_prompt": HOSTILE},
     ],
     "tools": [
         {
@@ -109,6 +111,7 @@ STORY: dict[str, Any] = {
             ("doubt", "doubter"),
             ("ask", "asker"),
             ("out", "locked out"),
+            ("call", "caller"),
         )
     ],
 }
@@ -200,10 +203,11 @@ def house() -> Iterator[House]:
         daemon.start()
         house = House(daemon)
         client = daemon.client()
-        for name, task in (("good", "work"), ("bad", "fail"), ("locked", "out"), ("doubtful", "doubt")):
+        for name, task in (("good", "work"), ("bad", "fail"), ("locked", "out"), ("calling", "call"), ("doubtful", "doubt")):
             client.post(path_of("runs"), {"task": task, "name": name})
         daemon.over("good")
         daemon.over("bad")
+        daemon.until(lambda: daemon.run("calling")["phase"] == "backing_off")
         daemon.until(lambda: [call["phase"] for call in daemon.items("toolcalls", run="doubtful")] == ["executing"] * 4)
         daemon.restart()
         daemon.until(lambda: len(daemon.items("requests")) == 4)
@@ -405,7 +409,7 @@ def test_what_is_followed_is_harmless(house: House, words: Words, until: str) ->
     [
         ("transcript", "good", "--request"),
         ("transcript", "good", "--reply", "1"),
-        ("transcript", "good", "--curl"),
+        ("transcript", "calling", "--curl"),
         ("get", "runs", "-o", "wide"),
         ("inbox",),
         ("get", "--help"),

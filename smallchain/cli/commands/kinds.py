@@ -230,8 +230,8 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
     "templates": (
         _NAME,
         Column("WORDS", _whose),
-        column("USED FOR", "used_for", cells=60),
-        column("TEXT", "text", cells=80, wide=True),
+        column("TEXT", "text", cells=80),
+        column("USED FOR", "used_for", wide=True),
     ),
     "events": EVENTS,
 }

@@ -28,4 +28,4 @@ def attempted(arguments: Namespace) -> str:
 def execute(arguments: Namespace, session: Session) -> int:
     """Stop, then start."""
     stop(session, now=arguments.now)
-    return start.execute(arguments, session)
+    return start.begin(session)
