@@ -89,14 +89,21 @@ class EmailParameters(Section):
 class _Type(NamedTuple):
     parameters: type[Section]
     needs: tuple[str, ...]
+    forgeable: bool = False
+    """Whether anybody can write in another's name there."""
 
 
 _TYPES: Mapping[str, _Type] = {
     "terminal": _Type(TerminalParameters, ()),
     "webhook": _Type(WebhookParameters, ("to", "token")),
     "slack": _Type(SlackParameters, ("to", "token")),
-    "email": _Type(EmailParameters, ("to",)),
+    "email": _Type(EmailParameters, ("to",), forgeable=True),
 }
+
+
+def is_forgeable(type: str) -> bool:
+    """Whether who writes on a channel of this type is only claimed, so that an approval has to repeat the request's one-time code."""
+    return _TYPES[type].forgeable
 
 
 def check_parameters(type: str, value: Any, context: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 
 from smallchain.engine import readiness
 from smallchain.engine.backoff import delay
@@ -70,15 +71,7 @@ class ChannelKind:
             return
         fault = await self._fault(row)
 
-        def record(tx: Tx) -> None:
-            now = resources.get(tx, "channel", row.name)
-            if now is None or now.digest != row.digest:
-                return
-            status = Readiness.ERROR if fault else Readiness.READY
-            failures = now.failures + 1 if fault else 0
-            readiness.record(tx, now, status, detail=fault, failures=failures, checked=mark_of(tx.epoch, row.digest))
-
-        await transact(record)
+        await transact(partial(record_fault, row=row, fault=fault))
 
     def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
         """A check that could not be made is an error, looked at again."""
@@ -100,6 +93,16 @@ class ChannelKind:
             return str(error)
         except TimeoutError:
             return f"no answer within {_PATIENCE_S:g} s"
+
+
+def record_fault(tx: Tx, /, *, row: Written, fault: str) -> None:
+    """Record what a look at a channel found, empty where nothing speaks against it; one whose words have changed since is left alone."""
+    now = resources.get(tx, "channel", row.name)
+    if now is None or now.digest != row.digest:
+        return
+    status = Readiness.ERROR if fault else Readiness.READY
+    failures = now.failures + 1 if fault else 0
+    readiness.record(tx, now, status, detail=fault, failures=failures, checked=mark_of(tx.epoch, row.digest))
 
 
 async def in_use(row: Written, secrets: Secrets, /) -> ChannelInUse:

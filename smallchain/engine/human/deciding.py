@@ -18,6 +18,7 @@ from smallchain.engine.toolcall.ending import end
 from smallchain.model import outcomes
 from smallchain.model.approval import Word, verdict
 from smallchain.model.canonical import canonical, parse
+from smallchain.model.channelspec import is_forgeable
 from smallchain.model.codes import is_code
 from smallchain.model.delivery import VERBS, Heard, Said, Verb
 from smallchain.model.differences import differences
@@ -26,7 +27,7 @@ from smallchain.model.errors import BadInput, Refused, SmallchainError, Unknown
 from smallchain.model.human import HumanRequest, RequestKind
 from smallchain.model.lifecycles import CallPhase, RequestPhase
 from smallchain.model.run import Run
-from smallchain.model.sections import OWN_WAYS
+from smallchain.model.sections import OWN_WAYS, ChannelSpec
 from smallchain.model.toolcall import ToolCall
 from smallchain.store import approvals, deliveries, eventlog, requests, resources, runs, toolcalls
 from smallchain.store.contract import Tx
@@ -87,11 +88,14 @@ def _check_may(tx: Tx, request: HumanRequest, said: Said, key: bytes) -> None:
     row = resources.get(tx, "channel", said.via)
     if row is None:
         raise Refused(f"there is no channel {said.via!r} any more")
-    allowed = typed(row).allowed
+    spec: ChannelSpec = typed(row)
+    allowed = spec.allowed
     if not allowed and said.verb is not Verb.ANSWER:
         raise Refused(f"channel {said.via!r} has no `allowed`: it answers questions and decides nothing else")
     if allowed and said.by not in allowed:
         raise Refused(f"{said.by} is not among the `allowed` of channel {said.via!r}")
+    if said.verb is Verb.APPROVE and said.code is None and is_forgeable(spec.type):
+        raise Refused(f"an approval on channel {said.via!r} needs the code of the request: anybody can write in another's name there")
 
 
 def _check_open(tx: Tx, request: HumanRequest) -> None:

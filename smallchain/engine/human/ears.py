@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from smallchain.engine.channel.kind import in_use
+from smallchain.engine.channel.kind import in_use, record_fault
 from smallchain.engine.human.deciding import hear
 from smallchain.engine.kind import Transact
 from smallchain.engine.ports import Channel, Secrets
 from smallchain.model.delivery import ChannelInUse, Heard, Said
+from smallchain.model.errors import BadInput
 from smallchain.model.lifecycles import Readiness
 from smallchain.store import resources
 from smallchain.store.contract import Store, Tx
@@ -78,8 +80,14 @@ class Ears:
                 listening[kind] = (mark, asyncio.create_task(self._listen(kind, rows), name=f"listening on {kind}"))
 
     async def _listen(self, kind: str, rows: list[Written]) -> None:
-        channels: list[ChannelInUse] = [await in_use(row, self._secrets) for row in rows]
-        await self._channels[kind].listen(channels, self.hear)
+        channels: list[ChannelInUse] = []
+        for row in rows:
+            try:
+                channels.append(await in_use(row, self._secrets))
+            except BadInput as error:
+                await self._transact(partial(record_fault, row=row, fault=str(error)))
+        if channels:
+            await self._channels[kind].listen(channels, self.hear)
 
 
 def _ready(tx: Tx) -> dict[str, list[Written]]:

@@ -148,6 +148,23 @@ async def test_a_channel_without_allowed_answers_questions_and_approves_nothing(
     assert "answers questions and decides nothing else" in refused.sentence
 
 
+async def test_where_a_sender_can_be_forged_an_approval_needs_the_code_although_the_channel_did_not_ask_for_it(
+    tmp_path: Path, mailbox: Mailbox
+) -> None:
+    server = {"smtp": "localhost:25", "sender": "agents@example.com", "security": "none"}
+    ops = {"name": "ops", "type": "email", "to": "ann@example.com", "allowed": ["ann@example.com"], "parameters": server}
+    async with a_house(tmp_path, channels={"email": mailbox}) as house:
+        await house.apply(text(publish(approval={"channel": "ops"}), replies=asks(TITLE), channels=[ops]))
+        (delivery,) = await mailbox.told(1)
+        bare = await mailbox.say(says(delivery, by="ann@example.com"))
+        await house.quiet()
+        started = list(house.gate.starts)
+        coded = await mailbox.say(says(delivery, by="ann@example.com", code=delivery.code))
+
+    assert (bare.counted, coded.counted, started) == (False, True, [])
+    assert "needs the code" in bare.sentence
+
+
 # ---- what goes wrong
 
 
@@ -297,4 +314,26 @@ async def test_the_ears_follow_the_channels_as_they_are_written(house: House, ma
     await mailbox.listens_to("ops", "other")
     heard = await mailbox.say(Said("nothing", Verb.APPROVE, "ann", "ops"))
 
+    assert "no request" in heard.sentence
+
+
+async def test_a_channel_whose_token_is_gone_is_in_error_and_the_others_of_its_type_are_heard(tmp_path: Path, mailbox: Mailbox) -> None:
+    def hook(name: str) -> dict[str, Any]:
+        (tmp_path / name).write_text("secret")
+        (tmp_path / name).chmod(0o600)
+        return {"name": name, "type": "webhook", "to": "https://example.com/", "token": {"file": str(tmp_path / name)}}
+
+    first, second, third = (hook(name) for name in ("first", "second", "third"))
+    async with a_house(tmp_path, channels={"webhook": mailbox}) as house:
+        await house.apply(text(replies=[{"content": "done"}], runs=[], channels=[first, second]))
+        await mailbox.listens_to("first", "second")
+        (tmp_path / "first").unlink()
+        await house.apply(text(replies=[{"content": "done"}], runs=[], channels=[first, second, third]))
+        await mailbox.listens_to("second", "third")
+        await house.until(lambda tx: (row := resources.get(tx, "channel", "first")) is not None and row.status is Readiness.ERROR)
+        row = await house.database.read(lambda tx: resources.get(tx, "channel", "first"))
+        heard = await mailbox.say(Said("nothing", Verb.APPROVE, "ann", "second"))
+
+    assert row is not None
+    assert str(tmp_path / "first") in row.detail
     assert "no request" in heard.sentence
