@@ -14,6 +14,7 @@ from typing import Any, Literal
 from smallchain.model.canonical import digest
 from smallchain.model.durations import parse_duration
 from smallchain.model.matchers import Holds, holds
+from smallchain.model.sections import AgentTool
 from smallchain.model.toolspec import ApprovalRule, DenyRule
 
 REMIND = (timedelta(hours=1), timedelta(days=1))
@@ -82,6 +83,18 @@ def verdict(rules: Sequence[Rule], arguments: Mapping[str, Any], /) -> Verdict:
     return Verdict(Word.REQUIRED, asking[0][1], _terms([rule for rule, _ in asking]))
 
 
+def terms_of_question(entry: AgentTool | None, /, *, channel: str) -> Terms:
+    """How a question is asked: on its channel, for as long as the agent's entry says. Nothing is denied or approved by its expiry."""
+    if entry is None:
+        return Terms(channel=channel or None)
+    expires = parse_duration(entry.expires) if entry.expires is not None else None
+    return Terms(channel=channel or None, expires=expires, remind=_ladder(entry.remind))
+
+
+def _ladder(gaps: Sequence[str]) -> tuple[timedelta, ...]:
+    return tuple(max(LEAST, parse_duration(gap)) for gap in gaps)
+
+
 def digest_of(tool: str, generation: str, executor: Any, arguments: Mapping[str, Any], /) -> str:
     """What an approval is bound to: SHA-256 over the canonical JSON of the tool, what it is pinned to, its executor and the arguments.
 
@@ -119,7 +132,7 @@ def _terms(rules: Sequence[Rule]) -> Terms:
         channel=next((each.channel for each in written if each.channel is not None), None),
         expires=expires,
         on_expiry=on_expiry,
-        remind=next((tuple(max(LEAST, parse_duration(gap)) for gap in each.remind) for each in written if each.remind), ()),
+        remind=next((_ladder(each.remind) for each in written if each.remind), ()),
         escalate_after=parse_duration(escalate.after) if escalate is not None else None,
         escalate_to=escalate.to if escalate is not None else None,
     )

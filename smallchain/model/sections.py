@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from smallchain.model import channelspec
+from smallchain.model.builtins import ASK_HUMAN
 from smallchain.model.channelspec import CHANNEL_TYPES
 from smallchain.model.fields import (
     Amount,
@@ -31,7 +32,7 @@ from smallchain.model.fields import (
 )
 from smallchain.model.ids import did_you_mean
 from smallchain.model.templates import TEMPLATES
-from smallchain.model.toolspec import Approval
+from smallchain.model.toolspec import Approval, Reminders
 
 OWN_WAYS = ("terminal", "file", "dashboard")
 """Ways of answering on the owner's own machine: whoever can use them may decide. No channel has one of these names."""
@@ -75,6 +76,8 @@ class AgentTool(Section):
     human: Name | None = Field(None, description="A channel to ask a person")
     only: tuple[str, ...] | None = Field(None, min_length=1, description="With `mcp`: these of its tools")
     approval: Approval | None = Field(None, description="Makes the tool's own rule stricter")
+    expires: Duration | None = Field(None, description="Of a question: it waits for ever unless this is given")
+    remind: Reminders = Field((), description="Of a question: when to ask again")
     detach: Literal["allowed", "never"] | None = Field(None, description="With `agent`: whether the call may go on in the background")
     on_finish: Literal["wait", "cancel"] | None = Field(None, description="With `agent`: what becomes of detached work at the end")
 
@@ -83,6 +86,11 @@ class AgentTool(Section):
         exactly_one(self, "tool", "agent", "mcp", "human")
         if self.only is not None and self.mcp is None:
             raise fault("`only` goes with `mcp`")
+        if (self.expires is not None or self.remind) and self.human is None and self.tool != ASK_HUMAN:
+            raise fault(
+                f"`{'remind' if self.expires is None else 'expires'}` goes with `human` or `{ASK_HUMAN}`",
+                hint="when an approval expires stands in its rule: approval: {expires: 2h}",
+            )
         for name in ("detach", "on_finish"):
             if getattr(self, name) is not None and self.agent is None:
                 raise fault(f"`{name}` goes with `agent`")

@@ -42,6 +42,7 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     ),
     "denied": ("a call that a person denied", "Error: {name} was not carried out: {by} denied it{note}"),
     "expired": ("a call that nobody approved in time", "Error: {name} was not carried out: nobody approved it within {detail}"),
+    "unanswered": ("a question that nobody answered in time", "Error: nobody answered {name} within {detail}"),
     "withdrawn": (
         "a call that waited for a person when its run was cancelled",
         "Error: {name} was not carried out: the request to a person was withdrawn",

@@ -109,7 +109,8 @@ def lines_of(request: Item) -> list[str]:
         shown.append(one_line(f"  choices: {', '.join(map(text_of, choices))}"))
     expires = moment_of(request.get("expires_at"))
     if expires is not None:
-        shown.append(f"  expires: {expires:%Y-%m-%d %H:%M:%S} UTC ({one_line(text_of(request.get('on_expiry')))})")
+        then = one_line(text_of(request.get("on_expiry") or ""))
+        shown.append(f"  expires: {expires:%Y-%m-%d %H:%M:%S} UTC" + (f" ({then})" if then else ""))
     if request.get("digest"):
         shown.append(one_line(f"  digest: {text_of(request['digest'])[:16]}"))
     return shown

@@ -279,7 +279,8 @@ def expire(tx: Tx, request: HumanRequest, /) -> None:
     """Nobody answered in time: what was written for that happens."""
     run = runs.get(tx, request.run_id)
     approved = request.on_expiry == "approve"
-    outcome = "approved, as its rule says" if approved else "denied"
+    question = request.kind is RequestKind.QUESTION
+    outcome = "approved, as its rule says" if approved else "the model is told so" if question else "denied"
     who = "its expiry"
     if approved:
         call, run = _call_of(tx, request)
@@ -294,8 +295,9 @@ def expire(tx: Tx, request: HumanRequest, /) -> None:
     elif request.call_id is not None:
         call, run = _call_of(tx, request)
         length = show_duration((request.expires_at or tx.now) - request.created_at)
-        end(tx, run, call, "expired", "expired", detail=length, name=call.function)
-    requests.decide(tx, request, "expired", decision=canonical({"verb": "approve" if approved else "deny"}), by=who)
+        end(tx, run, call, "expired", "unanswered" if question else "expired", detail=length, name=call.function)
+    decision = "" if question else canonical({"verb": "approve" if approved else "deny"})
+    requests.decide(tx, request, "expired", decision=decision, by=who)
     eventlog.tell(tx, "RequestExpired", eventlog.about(run), of=run, question=request.question, outcome=outcome)
 
 

@@ -11,7 +11,7 @@ from smallchain.engine.toolcall import arguments as args
 from smallchain.engine.toolcall import policy
 from smallchain.engine.toolcall.decide import CallFacts
 from smallchain.engine.toolcall.ending import end
-from smallchain.model.approval import Terms, Word
+from smallchain.model.approval import Word, terms_of_question
 from smallchain.model.decision import Decision
 from smallchain.model.human import HumanRequest, RequestKind
 from smallchain.model.lifecycles import CallPhase
@@ -72,6 +72,8 @@ def asked(tx: Tx, run: Run, call: ToolCall, facts: CallFacts, decision: Decision
     pins = pins_of(tx, run.root_id)
     agent = pins.agent(run.agent)
     function = pins.functions(agent).get(call.function) if agent is not None else None
+    target = function.target if function is not None else ""
+    entry = policy.entry_of(agent, call, target) if agent is not None else None
     arguments = args.read(call.arguments)
     choices = arguments.get("choices")
     shown = [str(each) for each in choices[:_MOST_CHOICES]] if isinstance(choices, list) else []
@@ -81,7 +83,7 @@ def asked(tx: Tx, run: Run, call: ToolCall, facts: CallFacts, decision: Decision
         kind=RequestKind.QUESTION,
         question=str(arguments.get("question", "")),
         call=call,
-        terms=Terms(channel=(function.target if function is not None else "") or None),
+        terms=terms_of_question(entry, channel=target),
         choices=json.dumps(shown, ensure_ascii=False) if shown else "",
     )
     toolcalls.move(tx, call, "asked", detail="")

@@ -121,7 +121,7 @@ def _target_name(pins: Pins, run: Run, call: ToolCall) -> str:
 def _rule(spec: AgentSpec | ToolSpec | DefaultsSpec, call: ToolCall, target: str) -> Rule | None:
     match spec:
         case AgentSpec():
-            entry = next((each for each in spec.tools if _is_of(each, call, target)), None)
+            entry = entry_of(spec, call, target)
             name = entry.uses[1] if entry is not None else ""
             rule = Rule(f"agent '{spec.name}' for '{name}'", entry.approval if entry is not None else None)
         case ToolSpec():
@@ -129,6 +129,11 @@ def _rule(spec: AgentSpec | ToolSpec | DefaultsSpec, call: ToolCall, target: str
         case DefaultsSpec():
             rule = Rule("the defaults", spec.approval)
     return None if rule.approval in (None, "never") and rule.deny is None else rule
+
+
+def entry_of(agent: AgentSpec, call: ToolCall, target: str, /) -> AgentTool | None:
+    """The entry of an agent that gave the model what a call is of; `target` names what is behind the function."""
+    return next((each for each in agent.tools if _is_of(each, call, target)), None)
 
 
 def _is_of(entry: AgentTool, call: ToolCall, target: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,24 @@ async def test_three_are_asked_at_once_and_the_run_goes_on_with_the_last_answer_
         assert await second.results(RUN) == ["to marketing?", "to the last", "to ceo?"]
         assert run.attempts == 2
         assert is_legal(await second.conversation(RUN))
+
+
+@pytest.mark.parametrize(
+    ("function", "entry"), [("ask_head_of_marketing", {"human": "head of marketing"}), ("ask_human", {"tool": "ask_human"})]
+)
+async def test_a_question_that_expires_tells_the_model_so_and_the_run_goes_on(house: House, function: str, entry: dict[str, Any]) -> None:
+    script = question(function, question="Does it fit?")
+    await house.apply(text(replies=script, agent={"tools": [entry | {"expires": "2h", "remind": ["10m", "1h"]}]}, **ROOM))
+    request = await house.request(RUN, "question")
+    await house.wait(timedelta(hours=2))
+    await house.run(RUN, RunPhase.SUCCEEDED)
+
+    assert json.loads(request.remind) == [600, 3600]
+    assert await house.results(RUN) == [f"Error: nobody answered {function} within 2h"]
+    assert (await house.calls(RUN))[0].phase is CallPhase.FAILED
+    assert is_legal(await house.conversation(RUN))
+    with pytest.raises(Refused, match="expired at 2026-01-02 05:04:05 UTC: nobody had answered"):
+        await house.say(Verb.ANSWER, request, text="too late")
 
 
 # ---- the other kinds
