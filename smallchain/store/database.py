@@ -24,7 +24,7 @@ import aiosqlite
 
 from smallchain.model.errors import Busy, Conflict, Damaged
 from smallchain.model.ids import after_id, uuid7
-from smallchain.store import eventlog, highwater, meta, migrate
+from smallchain.store import eventlog, highwater, meta, migrate, soundness
 from smallchain.store.contract import Tx
 from smallchain.store.work import Work
 
@@ -143,6 +143,7 @@ class Database:
         self._reading = asyncio.Lock()
         self._ids = _Ids()
         self._tx: SqliteTx | None = None
+        self._check: soundness.Beside | None = None
         self._inodes = _inodes(path)
         self.epoch = 0
         self.lost: tuple[highwater.Mark, highwater.Mark] | None = None
@@ -189,6 +190,8 @@ class Database:
             await database.close()
             raise
         database._inodes = _inodes(path)
+        if not soundness.is_small(path):
+            database._check = soundness.Beside(path, database._die)
         return database
 
     async def mark(self) -> None:
@@ -260,6 +263,8 @@ class Database:
         self._closing = True
         self._bell.set()
         await asyncio.wait([self._pump_task])  # one that ended by a fault has told so
+        if self._check is not None:
+            await self._check.stop()
         await self._reader.close()
         await self._writer.close()
 

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from smallchain.model.errors import Busy, Damaged
+from smallchain.store import soundness
 
 APPLICATION_ID = 0x534D_4C43  # "SMLC"
 FILE = "smallchain.db"
@@ -77,9 +78,8 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer smallchain (schema {version}; this one knows {newest})",
             hint="upgrade smallchain, or restore the backup made before the upgrade",
         )
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise Damaged(f"{path} is damaged: {' '.join(verdict.split())}", hint="put it back from a backup (backups/ in the state folder)")
+    if soundness.is_small(path) or version < newest:
+        soundness.check(connection, path)
     triggers = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")]
     if triggers:
         raise Damaged(f"{path} holds a trigger that is not ours: {triggers[0]}", hint="remove it with sqlite3")

@@ -23,18 +23,18 @@ UPDATE runs SET agent = :agent, llm = :llm, priority = :priority, phase = :phase
 WHERE id = :id AND version = :read;
 
 -- list: runs in the order of their making, each with what is open of it
-SELECT runs.*, (
+SELECT runs.*, iif(runs.phase != 'awaiting_tools', '[]', (
     SELECT json_group_array(json_array(phase, tool, detail)) FROM toolcalls
     WHERE run_no = runs.no AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
-  ) AS open_calls
+  )) AS open_calls
 FROM runs ORDER BY id;
 
 -- list_tree: the same, of a run and its descendants
 WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
-SELECT runs.*, (
+SELECT runs.*, iif(runs.phase != 'awaiting_tools', '[]', (
     SELECT json_group_array(json_array(phase, tool, detail)) FROM toolcalls
     WHERE run_no = runs.no AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
-  ) AS open_calls
+  )) AS open_calls
 FROM runs WHERE id IN (SELECT id FROM tree) ORDER BY id;
 
 -- tree: a run and its descendants, parents before children
