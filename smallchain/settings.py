@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smallchain.model.errors import Refused
+from smallchain.model.errors import BadInput, Refused
 
 if TYPE_CHECKING:
     import argparse
@@ -80,6 +80,28 @@ class Settings:
         return self.state_dir / "daemon.log"
 
 
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """Where callbacks are heard: a port of 127.0.0.1, and the address under which the outside reaches it. The daemon's alone."""
+
+    port: int
+    url: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], *, port: str | None = None, url: str | None = None) -> Callbacks | None:
+        """Flags come before variables; None while no port is named. Raises BadInput for what is no port or no address."""
+        given = port or environ.get("SMALLCHAIN_CALLBACKS", "")
+        address = (url or environ.get("SMALLCHAIN_CALLBACKS_URL", "")).rstrip("/")
+        if not given:
+            if address:
+                raise BadInput("an address for callbacks is named, and no port", hint="name the port too: --callbacks PORT")
+            return None
+        if not (given.isascii() and given.isdigit() and 0 < int(given[:6]) < 65536):
+            raise BadInput(f"{given[:40]!r} is not a port for callbacks", hint="write a number from 1 to 65535")
+        number = int(given)
+        return cls(number, _address(address) if address else f"http://127.0.0.1:{number}")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The three flags for paths, the same for all three programs."""
     import argparse
@@ -124,6 +146,19 @@ def private_folder(path: Path) -> Path:
     if found.st_mode & 0o077:
         raise Refused(f"the folder {path} is open to others (mode {found.st_mode & 0o777:o})", hint=f"chmod 700 {path}")
     return path
+
+
+def _address(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment or "@" in parts.netloc or not url.isprintable() or " " in url:
+        raise BadInput(f"{url[:80]!r} is not an address for callbacks", hint="write it as https://host or https://host/path")
+    return url
 
 
 def _absolute(path: str | Path) -> Path:

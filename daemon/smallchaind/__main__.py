@@ -38,6 +38,12 @@ def parser() -> argparse.ArgumentParser:
     )
     settings.add_arguments(parser)
     parser.add_argument("--drain", metavar="TIME", default="60s", help="how long a stop waits for tools (default 60s)")
+    parser.add_argument(
+        "--callbacks", metavar="PORT", help="hear signed callbacks on this port of 127.0.0.1 (SMALLCHAIN_CALLBACKS); off by default"
+    )
+    parser.add_argument(
+        "--callbacks-url", metavar="URL", help="how the outside reaches that port, through a proxy of yours (SMALLCHAIN_CALLBACKS_URL)"
+    )
     parser.add_argument("--print-ready", action="store_true", help="write one line to standard output when connections are accepted")
     parser.add_argument(
         "--accept-rollback", action="store_true", help="go on with a database that was put back from a backup; what happened since is lost"
@@ -55,6 +61,7 @@ def main() -> None:
     try:
         drain = parse_duration(arguments.drain)
         chosen = settings.Settings.of(arguments, os.environ)
+        callbacks = settings.Callbacks.read(os.environ, port=arguments.callbacks, url=arguments.callbacks_url)
     except SmallchainError as error:
         said.error(str(error))
     os.umask(0o077)
@@ -71,7 +78,12 @@ def main() -> None:
     gc.set_threshold(20_000, 20, 20)
     from smallchaind.lifetime import Options, serve
 
-    options = Options(drain_s=drain.total_seconds(), print_ready=arguments.print_ready, accept_rollback=arguments.accept_rollback)
+    options = Options(
+        drain_s=drain.total_seconds(),
+        print_ready=arguments.print_ready,
+        accept_rollback=arguments.accept_rollback,
+        callbacks=callbacks,
+    )
     sys.exit(asyncio.run(serve(chosen, options, dict(os.environ))))
 
 

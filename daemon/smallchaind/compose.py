@@ -5,26 +5,37 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from smallchain.engine.agent.kind import AgentKind
 from smallchain.engine.alarms import Alarms
+from smallchain.engine.channel.kind import EARS, ChannelKind
+from smallchain.engine.human.ears import Ears
+from smallchain.engine.human.kind import DeliveryKind, RequestKind, told_of
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
 from smallchain.engine.pace.kind import PaceKind
-from smallchain.engine.ports import Clock, Provider
+from smallchain.engine.ports import Channel, Clock, Provider
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.tool.kind import ToolKind
 from smallchain.engine.toolcall.kind import ToolCallKind
+from smallchain.model import codes
+from smallchain.model.delivery import Told
 from smallchain.model.money import Price
 from smallchain.services.config.service import ConfigService
+from smallchain.services.humans import housekey
+from smallchain.services.humans.email import EmailChannel
+from smallchain.services.humans.inbox import MOST, Inbox
+from smallchain.services.humans.slack import SlackChannel
+from smallchain.services.humans.terminal import TerminalChannel
+from smallchain.services.humans.webhook import RequestCallbacks, WebhookChannel
 from smallchain.services.llm import pricing
 from smallchain.services.llm.openai import OpenAIProvider
 from smallchain.services.llm.python import Providers, PythonProvider
@@ -38,12 +49,15 @@ from smallchain.services.tools.job import marks
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.python import PythonExecutor
 from smallchain.services.tools.registry import Tools
-from smallchain.settings import Settings
-from smallchain.store import alarms, eventlog, toolcalls
+from smallchain.settings import Callbacks, Settings
+from smallchain.store import alarms, deliveries, eventlog, requests, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.database import Database
+from smallchaind.callbacks import ROOT, Subject
 from smallchaind.feed import Feed
 
+REQUESTS = "requests"
+"""The word in the path of callbacks about requests."""
 _STRATEGIES_AT_A_TIME = 4
 _MODELS_AT_A_TIME = 16
 
@@ -61,6 +75,13 @@ class House:
     config: ConfigService
     feed: Feed
     providers: Mapping[str, Provider]
+    channels: Mapping[str, Channel]
+    ears: Ears
+    key: bytes
+    """What one-time codes of requests are derived from."""
+    inbox: Inbox
+    callbacks: Mapping[str, Subject]
+    """What callbacks can be about, by the word in their path."""
     code: tuple[Workers, ...]
     """The processes of context strategies, models and tools that are a person's own functions."""
     stopping: asyncio.Event
@@ -70,6 +91,8 @@ class House:
         """Let go of what is outside, the database last."""
         for provider in self.providers.values():
             await provider.close()
+        for channel in self.channels.values():
+            await channel.close()
         for workers in self.code:
             await workers.close()
         await self.database.close()
@@ -88,8 +111,34 @@ class _Prices:
         return self._known[key], pricing.data_version()
 
 
-async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str], *, accept_rollback: bool = False) -> House:
-    """Open the database and put everything together; nothing runs yet. Raises Damaged."""
+class _People:
+    """What the ways to reach people ask of the database."""
+
+    def __init__(self, database: Database, key: bytes) -> None:
+        self._database = database
+        self._key = key
+
+    async def waiting(self) -> Sequence[Told]:
+        """The newest open requests, as many as the inbox folder shows."""
+        return await self._database.read(lambda tx: [told_of(tx, request) for request in requests.newest_open(tx, MOST)])
+
+    async def known(self, request_id: str) -> tuple[bytes, Sequence[str]] | None:
+        """The key of a request's callbacks, and the channels it was told on."""
+
+        def look(tx: Tx) -> tuple[bytes, Sequence[str]] | None:
+            if requests.find(tx, request_id) is None:
+                return None
+            told = [row.channel for row in deliveries.of_request(tx, request_id)]
+            return codes.callback_key_of(self._key, request_id), told
+
+        return await self._database.read(look)
+
+
+async def compose(
+    settings: Settings, clock: Clock, environ: Mapping[str, str], heard_at: Callbacks | None = None, *, accept_rollback: bool = False
+) -> House:
+    """Open the database and put everything together; nothing runs yet. `heard_at`: where callbacks are. Raises Damaged."""
+    key = housekey.read_or_make(settings.state_dir)
     database = await Database.open(settings.state_dir, now=clock.now, accept_rollback=accept_rollback)
     started_at = clock.now()
     secrets = SecretStore(config_dir=settings.config_dir, environ=environ, pid=os.getpid(), started_at=started_at, clock=clock)
@@ -106,16 +155,28 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str], 
             "function": FunctionExecutor(functions),
         },
     )
+    channels: dict[str, Channel] = {
+        "terminal": TerminalChannel(),
+        "webhook": WebhookChannel(now=clock.now),
+        "slack": SlackChannel(secrets=secrets),
+        "email": EmailChannel(now=clock.now),
+    }
     every: list[Kind] = [
         RunKind(ModelCaller(database, providers, secrets, _Prices(), strategies)),
         ToolCallKind(database, tools, secrets),
         LLMKind(database, providers, secrets),
         AgentKind(database, strategies),
         ToolKind(),
+        ChannelKind(database, channels, secrets),
+        RequestKind(),
+        DeliveryKind(database, channels, secrets, key=key, callback_url=f"{heard_at.url}{ROOT}/{REQUESTS}" if heard_at else ""),
         ReadinessKind(),
         PaceKind(),
     ]
     driver = Driver(database, {kind.name: kind for kind in every})
+    ears = Ears(database, driver.transact, channels, secrets, key=key)
+    people = _People(database, key)
+    inbox = Inbox(settings.state_dir / "inbox", waiting=people.waiting, hear=ears.hear)
     timer = Alarms(database, driver, clock)
     feed = Feed()
 
@@ -126,6 +187,10 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str], 
             feed.ring()
         if alarms.KIND in kinds:
             timer.ring()
+        if EARS in kinds:
+            ears.ring()
+        if requests.INBOX in kinds:
+            inbox.ring()
 
     database.on_commit = heard
     return House(
@@ -138,6 +203,11 @@ async def compose(settings: Settings, clock: Clock, environ: Mapping[str, str], 
         config=ConfigService(settings.config_dir, driver),
         feed=feed,
         providers=providers,
+        channels=channels,
+        ears=ears,
+        key=key,
+        inbox=inbox,
+        callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now)},
         code=(strategies, models, functions),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),

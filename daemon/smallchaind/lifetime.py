@@ -16,12 +16,12 @@ from typing import Any
 from smallchain.engine import resync
 from smallchain.model.errors import Busy, Damaged, SmallchainError, Transient
 from smallchain.model.events import Object
-from smallchain.settings import Settings, private_folder
+from smallchain.settings import Callbacks, Settings, private_folder
 from smallchain.store import eventlog, meta, runs
 from smallchain.store.contract import Tx
 from smallchain.store.database import Database, of_the_disk
 from smallchain.store.lock import StateLock
-from smallchaind import compose, listener, notify
+from smallchaind import callbacks, compose, listener, notify
 from smallchaind.api.app import create_app
 from smallchaind.clock import SystemClock
 from smallchaind.compose import House
@@ -43,11 +43,14 @@ _DAEMON = Object("daemon", "smallchaind")
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a start can choose. `drain_s`: how long a stop waits for tools. `print_ready`: one line when connections are accepted.
-    `accept_rollback`: go on with a database that stands behind what the folder had come to."""
+    `accept_rollback`: go on with a database that stands behind what the folder had come to. `callbacks`: where they are heard; None:
+    nowhere.
+    """
 
     drain_s: float = 60.0
     print_ready: bool = False
     accept_rollback: bool = False
+    callbacks: Callbacks | None = None
 
 
 async def serve(settings: Settings, options: Options, environ: Mapping[str, str]) -> int:
@@ -62,7 +65,7 @@ async def serve(settings: Settings, options: Options, environ: Mapping[str, str]
         return _say(error, EXIT_FAULT)
     try:
         try:
-            house = await compose.compose(settings, SystemClock(), environ, accept_rollback=options.accept_rollback)
+            house = await compose.compose(settings, SystemClock(), environ, options.callbacks, accept_rollback=options.accept_rollback)
         except Busy as error:
             return _say(error, EXIT_TRY_AGAIN)
         except (Damaged, sqlite3.Error) as error:
@@ -77,6 +80,7 @@ async def serve(settings: Settings, options: Options, environ: Mapping[str, str]
 
 async def _live(house: House, lock: StateLock, options: Options, environ: Mapping[str, str]) -> int:
     try:
+        hearing = callbacks.bind(options.callbacks.port) if options.callbacks else None
         listening = listener.bind(house.settings)
     except (SmallchainError, OSError) as error:
         return _say(error, EXIT_TRY_AGAIN if isinstance(error, Busy) else EXIT_FAULT)
@@ -96,10 +100,15 @@ async def _live(house: House, lock: StateLock, options: Options, environ: Mappin
         asyncio.create_task(_keep("the driver", house.driver.run)),
         asyncio.create_task(_keep("the alarms", house.alarms.run)),
         asyncio.create_task(_keep("the config folder", house.config.run)),
+        asyncio.create_task(_keep("the channels' ears", house.ears.run)),
+        asyncio.create_task(_keep("the inbox folder", house.inbox.run)),
         asyncio.create_task(_keep("the watch on people's code", lambda: compose.watch_code(house))),
         asyncio.create_task(_keep("the resync", lambda: resync.run(house.database, house.driver, check))),
         asyncio.create_task(_keep("the ground", lambda: _watch_ground(check, house.database)), name="the ground"),
     ]
+    if options.callbacks and hearing:
+        heard = callbacks.CallbackListener(house.callbacks, hosts=callbacks.hosts(options.callbacks), now=house.clock.now)
+        tasks.append(asyncio.create_task(heard.serve(hearing), name="the callbacks"))
     told = asyncio.create_task(house.stopping.wait())
     try:
         while not server.started and not tasks[0].done():  # noqa: ASYNC110 - uvicorn has no event for it

@@ -25,7 +25,9 @@ _MOST = 1000
 _WORD_BREAKS = " \t\n\"'@><=;|&(:"
 _NAMES_OF = {"RUN": "runs", "TASK": "tasks"}
 _FILES = ("FILE", "FILE|DIR|-", "PATH")
-_GOES_BY_ID = ("toolcalls", "requests")
+_GOES_BY_ID = ("toolcalls", "requests", "grants")
+_DECIDES = {"approve": "approval", "deny": "approval", "answer": "question"}
+"""What kind of request a command answers."""
 
 Candidate = tuple[str, str]
 """A word, and what it is."""
@@ -134,6 +136,7 @@ class Line:
 class _Place:
     """Where the cursor is: behind a flag that wants a value, or at a position."""
 
+    command: str
     flag: Action | None
     position: Action | None
     kind: str | None
@@ -163,7 +166,7 @@ def _place_of(parser: ArgumentParser, given: Sequence[str], current: str) -> _Pl
     if position is None and positions and positions[-1].nargs in ("*", "+"):
         position = positions[-1]
     named = [kind_of(word) for action, word in zip(positions, words, strict=False) if action.metavar == "KIND"]
-    return _Place(flag, position, named[0] if named else None, frozenset(words), only_positions)
+    return _Place(parser.prog.rpartition(" ")[2], flag, position, named[0] if named else None, frozenset(words), only_positions)
 
 
 def _values(action: Action | None, place: _Place, daemon: _Daemon) -> tuple[str, list[Candidate]]:
@@ -184,8 +187,14 @@ def _values(action: Action | None, place: _Place, daemon: _Daemon) -> tuple[str,
     elif meaning == "NAME" and place.kind is not None and not action.option_strings:
         found = daemon.names(place.kind)
     elif meaning == "ID":
-        found = daemon.names("toolcalls", phase="in_doubt")
+        found = _ids(place.command, daemon)
     return "words", [one for one in found if one[0] not in place.used]
+
+
+def _ids(command: str, daemon: _Daemon) -> list[Candidate]:
+    if command in _DECIDES:
+        return daemon.names("requests", kind=_DECIDES[command])
+    return daemon.names("grants", status="Active") if command == "revoke" else daemon.names("toolcalls", phase="in_doubt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +203,8 @@ class _Daemon:
 
     settings: Settings | None
 
-    def names(self, plural: str, **query: str) -> list[Candidate]:
-        """The names of a kind that can be typed, with what tells them apart."""
+    def names(self, plural: str, *, kind: str = "", **query: str) -> list[Candidate]:
+        """The names of a kind that can be typed, with what tells them apart; of requests, those that ask for one thing."""
         if self.settings is None or plural == "events":
             return []
         try:
@@ -203,7 +212,7 @@ class _Daemon:
         except SmallchainError:
             return []
         key = "id" if plural in _GOES_BY_ID else "name"
-        named = [(text_of(item.get(key)), item) for item in items]
+        named = [(text_of(item.get(key)), item) for item in items if kind in ("", item.get("kind"))]
         listed = [
             (short_id(name) if key == "id" else name, text_of(item.get("tool") or item.get("status") or item.get("phase")))
             for name, item in named

@@ -116,7 +116,7 @@ def name_of(item: Item) -> str:
     """`run/monday`, as `-o name` and the acts print it; what has no name of its own goes by its id."""
     kind = text_of(item.get("kind"))
     kind = "request" if kind in REQUEST_KINDS and (kind != "budget" or "run" in item) else kind  # a budget is also what people write
-    named = item.get("id") if kind in ("toolcall", "request", "event") else item.get("name")
+    named = item.get("id") if kind in ("toolcall", "request", "grant", "event") else item.get("name")
     return one_line(f"{kind}/{text_of(named or item.get('id'))}")
 
 

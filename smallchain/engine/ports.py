@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from smallchain.model.code import Fault, Function
+from smallchain.model.delivery import ChannelInUse, Delivered, Delivery, Heard, Said, Undelivered
 from smallchain.model.llm import Endpoint, Failure, ModelRequest, Reply
 from smallchain.model.money import Price
 from smallchain.model.toolcall import Outcome, Start
@@ -87,6 +89,30 @@ class Prices(Protocol):
 
     async def price(self, provider: str, model: str, base_url: str | None, /) -> tuple[Price | None, str]:
         """The price of a model and the name and version of the list it stands in; None when no list has it."""
+        ...
+
+
+class Channel(Protocol):
+    """A way to reach people. What it brings back is said, not done: the engine decides whether it counts."""
+
+    async def deliver(self, delivery: Delivery, /) -> Delivered | Undelivered:
+        """Tell a request once, under the delivery's stable id: telling it again must not look like another request."""
+        ...
+
+    async def tell_end(self, delivery: Delivery, sentence: str, /) -> None:
+        """Say where it was told that the request is closed, and by whom; best effort."""
+        ...
+
+    async def listen(self, channels: Sequence[ChannelInUse], hear: Callable[[Said], Awaitable[Heard]], /) -> None:
+        """Bring back what people say on these channels, until cancelled; a channel type that hears nothing by itself returns."""
+        ...
+
+    async def check(self, channel: ChannelInUse, /) -> str:
+        """Why the channel can't be used, in words with the next step; empty when nothing speaks against it."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
         ...
 
 

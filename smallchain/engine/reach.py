@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from smallchain.engine.agent import strategy
 from smallchain.engine.pace import desk
 from smallchain.engine.pace.fallback import choose
-from smallchain.engine.specs import typed, why_unsupported
+from smallchain.engine.specs import mentions, typed, why_unsupported
 from smallchain.model.agent import llm_of
 from smallchain.model.functions import tool_named
 from smallchain.model.ids import did_you_mean
@@ -40,6 +40,7 @@ def reach_of(tx: Tx, name: str, /) -> Reach:
         reach.found["defaults", "defaults"] = defaults_row
         defaults = typed(defaults_row)
         _note_unsupported(reach, "the defaults", defaults_row)
+        _take_channels(tx, reach, defaults_row)
     llms = resources.names(tx, "llm")
     waiting: list[tuple[str, str | None]] = [(name, None)]
     while waiting:
@@ -59,11 +60,14 @@ def reach_of(tx: Tx, name: str, /) -> Reach:
             reach.llm = llm
         if llm is not None:
             _take_llm(tx, reach, llm)
+        _take_channels(tx, reach, row)
         for kind, used in (entry.uses for entry in spec.tools):
             if kind == "agent":
                 waiting.append((used, llm))
             elif kind == "tool" and (tool_named(used, {}) is None or resources.get(tx, "tool", used) is not None):
                 _take(tx, reach, "tool", "tool", used)
+                if ("tool", used) in reach.found:
+                    _take_channels(tx, reach, reach.found["tool", used])
     _note_caps(tx, reach)
     return reach
 
@@ -113,6 +117,13 @@ def _take(tx: Tx, reach: Reach, kind: str, word: str, name: str) -> None:
         reach.lacking.append(f"{word} '{name}' waits: {row.detail}")
     elif row.status is Readiness.ERROR:
         reach.broken.append(f"{word} '{name}' can't be used: {row.detail}")
+
+
+def _take_channels(tx: Tx, reach: Reach, row: Written) -> None:
+    """The channels that words name: to ask a person on, or to be approved on."""
+    for kind, name in mentions(row):
+        if kind == "channel":
+            _take(tx, reach, "channel", "channel", name)
 
 
 def _missing(tx: Tx, kind: str, word: str, name: str) -> str:

@@ -13,7 +13,7 @@ from smallchain.model.errors import Unknown
 from smallchain.model.functions import Function, functions_of, tool_named
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.manifest import SPECS
-from smallchain.model.references import unsupported
+from smallchain.model.references import references, unsupported
 from smallchain.model.sections import AgentSpec, DefaultsSpec, TaskSpec
 from smallchain.model.toolcall import Effects
 from smallchain.model.toolspec import ToolSpec
@@ -55,6 +55,8 @@ typed = _Known(lambda kind, spec: SPECS[kind].model_validate(spec))
 """The typed model of words."""
 why_unsupported = _Known(unsupported)
 """Why this version cannot keep what words ask for, a sentence, or None when it can."""
+mentions = _Known(references)
+"""What words name, as (kind, name)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,10 @@ class ToolInUse:
 
 
 def in_use(spec: ToolSpec, defaults: DefaultsSpec | None, folder: str) -> ToolInUse:
-    """A tool with the defaults of what its entry leaves out."""
+    """A tool with the defaults of what its entry leaves out; approval is no default but one more rule (`toolcall.policy`)."""
     given = {
         name: getattr(defaults, name)
-        for name in ("approval", "isolation", "timeout")
+        for name in ("isolation", "timeout")
         if defaults is not None and getattr(spec, name) is None and getattr(defaults, name) is not None
     }
     whole = spec.model_copy(update=given)
@@ -87,6 +89,11 @@ def pins_of(tx: Tx, root_id: str) -> Pins:
     return tx.recall("pins", root_id, lambda: Pins(tx, root_id))
 
 
+def meant_by(tx: Tx, digest: str, /) -> tuple[Any, str] | None:
+    """The typed words under a digest and the folder that relative paths in them start at; None for no digest."""
+    return _WORDS.get(digest, lambda: _read(tx, digest)) if digest else None
+
+
 class Pins:
     """What one run's tree goes on with, as it was when this was made; nothing here follows the files any more."""
 
@@ -95,12 +102,12 @@ class Pins:
         self._words = {pin: _WORDS.get(digest, lambda digest=digest: _read(tx, digest)) for pin, digest in self._digests.items()}  # type: ignore[misc]
         self._marks: dict[str, tuple[str, ...]] = {}
 
+    def digest(self, kind: str, name: str) -> str:
+        """What tells pinned words apart; empty for what is not pinned."""
+        return self._digests.get((kind, name), "")
+
     def _typed(self, kind: str, name: str) -> tuple[Any, str] | None:
         return self._words.get((kind, name))
-
-    def digest(self, kind: str, name: str) -> str:
-        """What a pin stands for, or an empty text."""
-        return self._digests.get((kind, name), "")
 
     def agent(self, name: str) -> AgentSpec | None:
         """A pinned agent."""
@@ -157,7 +164,8 @@ class Pins:
         wanted = [entry.uses for entry in agent.tools]
         tools = {name: each[0] for kind, name in wanted if kind == "tool" and (each := self._typed("tool", name))}
         agents = {name: each[0] for kind, name in wanted if kind == "agent" and (each := self._typed("agent", name))}
-        return functions_of(agent, tools=tools, agents=agents)
+        channels = {name: each[0] for kind, name in wanted if kind == "channel" and (each := self._typed("channel", name))}
+        return functions_of(agent, tools=tools, agents=agents, channels=channels)
 
     def templates(self) -> dict[str, str]:
         """The sentences that replace ours."""

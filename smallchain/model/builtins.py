@@ -17,6 +17,17 @@ class Builtin:
     parameters: dict[str, Any]
 
 
+QUESTION: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "question": {"type": "string", "description": "What to ask"},
+        "choices": {"type": "array", "items": {"type": "string"}, "description": "Answers to choose from"},
+    },
+    "required": ["question"],
+}
+ASK_HUMAN = "ask_human"
+
+
 def _of_two_numbers(name: str, description: str, first: str, second: str) -> Builtin:
     parameters = {
         "type": "object",
@@ -36,13 +47,13 @@ BUILTINS: dict[str, Builtin] = {
         _of_two_numbers("subtract", "Subtract two numbers: a - b.", "The number to subtract from", "The number to subtract"),
         _of_two_numbers("multiply", "Multiply two numbers: a * b.", "The first number", "The second number"),
         _of_two_numbers("divide", "Divide two numbers: a / b.", "The number to divide", "The number to divide by"),
+        Builtin(ASK_HUMAN, "Ask a person and wait for the answer, which may take days.", QUESTION),
         Builtin("now", "The current time in UTC, as ISO 8601.", {"type": "object", "properties": {}}),
     )
 }
 
 LATER = frozenset(
     {
-        "ask_human",
         "cancel_work",
         "check_budget",
         "check_current_spend_since",

@@ -95,6 +95,15 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RequestOpened": (Level.WARNING, "Run '{run}' asks a person: {question}"),
     "RequestAnswered": (Level.INFO, "{by} answered about run '{run}': {answer}"),
     "RequestWithdrawn": (Level.INFO, "The request about run '{run}' was withdrawn: {why}"),
+    "RequestExpired": (Level.WARNING, "Nobody answered about run '{run}' in time: {question}; {outcome}"),
+    "RequestReminded": (Level.WARNING, "Run '{run}' still waits for a person: {question}"),
+    "RequestEscalated": (Level.WARNING, "Nobody answered about run '{run}'; channel '{channel}' is asked too: {question}"),
+    "RequestDelivered": (Level.INFO, "Channel '{channel}' was told what run '{run}' asks"),
+    "RequestUndelivered": (Level.WARNING, "Channel '{channel}' could not be told what run '{run}' asks: {detail}"),
+    "ToolCallRefused": (Level.WARNING, "Tool '{tool}' was not allowed: {detail}"),
+    "ApprovalOutdated": (Level.WARNING, "What was approved of tool '{tool}' is not what would run now: it is asked about again"),
+    "GrantMade": (Level.INFO, "Tool '{tool}' may run in run '{run}' without being asked about again, by {by}"),
+    "GrantRevoked": (Level.INFO, "Tool '{tool}' is asked about again in run '{run}', by {by}"),
 }
 
 

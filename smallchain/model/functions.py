@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from smallchain.model.builtins import BUILTINS, LATER
+from smallchain.model.builtins import ASK_HUMAN, BUILTINS, LATER, QUESTION
 from smallchain.model.ids import slug
 from smallchain.model.sections import AgentSpec, ChannelSpec
 from smallchain.model.toolspec import ToolSpec
@@ -22,19 +22,11 @@ _MESSAGE: dict[str, Any] = {
     "properties": {"message": {"type": "string", "description": "What the agent should do, with all it needs to know"}},
     "required": ["message"],
 }
-_QUESTION: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "question": {"type": "string", "description": "What to ask"},
-        "choices": {"type": "array", "items": {"type": "string"}, "description": "Answers to choose from"},
-    },
-    "required": ["question"],
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function the model may call. `target` names the tool, agent or channel behind it."""
+    """A function the model may call. `target` names the tool, agent or channel behind it; `ask_human` has no channel of its own."""
 
     name: str
     kind: Literal["tool", "agent", "human", "mcp"]
@@ -76,7 +68,7 @@ def functions_of(
             case "channel" if channels is not None and name in channels:
                 about = channels[name].about or name
                 description = f"Ask a person ({about}) and wait for the answer."
-                found.append(Function(_made("ask", name, taken), "human", name, description, _QUESTION))
+                found.append(Function(_made("ask", name, taken), "human", name, description, QUESTION))
     return {function.name: function for function in found}
 
 
@@ -96,6 +88,8 @@ def _of_tool(tool: ToolSpec) -> Function:
     builtin = BUILTINS.get(tool.builtin) if tool.builtin is not None else None
     description = tool.description or (builtin.description if builtin else "")
     parameters = tool.parameters or (builtin.parameters if builtin else _NO_PARAMETERS)
+    if tool.builtin == ASK_HUMAN:
+        return Function(tool.name, "human", "", description, parameters)
     return Function(tool.name, "tool", tool.name, description, parameters)
 
 

@@ -53,6 +53,17 @@ class RequestPhase(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class DeliveryPhase(StrEnum):
+    """Where the telling of a request on one channel stands."""
+
+    WAITING = "waiting"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    HELD = "held"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
 class Readiness(StrEnum):
     """Whether an LLM, agent, tool, MCP server or channel can be used; no state is absorbing."""
 
@@ -105,6 +116,8 @@ TOOLCALL: dict[str, dict[str, str]] = {
         "asked": "awaiting_answer",
         "handed_out": "awaiting_callback",
         "fell_asleep": "sleeping",
+        "approval_needed": "awaiting_approval",
+        "refused_by_policy": "rejected",
         "not_possible": "failed",
         "cancelled": "cancelled",
     },
@@ -146,6 +159,15 @@ REQUEST: dict[str, dict[str, str]] = {
     "withdrawn": {},
 }
 
+DELIVERY: dict[str, dict[str, str]] = {
+    "waiting": {"attempted": "delivering", "channel_lacking": "held", "ended": "closing", "ended_untold": "closed"},
+    "delivering": {"taken": "delivered", "refused_for_now": "waiting", "refused": "held", "interrupted": "waiting"},
+    "delivered": {"reminded": "waiting", "ended": "closing"},
+    "held": {"channel_changed": "waiting", "ended": "closing", "ended_untold": "closed"},
+    "closing": {"end_told": "closed"},
+    "closed": {},
+}
+
 READINESS: dict[str, dict[str, str]] = {
     "Pending": {"usable": "Ready", "broken": "Error"},
     "Ready": {"missing": "Pending", "broken": "Error"},
@@ -156,6 +178,7 @@ LIFECYCLES: dict[str, dict[str, dict[str, str]]] = {
     "Run": RUN,
     "ToolCall": TOOLCALL,
     "HumanRequest": REQUEST,
+    "Delivery": DELIVERY,
     "LLM, Agent, Tool, MCPServer, Channel": READINESS,
 }
 

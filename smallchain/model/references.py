@@ -105,6 +105,8 @@ def _references(model: Section) -> Iterator[tuple[str, str]]:
         case DefaultsSpec():
             if model.llm is not None:
                 yield "llm", model.llm
+            if model.channel is not None:
+                yield "channel", model.channel
             yield from _channels(model.approval)
 
 
@@ -202,10 +204,6 @@ def _has(field: str, model: Section) -> bool:
     return bool(getattr(model, field) != type(model).model_fields[field].get_default(call_default_factory=True))
 
 
-def _asks(model: Section) -> bool:
-    return getattr(model, "approval", None) not in (None, "never")
-
-
 def _entry(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and any(getattr(entry, field) not in (None, "never") for entry in model.tools)
 
@@ -247,8 +245,6 @@ _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 # THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
 _UNSUPPORTED: Mapping[str, _Rows] = {
     "agent": (
-        ("`approval`", partial(_entry, "approval")),
-        ("`{human: ...}`", partial(_entry, "human")),
         ("`{mcp: ...}`", partial(_entry, "mcp")),
         ("`detach: allowed`", partial(_entry, "detach")),
         ("`budget`", partial(_has, "budget")),
@@ -258,8 +254,6 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (
-        ("`approval`", _asks),
-        ("`deny`", partial(_has, "deny")),
         ("`isolation: required` or `container`", _fences),
         ("a fence around `executor: function`", _fences_function),
         ("`network`", partial(_has, "network")),
@@ -273,12 +267,8 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("this `builtin`", _later_builtin),
     ),
     "run": (("`budget`", partial(_has, "budget")),),
-    "defaults": (
-        ("`approval`", _asks),
-        ("`isolation: required` or `container`", _fences),
-    ),
+    "defaults": (("`isolation: required` or `container`", _fences),),
     "mcp_server": (("`mcp_servers`", _always),),
-    "channel": (("`channels`", _always),),
     "budget": (("`budgets`", _always),),
     "schedule": (("`schedules`", _always),),
 }

@@ -7,8 +7,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
+from smallchain.model import channelspec
+from smallchain.model.builtins import ASK_HUMAN
+from smallchain.model.channelspec import CHANNEL_TYPES
 from smallchain.model.fields import (
     Amount,
     ContextStrategy,
@@ -29,9 +32,10 @@ from smallchain.model.fields import (
 )
 from smallchain.model.ids import did_you_mean
 from smallchain.model.templates import TEMPLATES
-from smallchain.model.toolspec import Approval
+from smallchain.model.toolspec import Approval, Reminders
 
-CHANNEL_TYPES = ("terminal", "slack", "email", "webhook")
+OWN_WAYS = ("terminal", "file", "dashboard")
+"""Ways of answering on the owner's own machine: whoever can use them may decide. No channel has one of these names."""
 PERIODS = ("run", "hour", "day", "week", "month")
 
 
@@ -72,6 +76,8 @@ class AgentTool(Section):
     human: Name | None = Field(None, description="A channel to ask a person")
     only: tuple[str, ...] | None = Field(None, min_length=1, description="With `mcp`: these of its tools")
     approval: Approval | None = Field(None, description="Makes the tool's own rule stricter")
+    expires: Duration | None = Field(None, description="Of a question: it waits for ever unless this is given")
+    remind: Reminders = Field((), description="Of a question: when to ask again")
     detach: Literal["allowed", "never"] | None = Field(None, description="With `agent`: whether the call may go on in the background")
     on_finish: Literal["wait", "cancel"] | None = Field(None, description="With `agent`: what becomes of detached work at the end")
 
@@ -80,6 +86,11 @@ class AgentTool(Section):
         exactly_one(self, "tool", "agent", "mcp", "human")
         if self.only is not None and self.mcp is None:
             raise fault("`only` goes with `mcp`")
+        if (self.expires is not None or self.remind) and self.human is None and self.tool != ASK_HUMAN:
+            raise fault(
+                f"`{'remind' if self.expires is None else 'expires'}` goes with `human` or `{ASK_HUMAN}`",
+                hint="when an approval expires stands in its rule: approval: {expires: 2h}",
+            )
         for name in ("detach", "on_finish"):
             if getattr(self, name) is not None and self.agent is None:
                 raise fault(f"`{name}` goes with `agent`")
@@ -246,7 +257,25 @@ class ChannelSpec(Section):
     about: str | None = Field(None, description="Who answers there; the model is told")
     allowed: tuple[str, ...] = Field((), description="Who may approve; without it, only questions are asked there")
     token: Secret | None = Field(None, description="A reference to the channel's key")
-    parameters: dict[str, Any] = Field(default_factory=dict, description="What else this type of channel takes")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="What else this type of channel takes", validate_default=True)
+
+    @field_validator("parameters")
+    @classmethod
+    def _of_type(cls, value: dict[str, Any], info: ValidationInfo) -> Any:
+        return channelspec.check_parameters(info.data["type"], value, info.context) if "type" in info.data else value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        channelspec.check_whole(self.type, self.to, self.token is not None, self.allowed, self.parameters)
+        return self
+
+    @field_validator("name")
+    @classmethod
+    def _not_ours(cls, value: str) -> str:
+        """Whoever answers through one of these is at the owner's own machine: no channel may pass for one."""
+        if value in OWN_WAYS:
+            raise fault(f"{value!r} is the name of a way to answer that is always there", hint="choose another name")
+        return value
 
 
 class Over(Section):
@@ -325,7 +354,8 @@ class DefaultsSpec(Section):
 
     name: Literal["defaults"] = Field("defaults", description="Always defaults")
     llm: Name | None = Field(None, description="Of agents")
-    approval: Approval | None = Field(None, description="Of tools")
+    approval: Approval | None = Field(None, description="Of tools, beside their own: the strictest rule wins")
+    channel: Name | None = Field(None, description="Where requests go that name no channel; else to the inbox alone")
     effects: Effects | None = Field(None, description="Of tools with an executor")
     timeout: Duration | None = Field(None, description="Of tools")
     isolation: Isolation | None = Field(None, description="Of tools")

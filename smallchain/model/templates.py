@@ -35,6 +35,20 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "a call that was running when its run was cancelled, and is not to be made twice",
         "Error: the call was cancelled while it ran; whether it happened is not known",
     ),
+    "approved": ("the result of a call that a person let through", "[approved by {by}{note}]\n{result}"),
+    "approved_with_edits": (
+        "the result of a call whose arguments a person changed",
+        "[approved by {by} with other arguments ({changes}){note}]\n{result}",
+    ),
+    "denied": ("a call that a person denied", "Error: {name} was not carried out: {by} denied it{note}"),
+    "expired": ("a call that nobody approved in time", "Error: {name} was not carried out: nobody approved it within {detail}"),
+    "unanswered": ("a question that nobody answered in time", "Error: nobody answered {name} within {detail}"),
+    "withdrawn": (
+        "a call that waited for a person when its run was cancelled",
+        "Error: {name} was not carried out: the request to a person was withdrawn",
+    ),
+    "refused_by_policy": ("a call that a rule forbids", "Error: {name} was not carried out: {detail}"),
+    "answered": ("a question that a person answered", "{answer}"),
     "json_tools": (
         "`tool_mode: json`: what a model is told that it can call, at the end of the system message",
         'You can call functions. Answer with one JSON object and nothing else: {"answer": "TEXT", "calls": [{"name": "FUNCTION", '

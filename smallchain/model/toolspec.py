@@ -44,6 +44,10 @@ def _list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) or value is None else [value]
 
 
+Reminders = Annotated[tuple[Duration, ...], BeforeValidator(_list, json_schema_input_type=list[str] | str)]
+"""The gaps between tellings; the last repeats."""
+
+
 class PythonExecutor(Section):
     """Runs Python: a command line, or code."""
 
@@ -168,9 +172,7 @@ class ApprovalRule(Section):
     channel: Name | None = Field(None, description="Where to ask")
     expires: Duration | None = Field(None, description="A request waits for ever unless this is given")
     on_expiry: Literal["deny", "approve", "escalate"] | None = Field(None, description="What an expired request counts as")
-    remind: Annotated[tuple[Duration, ...], BeforeValidator(_list, json_schema_input_type=list[str] | str)] = Field(
-        (), description="When to ask again"
-    )
+    remind: Reminders = Field((), description="When to ask again")
     escalate: Escalation | None = Field(None, description="Whom to ask when nobody answers")
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -96,6 +96,32 @@ class SettleMessage(Message):
         if (self.happened is not None) + self.did_not_happen + self.run_again != 1:
             raise ValueError("say one of happened, did_not_happen and run_again")
         return self
+
+
+class ApproveMessage(Message):
+    """Let a call run: as it is, or with other arguments (all of them) in the place of the model's; for the rest of the run, too.
+
+    `expect_digest`: what was looked at, at least its first 12 digits; anything else is refused.
+    """
+
+    note: Word = ""
+    arguments: dict[str, Any] | None = None
+    for_run: bool = False
+    expect_digest: Word | None = None
+
+
+class DenyMessage(Message):
+    """Let a call not run; the model is told so, with the note."""
+
+    note: Word = ""
+    expect_digest: Word | None = None
+
+
+class AnswerMessage(Message):
+    """Answer a question; the model is told these words."""
+
+    text: Text = Field(min_length=1)
+    note: Word = ""
 
 
 class StopMessage(Message):

@@ -37,6 +37,12 @@ def fresh(tx: Tx, run_id: str, /) -> dict[int, str]:
     return {row["seq"]: row["wire"] for row in tx.late("messages.append") if row["run_id"] == run_id}  # type: ignore[misc]
 
 
+def one(tx: Tx, run_id: str, seq: int, /) -> str:
+    """One message as a text of JSON; empty when there is none."""
+    row = tx.one("messages.one", run_id=run_id, seq=seq)
+    return str(row["wire"]) if row else ""
+
+
 def template_of(tx: Tx, run_id: str, number: int, /) -> str:
     """The template that a message is of; empty when it is not ours, or not there."""
     row = tx.one("messages.template_of", run_id=run_id, seq=number)

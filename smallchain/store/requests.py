@@ -14,56 +14,65 @@ from smallchain.store import eventlog
 from smallchain.store.contract import Row, Tx, Value
 from smallchain.store.times import from_text, maybe, to_text
 
+KIND = "request"
+INBOX = "inbox"
+"""The kind that is woken when what is open may have changed: whoever shows it looks again."""
+
 _COLUMNS = tuple(field.name for field in fields(HumanRequest))
+_MOMENTS = ("expires_at", "remind_at", "escalate_at", "decided_at")
+_FIXED = (
+    *("kind", "run_id", "call_id", "question", "digest", "tool", "path", "why", "rule", "risk", "choices", "arguments"),
+    *("channel", "remind", "escalate_to", "created_at"),
+)
 
 
 def _values(request: HumanRequest) -> dict[str, Value]:
     values: dict[str, Any] = {name: getattr(request, name) for name in _COLUMNS}
     values["created_at"] = to_text(request.created_at)
-    values["decided_at"] = to_text(request.decided_at) if request.decided_at else None
+    for name in _MOMENTS:
+        values[name] = to_text(values[name]) if values[name] else None
     return values
 
 
 def from_row(row: Row) -> HumanRequest:
     """The value of a row (which may hold more columns)."""
     found: dict[str, Any] = {name: row[name] for name in _COLUMNS}
-    found["created_at"], found["decided_at"] = from_text(found["created_at"]), maybe(found["decided_at"])
+    for name in _MOMENTS:
+        found[name] = maybe(found[name])
+    found["created_at"] = from_text(found["created_at"])
     found["kind"], found["phase"] = RequestKind(found["kind"]), RequestPhase(found["phase"])
     return HumanRequest(**found)
 
 
-def open_request(tx: Tx, run: Run, /, *, kind: RequestKind, question: str, call_id: str | None = None, digest: str = "") -> HumanRequest:
-    """Ask a person, in the transaction of the phase that needs it."""
-    request = HumanRequest(
-        id=tx.new_id(),
-        kind=kind,
-        run_id=run.id,
-        call_id=call_id,
-        phase=RequestPhase.OPEN,
-        question=question,
-        digest=digest,
-        decision="",
-        note="",
-        decided_by="",
-        created_at=tx.now,
-        decided_at=None,
-        version=1,
-    )
+def open_request(tx: Tx, run: Run, /, *, kind: RequestKind, question: str, **words: Any) -> HumanRequest:
+    """Ask a person, in the transaction of the phase that needs it; `words` are further fields of the request."""
+    blank: dict[str, Any] = dict.fromkeys(_COLUMNS, "") | dict.fromkeys(_MOMENTS) | {"call_id": None, "remind": "[]", "risk": "normal"}
+    fixed: dict[str, Any] = {"id": tx.new_id(), "kind": kind, "run_id": run.id, "phase": RequestPhase.OPEN, "question": question}
+    request = HumanRequest(**{**blank, **words, **fixed, "reminders": 0, "created_at": tx.now, "version": 1})
     tx.run("requests.insert", **_values(request))
     eventlog.tell(tx, "RequestOpened", eventlog.about(run), of=run, question=question)
+    tx.wake(KIND, request.id)
+    tx.wake(INBOX, "")
     return request
 
 
-def decide(tx: Tx, request: HumanRequest, cause: str, /, *, decision: str, by: str, note: str = "") -> HumanRequest:
-    """Close a request along an edge of its lifecycle; raises Conflict when somebody else did first."""
-    phase = RequestPhase(lifecycles.move(lifecycles.REQUEST, request.phase, cause))
-    changed = replace(request, phase=phase, decision=decision, decided_by=by, note=note, decided_at=tx.now)
+def save(tx: Tx, request: HumanRequest, /, **changes: Any) -> HumanRequest:
+    """Write changes of a request; raises Conflict when its row has another version."""
+    changed = replace(request, **changes)
     values = _values(changed)
-    for fixed in ("kind", "run_id", "call_id", "question", "digest", "created_at"):
+    for fixed in _FIXED:
         del values[fixed]
     if tx.run("requests.save", **values) != 1:
         raise Conflict(f"request {request.id} was decided meanwhile")
+    tx.wake(KIND, request.id)
+    tx.wake(INBOX, "")
     return replace(changed, version=request.version + 1)
+
+
+def decide(tx: Tx, request: HumanRequest, cause: str, /, *, decision: str, by: str, via: str = "", note: str = "") -> HumanRequest:
+    """Close a request along an edge of its lifecycle; raises Conflict when somebody else did first."""
+    phase = RequestPhase(lifecycles.move(lifecycles.REQUEST, request.phase, cause))
+    return save(tx, request, phase=phase, decision=decision, decided_by=by, decided_via=via, note=note, decided_at=tx.now)
 
 
 def find(tx: Tx, id: str, /) -> HumanRequest | None:
@@ -72,9 +81,30 @@ def find(tx: Tx, id: str, /) -> HumanRequest | None:
     return from_row(row) if row else None
 
 
+def by_part(tx: Tx, part: str, /) -> list[str]:
+    """At most two ids that begin or end with a text."""
+    return [row["id"] for row in tx.all("requests.by_part", part=part)]
+
+
 def open_of_run(tx: Tx, run_id: str, /) -> list[HumanRequest]:
     """What a run asks people, oldest first."""
     return [from_row(row) for row in tx.all("requests.open_of_run", run_id=run_id)]
+
+
+def newest_open(tx: Tx, most: int, /) -> list[HumanRequest]:
+    """What waits for a person, newest first."""
+    return [from_row(row) for row in tx.all("requests.newest_open", most=most)]
+
+
+def count_open(tx: Tx, run_id: str, /) -> int:
+    """How many requests of a run are open."""
+    row = tx.one("requests.count_open", run_id=run_id)
+    return int(row["count"]) if row else 0
+
+
+def timed_ids(tx: Tx, /) -> list[str]:
+    """Ids of open requests to which time brings something by now."""
+    return [row["id"] for row in tx.all("requests.timed", now=to_text(tx.now))]
 
 
 def of_call(tx: Tx, call_id: str, /) -> HumanRequest | None:

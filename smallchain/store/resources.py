@@ -13,7 +13,7 @@ from smallchain.model.lifecycles import Readiness
 from smallchain.store.contract import Row, Tx
 from smallchain.store.times import from_text, to_text
 
-CHECKED_KINDS = ("llm", "agent", "tool")
+CHECKED_KINDS = ("llm", "agent", "tool", "channel")
 """The kinds with a loop of their own; the others are Ready as soon as they are written."""
 
 
@@ -114,6 +114,21 @@ def get(tx: Tx, kind: str, name: str, /) -> Written | None:
         return _from_row(row) if row else None
 
     return tx.recall("resources", (kind, name), read)
+
+
+def digest_of(tx: Tx, kind: str, name: str, /) -> str:
+    """What tells a resource's words apart; empty when there is none."""
+    row = tx.one("resources.digest", kind=kind, name=name)
+    return str(row["digest"]) if row else ""
+
+
+def over_call(tx: Tx, /, *, agent: str, tool: str) -> dict[str, str]:
+    """By kind, what tells the words apart that have a rule over a call; a kind that is not written is left out."""
+    return tx.recall(
+        "resources",
+        ("over_call", agent, tool),
+        lambda: {row["kind"]: row["digest"] for row in tx.all("resources.over_call", agent=agent, tool=tool)},
+    )
 
 
 def of_kind(tx: Tx, kind: str, /) -> list[Written]:

@@ -347,12 +347,16 @@ def test_a_tool_call_and_a_request_have_their_shapes(shown: Daemon) -> None:
     (doubtful,) = shown.ask("get", "toolcalls", "--status", "in_doubt")["items"]
     (request,) = shown.ask("inbox")["items"]
 
-    assert [call["result"] for call in calls if call["tool"] == "add"] == ["7", "8", "15"]
-    assert calls[0]["arguments"] == {"message": "add 3 and 4"}
+    asked = [call for call in calls if call["run"] == "my first run"]
+    added = {call["run"]: call["result"] for call in calls if call["tool"] == "add"}
+    assert [call["id"] for call in calls] == sorted(call["id"] for call in calls)
+    # A run's own calls stand as the model asked for them; those of children that go on at the same time as they came.
+    assert [added[call["child"]] for call in asked] == ["7", "8", "15"]
+    assert asked[0]["arguments"] == {"message": "add 3 and 4"}
     assert doubtful["attempts"] == 1
     assert (request["kind"], request["run"], request["tool"], request["arguments"]) == ("settle", "in doubt", "work", {"what": "posts"})
     assert request["toolcall_id"] == doubtful["id"]
-    assert request["path"] == "in doubt > work"
+    assert request["path"] == "worker > work"
 
 
 def test_things_are_found_by_name_and_by_the_end_of_their_id(shown: Daemon) -> None:

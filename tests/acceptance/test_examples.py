@@ -16,6 +16,7 @@ EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/README.md"
 PROMISED = {
     "01-hello": {"hello": "Hello! I am an agent, and this sentence is all I was asked for."},
     "02-tools": {"odd jobs": "3 + 4 is 7, the sentence has 9 words, and shouting leaves dollar signs alone."},
+    "03-approval": {"friday post": "The post is out: the people were asked, and it was approved."},
     "07-hackable": {"special tokens": "The sum is 12."},
     "04-delegation": {
         "first post": "Published: 'Agents that survive the night', 70 characters. Planned, researched twice in parallel, written, checked."

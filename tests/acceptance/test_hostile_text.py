@@ -59,6 +59,17 @@ STORY: dict[str, Any] = {
                     "reply": {"tool_calls": [{"name": "hang", "arguments": SAID} for _ in range(4)]},
                 },
                 {"when": {"agent": "doubter"}, "reply": {"content": "done"}},
+                {
+                    "when": {"agent": "asker", "turn": 1},
+                    "reply": {
+                        "content": HOSTILE_LINES,
+                        "tool_calls": [
+                            {"name": "echo", "arguments": SAID | {HOSTILE: HOSTILE}},
+                            {"name": "ask_human", "arguments": {"question": HOSTILE_LINES, "choices": [HOSTILE]}},
+                        ],
+                    },
+                },
+                {"when": {"agent": "asker"}, "reply": {"content": HOSTILE}},
             ],
         },
         {"name": "away", "provider": "scripted", "replies": [{"error": {"status": 401, "message": HOSTILE}}]},
@@ -76,6 +87,7 @@ STORY: dict[str, Any] = {
         {"name": "refused", "llm": "script"},
         {"name": "slow", "llm": "script"},
         {"name": "doubter", "llm": "script", "tools": ["hang"]},
+        {"name": "asker", "llm": "script", "tools": [{"tool": "echo", "approval": "required"}, "ask_human"]},
         {"name": "locked out", "llm": "away"},
         {"name": "caller", "llm": "closed", "system_prompt": HOSTILE},
     ],
@@ -97,6 +109,7 @@ STORY: dict[str, Any] = {
             ("fail", "refused"),
             ("wait", "slow"),
             ("doubt", "doubter"),
+            ("ask", "asker"),
             ("out", "locked out"),
             ("call", "caller"),
         )
@@ -129,7 +142,24 @@ class House:
 
     def in_doubt(self) -> str:
         """A request about a call in doubt."""
-        return str(self.daemon.items("requests")[0]["id"])
+        return next(str(item["id"]) for item in self.daemon.items("requests") if item["kind"] == "settle")
+
+    def asked(self, kind: str = "approval") -> str:
+        """A request of a new run."""
+        run = self.fresh("ask")
+        found = self.daemon.until(lambda: [item["id"] for item in self.daemon.items("requests", run=run) if item["kind"] == kind])
+        return str(found[0])
+
+    def granted(self) -> str:
+        """A grant."""
+        self.daemon.client().post(path_of("approve", self.asked()), {"for_run": True, "note": HOSTILE})
+        return str(self.daemon.items("grants")[-1]["id"])
+
+    def decided(self) -> str:
+        """A request that a person has decided with hostile words."""
+        id_ = self.asked()
+        self.daemon.client().post(path_of("approve", id_), {"arguments": {"text": HOSTILE}, "note": HOSTILE})
+        return id_
 
     def written(self) -> str:
         """A file of a hostile name that can be applied."""
@@ -246,6 +276,8 @@ CASES: dict[str, list[Case]] = {
         (("run", "bad"), True),
         (lambda house: ("toolcall", house.daemon.items("toolcalls", run="good")[0]["id"]), True),
         (lambda house: ("request", house.in_doubt()), True),
+        (lambda house: ("request", house.asked("question")), True),
+        (lambda house: ("request", house.decided()), True),
         (lambda house: ("event", str(house.daemon.events()[0]["seq"])), False),
         (("file", "story.yaml"), False),
         (("template", "no_output"), False),
@@ -254,6 +286,15 @@ CASES: dict[str, list[Case]] = {
     ],
     "transcript": [(("good",), True), ((HOSTILE,), True)],
     "inbox": [((), True)],
+    "approve": [
+        (lambda house: (house.asked(), "--note", HOSTILE), False),
+        (lambda house: (house.asked(), "--set", f"text={HOSTILE}", "--for-run"), False),
+        (lambda house: (house.decided(),), False),
+        ((HOSTILE,), True),
+    ],
+    "deny": [(lambda house: (house.asked(), "--note", HOSTILE), False), ((HOSTILE,), True)],
+    "answer": [(lambda house: (house.asked("question"), HOSTILE), False), ((HOSTILE, "yes"), True)],
+    "revoke": [(lambda house: (house.granted(),), False), ((HOSTILE,), True)],
     "settle": [
         (lambda house: (house.in_doubt(), "--happened", HOSTILE_LINES, "--note", HOSTILE), False),
         ((HOSTILE, "--run-again"), True),

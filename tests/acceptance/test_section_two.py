@@ -414,17 +414,11 @@ def test_what_was_deleted_serves_the_live_run_to_its_end(daemon: Daemon, pipe: M
 
 TOOL = "- {{name: t_{n}, executor: {{local_bash: {{command: 'touch {mark}'}}}}, {field}}}\n"
 UNSUPPORTED = {
-    "a tool's approval": ("tool", "approval: required"),
-    "a tool's approval for some arguments": ("tool", "approval: {when: {a: {gt: 5}}}"),
-    "a tool's deny": ("tool", "deny: {when: {a: {gt: 5}}}"),
     "a tool's isolation: required": ("tool", "isolation: required"),
     "a tool's isolation: container": ("tool", "isolation: container"),
     "a tool's network": ("tool", "network: true"),
     "a tool's mounts": ("tool", "mounts: [{source: /etc, target: /etc}]"),
     "a tool's limits": ("tool", "limits: {memory: 1MB}"),
-    "an agent's entry with approval": ("entry", "{tool: plain, approval: required}"),
-    "an agent's delegation with approval": ("entry", "{agent: other, approval: required}"),
-    "a human": ("entry", "{human: people}"),
     "an MCP server": ("entry", "{mcp: files}"),
     "detached work": ("entry", "{agent: other, detach: allowed}"),
     "an agent's budget": ("agent", "budget: $5/day"),
@@ -453,7 +447,7 @@ def _team(mark: Path, *, with_fields: bool) -> str:
         sections["runs"].append(f"- {{name: r_{n}, task: j_{n}, {given.get('run', '')}}}\n")
         if "budget" in given:
             sections["budgets"].append(f"- {{name: b_{n}, limit: $5, {given['budget']}}}\n")
-    extra = "channels: [{name: people, type: terminal}]\nmcp_servers: [{name: files, command: [true]}]\n"
+    extra = "mcp_servers: [{name: files, command: [true]}]\n"
     return extra.replace("[true]", '["true"]') + "".join(f"{name}:\n{''.join(rows)}" for name, rows in sections.items())
 
 
@@ -486,7 +480,6 @@ def test_runs_that_waited_for_a_guard_go_on_when_it_is_no_longer_asked_for(daemo
 @pytest.mark.parametrize(
     "guard",
     [
-        "defaults: {approval: required}\n",
         "defaults: {isolation: required}\n",
         "budgets: [{name: all, over: everything, limit: $5, per: day}]\n",
     ],
@@ -538,16 +531,13 @@ def test_a_guard_that_is_added_while_a_run_is_live_holds_its_next_call(daemon: D
     daemon.drop("team.yaml", HELD.format(**facts | guard))
     daemon.event("ConfigApplied", after=newest)
     go.say()
-    (call,) = daemon.until(lambda: [call for call in daemon.items("toolcalls") if call["tool"] == "post"])
-
-    assert (call["phase"], NOT_YET in call["detail"]) == ("pending", True)
+    (request,) = daemon.until(lambda: daemon.items("requests"))
     run = daemon.run("r")
-    assert run["status"] not in ("Succeeded", "Failed", "Cancelled")
-    assert NOT_YET in run["detail"]
+    assert (request["tool"], run["status"], run["detail"]) == ("post", "Waiting", "for an approval of post")
     daemon.restart()
     assert not log.exists()
 
-    daemon.drop("team.yaml", HELD.format(**facts))
+    assert daemon.cli("approve", request["id"]).returncode == 0
 
     succeeded(daemon, "r")
     assert log.read_text() == "posted\n"

@@ -11,6 +11,7 @@ import pytest
 from smallchain.cli.main import COMMANDS, parser_of
 from smallchain.model.errors import BadInput
 from smallchain.model.manifest import parse_manifest
+from smallchain.model.references import missing
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -113,6 +114,15 @@ def test_the_yaml_of_the_guide_is_valid_where_it_is_meant_to_be() -> None:
     with pytest.raises(BadInput) as caught:
         parse_manifest(broken.encode(), file="broken.yaml")
     assert str(caught.value.problems[0]) in guide.replace("/home/ada/.config/smallchain/", "")
+
+
+def test_the_yaml_about_people_is_valid_and_lacks_only_what_it_leaves_out() -> None:
+    page = (ROOT / "docs" / "people.md").read_text(encoding="utf-8")
+
+    (shown,) = [body for language, body in _FENCE.findall(page) if language == "yaml"]
+
+    found = parse_manifest(shown.encode(), file="people.yaml")
+    assert [problem.message for problem in missing(found)] == ["agent 'publisher' needs agent 'writer', which does not exist"]
 
 
 def test_every_target_that_the_pages_name_is_in_the_makefile() -> None:

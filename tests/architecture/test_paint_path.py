@@ -42,6 +42,9 @@ print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
         ("get", "toolcalls"),
         ("get", "events", "--pretty"),
         ("inbox",),
+        ("approve", "deadbeef", "--set", "title=x"),
+        ("deny", "deadbeef", "--note", "no"),
+        ("answer", "deadbeef", "yes"),
         ("settle", "deadbeef", "--run-again"),
         ("transcript", "monday"),
         ("cancel", "monday"),
@@ -61,6 +64,8 @@ def test_what_paints_first_is_light(tmp_path: Path, command: tuple[str, ...]) ->
         fake.answers[("GET", "/v1/transcript/monday")] = {"run": run, "messages": []}
         fake.answers[("GET", "/v1/status")] = {"version": "1"}
         fake.answers[("POST", "/v1/cancel/monday")] = {"runs": [run]}
+        for verb in ("approve", "deny", "answer"):
+            fake.answers[("POST", f"/v1/{verb}/deadbeef")] = {"counted": True, "sentence": "done", "request": {"id": "deadbeef"}}
         fake.answers[("POST", "/v1/settle/deadbeef")] = {"toolcall": {"id": "x", "phase": "ready"}}
         env = environment(tmp_path, SMALLCHAIN_SOCKET=str(fake.path))
         done = subprocess.run([sys.executable, "-c", LOOK, *command], env=env, capture_output=True, text=True, timeout=60, check=True)

@@ -35,7 +35,7 @@ tools:
 tasks: [{{name: doing, agent: doer, user_message: "agent:{name}:"}}]
 runs: [{{name: {name}, task: doing}}]
 """
-_FIRST = "parked-000000"
+FIRST = "parked-000000"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _NOT_COPIED = {"idempotency"}  # the answers to those who started runs over the socket, forgotten after a day
 
@@ -79,7 +79,7 @@ class _Parked:
         self.count = 0
         pipe = folder / "up"
         os.mkfifo(pipe)
-        scene = _SCENE.format(url=model.url, pipe=pipe, name=_FIRST)
+        scene = _SCENE.format(url=model.url, pipe=pipe, name=FIRST)
         (self.daemon.config / "scene.yaml").write_text(scene, encoding="utf-8")
         self.daemon.start("--log-level", "warning")
         with pipe.open() as stream:  # the tool runs
@@ -201,7 +201,7 @@ def copy(database: Path, first: int, count: int) -> None:
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -200000")
-        (run_id,) = connection.execute("SELECT id FROM runs WHERE name = ?", (_FIRST,)).fetchone()
+        (run_id,) = connection.execute("SELECT id FROM runs WHERE name = ?", (FIRST,)).fetchone()
         rows = _rows_of(connection, run_id)
         ids = sorted(
             {found for _, _, row in rows for value in row if isinstance(value, str) for found in _ID.findall(value)}
@@ -235,7 +235,7 @@ def _rows_of(connection: sqlite3.Connection, run_id: str) -> list[tuple[str, lis
         for row in connection.execute(f"SELECT {', '.join(columns)} FROM {table}"):
             mine = any(name == "run_no" and value == number for name, value in zip(columns, row, strict=True))
             if mine or any(isinstance(value, str) and (value == run_id or value in calls) for value in row):
-                told = [_FIRST if name == "run_no" else value for name, value in zip(columns, row, strict=True)]
+                told = [FIRST if name == "run_no" else value for name, value in zip(columns, row, strict=True)]
                 found.append((table, columns, told))
     return sorted(found, key=lambda each: each[0] != "runs")
 
@@ -255,7 +255,7 @@ def _parts(value: object, ids: list[str]) -> _Part:
     if not isinstance(value, str):
         return value
     marks = {**{id: number for number, id in enumerate(ids)}, **{id[-8:]: (number,) for number, id in enumerate(ids)}}
-    cut = re.split("(" + "|".join(map(re.escape, (*ids, *(id[-8:] for id in ids), _FIRST))) + ")", value)
+    cut = re.split("(" + "|".join(map(re.escape, (*ids, *(id[-8:] for id in ids), FIRST))) + ")", value)
     return value if len(cut) == 1 else [marks.get(part, part) for part in cut if part]
 
 
@@ -268,7 +268,7 @@ def _filled(part: _Part, number: int, began: datetime) -> object:
         else _id(number, each[0], began)[-8:]
         if isinstance(each, tuple)
         else f"parked-{number:06}"
-        if each == _FIRST
+        if each == FIRST
         else str(each)
         for each in part
     )

@@ -14,11 +14,12 @@ import pytest
 
 from smallchain.model.errors import Busy, Conflict, Damaged
 from smallchain.model.events import Object
-from smallchain.model.human import RequestKind
+from smallchain.model.human import DeliveryRow, Grant, RequestKind
 from smallchain.model.lifecycles import Readiness
 from smallchain.model.money import Usage
 from smallchain.model.run import Run
-from smallchain.store import eventlog, meta, modelcalls, paces, requests, resources, runs, toolcalls
+from smallchain.model.toolcall import ToolCall
+from smallchain.store import approvals, deliveries, eventlog, meta, modelcalls, paces, requests, resources, runs, toolcalls
 from smallchain.store.contract import Store, Tx
 from smallchain.store.database import Database
 from support.rows import put_call, put_llm, put_run
@@ -486,6 +487,50 @@ async def test_the_first_decision_of_a_request_wins(store: Store) -> None:
     found = await store.read(lambda tx: requests.find(tx, request.id))
     assert found is not None
     assert found.decided_by == "ann"
+
+
+async def test_a_request_is_told_once_on_each_channel_and_a_stale_telling_conflicts(store: Store) -> None:
+    def ask(tx: Tx) -> list[DeliveryRow]:
+        request = requests.open_request(tx, put_run(tx), kind=RequestKind.LOOP, question="go on?")
+        for channel in ("ops", "ceo", "ops"):
+            deliveries.create(tx, request.id, channel)
+        return deliveries.of_request(tx, request.id)
+
+    first, second = await store.write(ask)
+    await store.write(lambda tx: deliveries.move(tx, first, "attempted", attempts=1))
+
+    assert (first.channel, second.channel) == ("ops", "ceo")
+    assert await store.read(deliveries.live_ids) == [first.id, second.id]
+    with pytest.raises(Conflict):
+        await store.write(lambda tx: deliveries.move(tx, first, "attempted", attempts=1))
+
+
+async def test_a_newer_approval_of_a_call_takes_the_place_of_the_older(store: Store) -> None:
+    def approve(tx: Tx) -> ToolCall:
+        call = put_call(tx, put_run(tx))
+        for digest, arguments in (("first", '{"a":1}'), ("second", "")):
+            approvals.put(tx, call, request_id="r", digest=digest, arguments=arguments, by="ann", note="")
+        return call
+
+    call = await store.write(approve)
+    found = await store.read(lambda tx: approvals.of_run(tx, call.run_id))
+
+    assert [(each.call_id, each.digest, each.arguments) for each in found.values()] == [(call.id, "second", "")]
+    assert await store.read(lambda tx: approvals.of_call(tx, call)) == found[call.id]
+
+
+async def test_a_grant_holds_for_its_run_and_tool_until_it_is_revoked_once(store: Store) -> None:
+    def make(tx: Tx) -> Grant:
+        return approvals.grant(tx, put_run(tx), tool="publish", target="t", by="ann", via="terminal", note="")
+
+    grant = await store.write(make)
+    assert await store.read(lambda tx: approvals.granted(tx, grant.run_id, "t")) == grant
+    assert await store.read(lambda tx: approvals.granted(tx, grant.run_id, "other")) is None
+    assert await store.read(lambda tx: approvals.granted(tx, "other", "t")) is None
+
+    assert await store.write(lambda tx: approvals.revoke(tx, grant, by="bob"))
+    assert not await store.write(lambda tx: approvals.revoke(tx, grant, by="ann"))
+    assert await store.read(lambda tx: approvals.granted(tx, grant.run_id, "t")) is None
 
 
 # ---- events, ids and time

@@ -16,21 +16,28 @@ from typing import Any, TypeVar
 
 from smallchain.engine.agent.kind import AgentKind
 from smallchain.engine.alarms import Alarms
+from smallchain.engine.channel.kind import EARS, ChannelKind
+from smallchain.engine.human import deciding
+from smallchain.engine.human.ears import Ears
+from smallchain.engine.human.kind import DeliveryKind, RequestKind
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
 from smallchain.engine.pace.kind import PaceKind
-from smallchain.engine.ports import Executor
+from smallchain.engine.ports import Channel, Executor
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.tool.kind import ToolKind
 from smallchain.engine.toolcall.kind import ToolCallKind
+from smallchain.model.delivery import Heard, Said, Verb
+from smallchain.model.human import HumanRequest
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.money import Price
 from smallchain.model.run import Run
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start, ToolCall
 from smallchain.services.config.service import ConfigService
+from smallchain.services.humans.terminal import TerminalChannel
 from smallchain.services.llm.openai import OpenAIProvider
 from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
@@ -47,6 +54,8 @@ from support.starts import FixedClock
 
 T = TypeVar("T")
 PATIENCE_S = 20.0
+KEY = b"k" * 32
+"""The house's key, from which codes are derived."""
 
 
 class Gate:
@@ -94,11 +103,20 @@ class _NoPrices:
 class House:
     """One life of a daemon on a folder; `open` begins it, `crash` ends it as `kill -9` would."""
 
-    def __init__(self, folder: Path, clock: FixedClock, gate: Gate, database: Database, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: FixedClock,
+        gate: Gate,
+        database: Database,
+        environ: Mapping[str, str],
+        channels: Mapping[str, Channel],
+    ) -> None:
         self.folder = folder
         self.clock = clock
         self.gate = gate
         self.database = database
+        self.channels = channels
         self.config = folder / "config"
         secrets = SecretStore(config_dir=self.config, environ=environ, pid=os.getpid(), started_at=clock.now(), clock=clock)
         self._providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider()})
@@ -117,10 +135,14 @@ class House:
             LLMKind(database, self._providers, secrets),
             AgentKind(database, self.workers),
             ToolKind(),
+            ChannelKind(database, self.channels, secrets),
+            RequestKind(),
+            DeliveryKind(database, self.channels, secrets, key=KEY),
             ReadinessKind(),
             PaceKind(),
         ]
         self.driver = Driver(database, {kind.name: kind for kind in every})
+        self._ears = Ears(database, self.driver.transact, self.channels, secrets, key=KEY)
         self._alarms = Alarms(database, self.driver, clock)
         self._service = ConfigService(self.config, self.driver)
         self._bell = asyncio.Event()
@@ -128,16 +150,28 @@ class House:
         database.on_commit = self._heard
 
     @classmethod
-    async def open(cls, folder: Path, clock: FixedClock, *, gate: Gate | None = None, environ: Mapping[str, str] | None = None) -> House:
+    async def open(
+        cls,
+        folder: Path,
+        clock: FixedClock,
+        *,
+        gate: Gate | None = None,
+        environ: Mapping[str, str] | None = None,
+        channels: Mapping[str, Channel] | None = None,
+    ) -> House:
         """Begin a life; the loops stand still until `start`."""
         for name in ("config", "state", "jobs"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
         database = await Database.open(folder / "state", now=clock.now)
-        return cls(folder, clock, gate or Gate(), database, environ or {})
+        return cls(folder, clock, gate or Gate(), database, environ or {}, channels or {"terminal": TerminalChannel()})
 
     def start(self) -> House:
         """Let the loops run."""
-        self._tasks = [asyncio.create_task(self.driver.run()), asyncio.create_task(self._alarms.run())]
+        self._tasks = [
+            asyncio.create_task(self.driver.run()),
+            asyncio.create_task(self._alarms.run()),
+            asyncio.create_task(self._ears.run()),
+        ]
         return self
 
     async def apply(self, text: str, file: str = "smallchain.yaml") -> None:
@@ -182,7 +216,9 @@ class House:
     async def crash(self) -> House:
         """End as `kill -9` would, nothing recorded, and begin the next life on the same folder; its loops stand still."""
         await self._freeze()
-        following = await House.open(self.folder, self.clock)  # the first database is still open, and fenced out from here on
+        following = await House.open(
+            self.folder, self.clock, channels=self.channels
+        )  # the first database is still open, and fenced out from here on
         await self._let_go()
         return following
 
@@ -205,9 +241,18 @@ class House:
 
     def _heard(self, wakes: list[tuple[str, str]]) -> None:
         self.driver.heard(wakes)
-        if alarms.KIND in {kind for kind, _ in wakes}:
+        kinds = {kind for kind, _ in wakes}
+        if alarms.KIND in kinds:
             self._alarms.ring()
+        if EARS in kinds:
+            self._ears.ring()
         self._bell.set()
+
+    async def say(self, verb: Verb, request: HumanRequest | str, by: str = "ann", via: str = "terminal", **words: Any) -> Heard:
+        """Answer a request, as every way of answering does; raises what it raises."""
+        id = request if isinstance(request, str) else request.id
+        said = Said(id, verb, by, via, **words)
+        return await self.driver.transact(lambda tx: deciding.decide_request(tx, said, key=KEY))
 
     # ---- what is there
 
@@ -268,6 +313,21 @@ class House:
         run = await self.now(name)
         return [request.kind for request in await self.database.read(lambda tx: requests.open_of_run(tx, run.id))]
 
+    async def request(self, name: str, kind: str = "approval", position: int = 0) -> HumanRequest:
+        """An open request of a run, once it is there."""
+
+        def look(tx: Tx) -> HumanRequest | None:
+            run = runs.by_name(tx, name)
+            found = [each for each in requests.open_of_run(tx, run.id) if each.kind == kind] if run is not None else []
+            return found[position] if len(found) > position else None
+
+        try:
+            found = await self.until(look)
+        except TimeoutError:
+            raise AssertionError(f"{name} asks nobody\n" + "\n".join(await self.told())) from None
+        assert found is not None
+        return found
+
     async def told(self) -> list[str]:
         """Every event: its reason and its sentence."""
         rows = await self.database.read(lambda tx: eventlog.after(tx, 0, most=10_000))
@@ -297,9 +357,9 @@ def is_legal(conversation: list[dict[str, Any]]) -> bool:
 
 
 @asynccontextmanager
-async def a_house(folder: Path, text: str = "") -> AsyncIterator[House]:
+async def a_house(folder: Path, text: str = "", channels: Mapping[str, Channel] | None = None) -> AsyncIterator[House]:
     """A house whose loops run, with a file applied."""
-    house = (await House.open(folder, FixedClock())).start()
+    house = (await House.open(folder, FixedClock(), channels=channels)).start()
     try:
         if text:
             await house.apply(text)

@@ -252,8 +252,12 @@ class ModelServer:
             self._log.write(asked.line() + "\n")
         if about_models:
             return self.models(asked)
-        if method != "POST" or not path.split("?")[0].endswith(self.paths):
-            return fails(404, f"nothing is at {method} {path}")
+        return self.routed(asked)
+
+    def routed(self, asked: Asked) -> Answer:
+        """The answer to all else; a server of something other than models has its own."""
+        if asked.method != "POST" or not asked.path.split("?")[0].endswith(self.paths):
+            return fails(404, f"nothing is at {asked.method} {asked.path}")
         return self.brain(asked)
 
     def models(self, asked: Asked) -> Answer:

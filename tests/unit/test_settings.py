@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from smallchain.model.errors import Refused
-from smallchain.settings import LONGEST_SOCKET_PATH, Settings, add_arguments, client_socket, private_folder
+from smallchain.model.errors import BadInput, Refused
+from smallchain.settings import LONGEST_SOCKET_PATH, Callbacks, Settings, add_arguments, client_socket, private_folder
 
 HOME = {"HOME": "/home/ada"}
 
@@ -162,3 +162,35 @@ def test_the_flags_are_the_same_for_every_program() -> None:
 
     assert Settings.of(arguments, HOME) == Settings(Path("/c"), Path("/d"), Path("/s.sock"), True)
     assert Settings.of(parser.parse_args([]), HOME) == Settings.read(HOME)
+
+
+def test_callbacks_are_heard_nowhere_unless_a_port_is_named() -> None:
+    assert Callbacks.read({}) is None
+    assert Callbacks.read({"SMALLCHAIN_CALLBACKS": ""}) is None
+
+
+def test_a_flag_for_callbacks_comes_before_the_variable() -> None:
+    variables = {"SMALLCHAIN_CALLBACKS": "8100", "SMALLCHAIN_CALLBACKS_URL": "https://answers.example/"}
+
+    assert Callbacks.read(variables) == Callbacks(8100, "https://answers.example")
+    assert Callbacks.read(variables, port="8200", url="http://10.0.0.1/x") == Callbacks(8200, "http://10.0.0.1/x")
+    assert Callbacks.read({}, port="8200") == Callbacks(8200, "http://127.0.0.1:8200")
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "x", "80 ", "1e3", "\u0661", "9" * 5000])
+def test_what_is_no_port_is_refused(port: str) -> None:
+    with pytest.raises(BadInput, match="is not a port"):
+        Callbacks.read({}, port=port)
+
+
+@pytest.mark.parametrize(
+    "url", ["x", "ftp://x", "http://", "https://x:y", "https://a@x", "https://x?a=b", "https://x#f", "https://x y", "https://x\n"]
+)
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(BadInput, match="is not an address"):
+        Callbacks.read({}, port="8100", url=url)
+
+
+def test_an_address_without_a_port_is_refused() -> None:
+    with pytest.raises(BadInput, match="and no port"):
+        Callbacks.read({}, url="https://x")

@@ -1,4 +1,4 @@
-"""What people do: start a task, cancel, pause, resume, set a priority, settle a call in doubt. Verb first, so any name fits the path."""
+"""What people do: start a task, cancel, pause, resume, set a priority. Verb first, so any name fits the path."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
+from smallchain.engine.human import deciding
 from smallchain.engine.run import again
 from smallchain.engine.run import kind as run_loop
-from smallchain.engine.toolcall import kind as toolcall_loop
-from smallchain.model.errors import BadInput, Refused, Unknown
+from smallchain.model.errors import BadInput, Refused
 from smallchain.model.ids import fault_in_name
 from smallchain.model.run import Run
-from smallchain.model.toolcall import ToolCall
-from smallchain.protocol.messages import ActMessage, ForkMessage, PriorityMessage, ResumeMessage, RetryMessage, RunMessage, SettleMessage
-from smallchain.store import eventlog, requests, runs, toolcalls
+from smallchain.protocol.messages import ActMessage, ForkMessage, PriorityMessage, ResumeMessage, RetryMessage, RunMessage
+from smallchain.store import eventlog, runs
 from smallchain.store.contract import Tx
 from smallchaind.api import items, keyed
 from smallchaind.compose import House
@@ -51,7 +50,7 @@ def routes(house: House) -> APIRouter:
 
         def go_on(tx: Tx, run: Run) -> list[Run]:
             adopted = run_loop.adopt(tx, run, by=by) if message.adopt else []
-            resumed = run_loop.resume(tx, run, by=by, only=message.only)
+            resumed = deciding.resume(tx, run, by=by, via=keyed.way(request), note=message.note, only=message.only)
             return resumed or ([run] if adopted else [])
 
         return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: go_on(tx, run)))
@@ -90,20 +89,6 @@ def routes(house: House) -> APIRouter:
 
         return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: set_priority(tx, run)))
 
-    @router.post("/v1/settle/{ref}")
-    async def settle(ref: str, message: SettleMessage, request: Request) -> dict[str, Any]:
-        """Say what became of a tool call in doubt."""
-        by = keyed.actor(request)
-
-        def carry_out(tx: Tx) -> dict[str, Any]:
-            call = _find_call(tx, ref)
-            toolcall_loop.settle(tx, call, happened=message.happened, run_again=message.run_again, by=by, note=message.note)
-            rows = [row for row in tx.all("requests.list", all=1) if row["call_id"] == call.id]
-            row = next(row for row in tx.all("toolcalls.list_tree", run_id=call.run_id) if row["id"] == call.id)
-            return {"request": items.request(rows[-1]), "toolcall": items.toolcall(row)}
-
-        return await keyed.act(house, request, carry_out)
-
     return router
 
 
@@ -127,22 +112,3 @@ def _on_run(tx: Tx, ref: str, act: Callable[[Run], list[Run]]) -> dict[str, Any]
         raise Refused(f"run {run.name!r} is over: it {run.phase} at {when}")
     changed = act(run)
     return {"runs": [items.run_item(tx, each.id) for each in changed]}
-
-
-def _find_call(tx: Tx, ref: str) -> ToolCall:
-    """A tool call by its id, its settle request's id, or a part of either (from 6 characters)."""
-    call = toolcalls.find(tx, ref)
-    request = requests.find(tx, ref)
-    if call is None and request is None and len(ref) >= 6:
-        part = ref.lower()
-        ids = [row["id"] for row in tx.all("toolcalls.by_part", part=part)]
-        asked = [row["id"] for row in tx.all("requests.by_part", part=part)]
-        if len(ids) + len(asked) > 1:
-            raise Refused(f"{ref!r} is part of several ids", hint="write more of it")
-        call = toolcalls.find(tx, ids[0]) if ids else None
-        request = requests.find(tx, asked[0]) if asked else None
-    if call is None and request is not None and request.call_id is not None:
-        call = toolcalls.find(tx, request.call_id)
-    if call is None:
-        raise Unknown(f"there is no tool call or request {ref!r}", hint="`smallchain inbox` lists what waits for a person")
-    return call

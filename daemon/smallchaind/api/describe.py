@@ -18,7 +18,7 @@ from smallchain.model.jsonmode import tools_text
 from smallchain.model.money import show_dollars
 from smallchain.model.references import references
 from smallchain.model.run import Run
-from smallchain.store import composed, eventlog, messages, modelcalls, resources
+from smallchain.store import composed, eventlog, messages, modelcalls, resources, toolcalls
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -108,8 +108,13 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     plural = f"{kind}s"
     if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
-    found = lists.named(plural, lists.listed(tx, plural, None, True), [ref])[0]
+    ref = ref.removeprefix(f"{kind}/")
+    by_id = lists.requests_by_id(tx, [ref]) if kind == "request" else []
+    found = by_id[0] if by_id else lists.named(plural, lists.listed(tx, plural, None, True), [ref])[0]
     related: dict[str, Any] = {}
+    if kind == "request":
+        found["told"] = _told(tx, found["toolcall_id"])
+        related["deliveries"] = found["deliveries"]
     if kind == "toolcall":
         related["attempts"] = [dict(row) for row in tx.all("toolcalls.attempts", call_id=found["id"])]
     return {"item": found, "related": related}
@@ -132,6 +137,20 @@ def _event(tx: Tx, ref: str) -> Item:
     return items.event(found[0])
 
 
+def _told(tx: Tx, call_id: str | None) -> str | None:
+    """What the model was told of a call, in its conversation's own words; None before that."""
+    call = toolcalls.find(tx, call_id) if call_id else None
+    if call is None or not call.is_over:
+        return None
+    made = to_text(call.created_at)
+    for row in messages.of_run(tx, call.run_id):
+        if row["role"] == "tool" and row["created_at"] >= made:
+            message = json.loads(row["wire"])
+            if message.get("tool_call_id") == call.asked_id:
+                return str(message.get("content"))
+    return None
+
+
 def _run(tx: Tx, ref: str) -> dict[str, Any]:
     run = items.find_run(tx, ref)
     tree = items.run_items(tx, tree_of=run.id)
@@ -143,7 +162,7 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
         "related": {
             "toolcalls": calls,
             "children": [each for each in tree if each["parent_id"] == run.id],
-            "requests": [items.request(row) for row in tx.all("requests.list", all=1) if row["run_id"] == run.id],
+            "requests": items.requests_of(tx, tx.all("requests.list_of_run", run_id=run.id)),
             "events": [items.event(row) for row in eventlog.after(tx, after, most=_EVENTS, run_id=run.id)],
             "pins": [
                 {"kind": row["kind"], "name": row["name"], "digest": row["digest"], "current": bool(row["current"])}

@@ -10,10 +10,13 @@ from typing import Any
 from smallchain.engine import reach
 from smallchain.engine.pace.kind import standing
 from smallchain.engine.specs import why_unsupported
+from smallchain.model.delivery import VERBS
 from smallchain.model.errors import Refused, Unknown
+from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
 from smallchain.model.lifecycles import Readiness
 from smallchain.model.money import show_dollars
+from smallchain.model.outcomes import outcome
 from smallchain.model.run import Run, status_of
 from smallchain.model.templates import TEMPLATES
 from smallchain.store import paces, resources, runs
@@ -22,6 +25,10 @@ from smallchain.store.resources import Written
 from smallchain.store.times import to_text
 
 Item = dict[str, Any]
+
+
+_FEW = 50
+"""So many are looked up one by one."""
 
 
 def when(moment: datetime | None) -> str | None:
@@ -167,26 +174,76 @@ def toolcall(row: Row, /) -> Item:
     }
 
 
-def request(row: Row, /) -> Item:
+def requests_of(tx: Tx, rows: Sequence[Row], /) -> list[Item]:
+    """Requests to people with all that they need to decide them, and where each was told."""
+    told: dict[str, list[Item]] = {}
+    if len(rows) <= _FEW:
+        found = [each for row in rows for each in tx.all("deliveries.of_request", request_id=row["id"])]
+    else:
+        found = tx.all("deliveries.of_open" if all(row["phase"] == "open" for row in rows) else "deliveries.all")
+    for row in found:
+        told.setdefault(row["request_id"], []).append(_delivery(row))
+    return [_request(row, told.get(row["id"], [])) for row in rows]
+
+
+def _request(row: Row, told: list[Item]) -> Item:
     """A request to a person; its `kind` is what is asked."""
+    kind = RequestKind(row["kind"])
+    decision = json.loads(row["decision"]) if row["decision"] else None
     return {
         "kind": row["kind"],
         "name": row["tool"] or row["run"],
         "id": row["id"],
         "run": row["run"],
         "run_id": row["run_id"],
-        "tool": row["tool"],
+        "tool": row["tool"] or None,
         "toolcall_id": row["call_id"],
-        "arguments": _arguments(row["arguments"]) if row["arguments"] is not None else None,
+        "arguments": _arguments(row["arguments"]) if row["arguments"] else None,
         "digest": row["digest"],
-        "path": " > ".join(part for part in (row["run"], row["tool"]) if part),
+        "path": row["path"] or " > ".join(part for part in (row["run"], row["tool"]) if part),
         "question": row["question"],
+        "why": row["why"],
+        "choices": json.loads(row["choices"]) if row["choices"] else [],
+        "outcomes": {verb.value: outcome(kind, verb, tool=row["tool"]) for verb in VERBS[kind]},
+        "risk": row["risk"],
+        "rule": row["rule"],
         "phase": row["phase"],
+        "channel": row["channel"] or None,
+        "deliveries": told,
         "created_at": row["created_at"],
+        "expires_at": row["expires_at"],
+        "on_expiry": row["on_expiry"] or None,
         "answered_at": row["decided_at"],
         "answered_by": row["decided_by"],
-        "answer": json.loads(row["decision"]) if row["decision"] else None,
+        "answered_via": row["decided_via"],
+        "answer": decision,
+        "changes": decision.get("changes", []) if decision else [],
         "note": row["note"],
+    }
+
+
+def _delivery(row: Row) -> Item:
+    names = ("id", "channel", "phase", "attempts", "reminder", "detail", "due_at", "created_at", "delivered_at")
+    return {name: row[name] for name in names}
+
+
+def grant(row: Row, /) -> Item:
+    """That a tool may run in a run without being asked about again."""
+    over = row["run_phase"] in ("succeeded", "failed", "cancelled")
+    return {
+        "kind": "grant",
+        "name": row["tool"],
+        "id": row["id"],
+        "run": row["run"],
+        "run_id": row["run_id"],
+        "tool": row["tool"],
+        "status": "Revoked" if row["revoked_at"] else "Ended" if over else "Active",
+        "by": row["by"],
+        "via": row["via"],
+        "note": row["note"],
+        "created_at": row["created_at"],
+        "revoked_at": row["revoked_at"],
+        "revoked_by": row["revoked_by"],
     }
 
 

@@ -72,6 +72,11 @@ def actor(request: Request) -> str:
     return "".join(char for char in name if char.isprintable())[:63].strip() or "somebody"
 
 
+def way(request: Request) -> str:
+    """Through what somebody acts: the command, unless the dashboard says that it is it."""
+    return "dashboard" if request.headers.get("smallchain-via") == "dashboard" else "terminal"
+
+
 def _key(request: Request) -> str:
     key = request.headers.get("idempotency-key", "")
     if len(key) > 200 or not key.isprintable():

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from smallchain.engine.specs import typed
 from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.ids import did_you_mean
-from smallchain.store import eventlog, files, resources
+from smallchain.store import eventlog, files, requests, resources, runs
 from smallchain.store.contract import Tx
 from smallchain.store.times import to_text
 from smallchaind.api import items
@@ -28,9 +28,9 @@ WRITTEN = {
     "budgets": "budget",
     "schedules": "schedule",
 }
-NOT_YET = ("grants", "spend", "artifacts")
+NOT_YET = ("spend", "artifacts")
 """Kinds whose loops come later: their lists are there, and empty."""
-KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "events", "files", "templates", *NOT_YET)
+KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "grants", "events", "files", "templates", *NOT_YET)
 
 _MOST_EVENTS = 1000
 _Seq = Annotated[int, Query(ge=0, le=2**62)]
@@ -74,9 +74,12 @@ def routes(house: House) -> APIRouter:
         """All of a kind, narrowed by names or ids, run, status, phase. Requests: the open ones, unless `all`."""
 
         def look(tx: Tx) -> dict[str, Any]:
-            found = listed(tx, kind, run, all or phase is not None)
-            if name:
-                found = named(kind, found, name)
+            by_id = requests_by_id(tx, name or []) if kind == "requests" else []
+            if by_id and not run:
+                found = by_id
+            else:
+                found = listed(tx, kind, run, all or phase is not None)
+                found = named(kind, found, name) if name else found
             if status is not None:
                 found = [item for item in found if str(item.get("status", "")).casefold() == status.casefold()]
             if phase is not None:
@@ -101,15 +104,25 @@ def listed(tx: Tx, kind: str, run: str | None, whole: bool) -> list[Item]:
         rows = tx.all("toolcalls.list") if of is None else tx.all("toolcalls.list_tree", run_id=of)
         return [items.toolcall(row) for row in rows]
     if kind == "requests":
-        tree = {item["id"] for item in items.run_items(tx, tree_of=of)} if of else None
-        rows = tx.all("requests.list", all=int(whole))
-        return [items.request(row) for row in rows if tree is None or row["run_id"] in tree]
+        tree = {each.id for each in runs.tree(tx, of)} if of else None
+        rows = tx.all("requests.list" if whole else "requests.list_open")
+        return items.requests_of(tx, [row for row in rows if tree is None or row["run_id"] in tree])
+    if kind == "grants":
+        tree = {each.id for each in runs.tree(tx, of)} if of else None
+        return [items.grant(row) for row in tx.all("grants.list") if tree is None or row["run_id"] in tree]
     if kind == "files":
         return [items.file(row) for row in files.everything(tx)]
     if kind == "templates":
         row = resources.get(tx, "defaults", "defaults")
         return items.templates(typed(row).templates if row else {})
     raise Unknown(f"there is no kind {kind!r}", hint=did_you_mean(kind, KINDS) or "the kinds are " + ", ".join(KINDS))
+
+
+def requests_by_id(tx: Tx, refs: list[str], /) -> list[Item]:
+    """Requests by their ids or parts of them, however long the history is; nothing unless all of them are found so."""
+    ids = [ref if len(ref) == 36 else next(iter(requests.by_part(tx, ref.lower())), "") if len(ref) >= 6 else "" for ref in refs]
+    rows = [row for id in ids if id and (row := tx.one("requests.list_one", id=id)) is not None]
+    return items.requests_of(tx, rows) if len(rows) == len(refs) else []
 
 
 def named(kind: str, found: list[Item], names: list[str]) -> list[Item]:

@@ -67,9 +67,10 @@ def execute(arguments: Namespace, session: Session) -> int:
     if arguments.output != "text":
         show_value(answer, output=arguments.output)
         return 0
-    _show_fields(item, indent="")
-    related = answer.get("related")
-    for heading, found in (related if isinstance(related, dict) else {}).items():
+    told = answer.get("related")
+    related = told if isinstance(told, dict) else {}
+    _show_fields({key: value for key, value in item.items() if key not in related}, indent="")
+    for heading, found in related.items():
         if isinstance(found, list) and found:
             out(f"\n{visible(heading)}:")
             _show_related(heading, [one for one in found if isinstance(one, dict)])
@@ -120,7 +121,7 @@ def _show_fields(item: Item, *, indent: str) -> None:
 
 def _is_block(value: Any) -> bool:
     if isinstance(value, list):
-        return any(isinstance(each, dict) for each in value)
+        return any(isinstance(each, dict) or (isinstance(each, str) and " " in each) for each in value)
     return isinstance(value, dict) or (isinstance(value, str) and "\n" in value)
 
 

@@ -24,6 +24,8 @@ EXAMPLES = """
 smallchain wait 'my first run'
 smallchain wait monday tuesday --timeout 5m
 smallchain wait monday -o json
+smallchain wait monday --asks          # until it, or what it started, waits for a person
+smallchain wait monday --asks 3 --timeout 1m
 """
 _LOOK_S = 0.2
 _ENDS = {"Succeeded": 0, "Failed": EXIT_FAILED, "Cancelled": EXIT_CANCELLED}
@@ -37,6 +39,7 @@ _RESULTS = (
 def add_arguments(parser: ArgumentParser) -> None:
     """Runs, and how long."""
     parser.add_argument("runs", metavar="RUN", nargs="+", help="a run, by its name, its id, or 6 or more characters of the id's end")
+    parser.add_argument("--asks", metavar="N", type=int, nargs="?", const=1, help="only until N requests of theirs wait for a person (1)")
     add_timeout(parser)
     add_output(parser, formats=("text", "json", "yaml"))
 
@@ -54,6 +57,10 @@ def attempted(arguments: Namespace) -> str:
 def execute(arguments: Namespace, session: Session) -> int:
     """Wait and tell how it ended."""
     client = session.client
+    if arguments.asks is not None:
+        from smallchain.cli.commands.asks import await_requests
+
+        return await_requests(client, arguments.runs, arguments.asks, timeout_s=arguments.timeout, output=arguments.output)
     runs = await_ends(client, arguments.runs, timeout_s=arguments.timeout)
     return report(runs, output=arguments.output)
 

@@ -38,12 +38,13 @@ def watch(client: Client, items: Sequence[Item], *, after: int, plural: str, out
     """Print what is listed, then what becomes of it; `after`: the newest event when it was listed; `ask` lists again."""
     screen = _Screen(columns_of(plural), output)
     screen.show(items)
-    for listed in _changes(client, after, ask):
+    for listed in changes(client, after, ask):
         screen.show(listed)
     return 0
 
 
-def _changes(client: Client, after: int, ask: Callable[[], Sequence[Item]]) -> Iterator[Sequence[Item]]:
+def changes(client: Client, after: int, ask: Callable[[], Sequence[Item]]) -> Iterator[Sequence[Item]]:
+    """What `ask` lists, after each event that comes, for ever."""
     seen = after
     stream = client.events(after=seen, follow=True, on_lost=lost)
     while True:

@@ -9,6 +9,8 @@ from typing import Any
 
 from smallchain.engine import reach
 from smallchain.engine.backoff import delay
+from smallchain.engine.human.asking import ask
+from smallchain.engine.human.telling import results_of
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.pace import desk
@@ -280,16 +282,16 @@ def _repeats(run: Run, calls: list[ToolCall]) -> tuple[str, int]:
 
 def append_results(tx: Tx, run: Run, calls: list[ToolCall]) -> int:
     """Append one result for each call, in the order the model asked; how many messages the run has then."""
-    for number, call in enumerate(calls, run.messages + 1):
-        message = {"role": "tool", "tool_call_id": call.asked_id, "content": call.result}
-        messages.append(tx, run, message, number=number, template=call.template)
+    for number, (call, (content, template)) in enumerate(zip(calls, results_of(tx, run, calls), strict=True), run.messages + 1):
+        message = {"role": "tool", "tool_call_id": call.asked_id, "content": content}
+        messages.append(tx, run, message, number=number, template=template)
     return run.messages + len(calls)
 
 
 def stop_and_ask(tx: Tx, run: Run, kind: RequestKind, question: str) -> None:
     """Pause a run and ask a person whether it should go on; `resume` is the answer."""
     run = runs.save(tx, run, paused=True, detail=question)
-    requests.open_request(tx, run, kind=kind, question=question)
+    ask(tx, run, kind=kind, question=question)
 
 
 def _waited(tx: Tx, run: Run, decision: Decision) -> None:
@@ -496,8 +498,9 @@ def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
             outcome = "unknown" if call.effects is Effects.ONCE else "interrupted"
             toolcalls.settle_attempt(tx, call, outcome=outcome, detail=detail)
         unknown = call.phase is CallPhase.IN_DOUBT or (call.phase is CallPhase.EXECUTING and call.effects is Effects.ONCE)
-        template = "call_cancelled_unknown" if unknown else "call_cancelled"
-        text = render(template, pins_of(tx, run.root_id).templates())
+        asked = call.phase in (CallPhase.AWAITING_APPROVAL, CallPhase.AWAITING_ANSWER)
+        template = "call_cancelled_unknown" if unknown else "withdrawn" if asked else "call_cancelled"
+        text = render(template, pins_of(tx, run.root_id).templates(), name=call.function)
         toolcalls.move(tx, call, "cancelled", result=text, template=template, detail=detail)
     for request in requests.open_of_run(tx, run.id):
         requests.decide(tx, request, "withdrawn", decision="", by=by, note=detail)
@@ -527,15 +530,11 @@ def pause(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
 
 
 def resume(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
-    """Let a paused run and its descendants go on; an open question whether it should (loop, quarantine) is answered by it."""
+    """Let a paused run and its descendants go on; `human.deciding`, which alone calls this, has answered what asks whether it should."""
     resumed = []
     for each in [run] if only else runs.tree(tx, run.id):
         if each.is_over or not each.paused:
             continue
-        for request in requests.open_of_run(tx, each.id):
-            if request.kind in (RequestKind.LOOP, RequestKind.QUARANTINE):
-                requests.decide(tx, request, "answered", decision='{"resume":true}', by=by)
-                eventlog.tell(tx, "RequestAnswered", eventlog.about(each), of=each, by=by, answer="it goes on")
         changed = runs.save(tx, each, paused=False, detail="", crashes=0, last_call="", same_calls=0)
         eventlog.tell(tx, "RunResumed", eventlog.about(changed), of=changed, by=by)
         for call in toolcalls.open_of_run(tx, each.id):

@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import assert_never
 
 from smallchain.model.agent import MOST_CALLS
+from smallchain.model.approval import Word
 from smallchain.model.decision import STAY, Decision, Effect
+from smallchain.model.human import MOST_OPEN
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.toolcall import Effects, Outcome, OutcomeKind
 
@@ -24,7 +26,8 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep), empty when it may."""
+    """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep), empty when it may.
+    `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run."""
 
     id: str
     phase: CallPhase
@@ -40,6 +43,10 @@ class CallFacts:
     due_at: datetime | None = None
     held: str = ""
     fault_in_arguments: str = ""
+    rule: Word = Word.NEVER
+    why: str = ""
+    approved: bool = False
+    open_requests: int = 0
     beyond_depth: bool = False
     beyond_children: bool = False
     child: Child | None = None
@@ -77,7 +84,23 @@ def _admit(facts: CallFacts) -> Decision:
         return Decision(cause="not_possible", detail="bad_arguments")
     if facts.held:
         return Decision(detail=facts.held)
-    return Decision(cause="admitted")
+    return _gate(facts) or Decision(cause="admitted")
+
+
+def _gate(facts: CallFacts) -> Decision | None:
+    """What stands between a call and its start: a rule that forbids it, or a person who has not yet been asked."""
+    match facts.rule:
+        case Word.DENY:
+            return Decision(cause="refused_by_policy", detail=facts.why)
+        case Word.REQUIRED if not facts.approved:
+            return _too_much_asked(facts) or Decision(cause="approval_needed", detail=facts.why)
+    return None
+
+
+def _too_much_asked(facts: CallFacts) -> Decision | None:
+    if facts.open_requests < MOST_OPEN:
+        return None
+    return Decision(detail=f"{MOST_OPEN} requests of this run wait for a person already")
 
 
 def _start(facts: CallFacts, now: datetime) -> Decision:
@@ -85,6 +108,11 @@ def _start(facts: CallFacts, now: datetime) -> Decision:
         return STAY
     if facts.due_at is not None and now < facts.due_at:
         return Decision(look_at=facts.due_at)
+    gate = _gate(facts)
+    if gate is not None:
+        return gate
+    if facts.target_kind == "human":
+        return _too_much_asked(facts) or Decision(cause="asked")
     if facts.target_kind != "agent":
         return Decision(cause="started")
     if facts.beyond_depth:

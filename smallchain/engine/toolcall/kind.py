@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from smallchain.engine.backoff import delay
+from smallchain.engine.human.asking import ask
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.memo import Memo
 from smallchain.engine.ports import Secrets, Toolbox
@@ -16,16 +17,16 @@ from smallchain.engine.run.kind import stop_and_ask
 from smallchain.engine.specs import Pins, ToolInUse, in_use, pins_of, typed, why_unsupported
 from smallchain.engine.toolcall import arguments as args
 from smallchain.engine.toolcall import decide as rules
+from smallchain.engine.toolcall import gates, policy
+from smallchain.engine.toolcall.ending import end as _end
 from smallchain.model.agent import MOST_CALLS, limits_of
-from smallchain.model.canonical import canonical
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.errors import BadInput, Refused, Unknown
 from smallchain.model.human import HumanRequest, RequestKind
-from smallchain.model.lifecycles import CallPhase, RequestPhase
+from smallchain.model.lifecycles import CallPhase
 from smallchain.model.run import Run
-from smallchain.model.templates import render
 from smallchain.model.toolcall import Effects, Outcome, OutcomeKind, Start, ToolCall
-from smallchain.store import eventlog, meta, requests, resources, runs, toolcalls
+from smallchain.store import approvals, eventlog, meta, resources, runs, toolcalls
 from smallchain.store.contract import Store, Tx
 
 
@@ -58,7 +59,11 @@ class ToolCallKind:
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
         """Execute an attempt through the port and record its outcome."""
-        start = await self._store.read(lambda tx: prepare(tx, effect.target, effect.attempt))
+        try:
+            start = await self._store.read(lambda tx: prepare(tx, effect.target, effect.attempt))
+        except Outdated:
+            await transact(lambda tx: _not_as_approved(tx, effect.target, effect.attempt))
+            return
         if start is None:
             return
         try:
@@ -76,7 +81,11 @@ class ToolCallKind:
 
     def _compute(self, tx: Tx, call: ToolCall) -> None:
         """Start and outcome in one commit: a crash leaves neither, and a pure tool may be started again."""
-        prepared = prepare(tx, call.id, call.attempts)
+        try:
+            prepared = prepare(tx, call.id, call.attempts)
+        except Outdated:
+            _not_as_approved(tx, call.id, call.attempts)
+            return
         if prepared is not None:
             outcome = self._tools.compute(prepared.start)
             record_outcome(tx, call.id, call.attempts, self._masked(outcome))
@@ -108,13 +117,15 @@ class ToolCallKind:
 
 def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
     facts: dict[str, Any] = {}
+    if call.phase in (CallPhase.PENDING, CallPhase.READY) and call.target_kind:
+        pins = pins_of(tx, run.root_id)
+        facts |= gates.observe(tx, pins, run, call)
     match call.phase:
         case CallPhase.PENDING if call.target_kind:
-            pins = pins_of(tx, run.root_id)
             facts["fault_in_arguments"] = _fault_in_arguments(pins, run, call)
             facts["held"] = _held(tx, pins, run, call)
         case CallPhase.READY if call.target_kind == "agent":
-            agent = pins_of(tx, run.root_id).agent(run.agent)
+            agent = pins.agent(run.agent)
             made = runs.children_of(tx, run.id)
             if agent is not None:
                 limits = limits_of(agent)
@@ -173,12 +184,6 @@ def _held(tx: Tx, pins: Pins, run: Run, call: ToolCall) -> str:
 
 
 # ---- recording
-
-
-def _end(tx: Tx, run: Run, call: ToolCall, cause: str, template: str, /, *, detail: str = "", **facts: str) -> ToolCall:
-    """End a call with a sentence of ours."""
-    text = render(template, pins_of(tx, run.root_id).templates(), **{"detail": detail, **facts})
-    return toolcalls.move(tx, call, cause, result=text, template=template, detail=detail)
 
 
 def _admitted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
@@ -266,7 +271,7 @@ def _put_in_doubt(tx: Tx, run: Run, call: ToolCall, why: str) -> None:
 def ask_to_settle(tx: Tx, run: Run, call: ToolCall, /) -> HumanRequest:
     """Ask a person what became of a call in doubt."""
     question = f"{call.function} was running when the daemon ended: did it happen? `smallchain settle {call.id[-8:]}` tells it"
-    return requests.open_request(tx, run, kind=RequestKind.SETTLE, question=question, call_id=call.id)
+    return ask(tx, run, kind=RequestKind.SETTLE, question=question, call=call, arguments=args.read(call.arguments))
 
 
 def _child_succeeded(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
@@ -289,6 +294,9 @@ def _child_failed(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, deci
 _Record = Callable[[Tx, Run, ToolCall, rules.CallFacts, Decision], None]
 _RECORD: dict[str, _Record] = {
     "admitted": _admitted,
+    "approval_needed": gates.approval_needed,
+    "refused_by_policy": gates.refused_by_policy,
+    "asked": gates.asked,
     "not_possible": _not_possible,
     "started": _started,
     "child_made": _child_made,
@@ -313,15 +321,24 @@ class Prepared:
         self.references = references
 
 
+class Outdated(Exception):
+    """What would run now is not what a person let through: it must not start."""
+
+
 def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
-    """The start of an attempt from what is recorded; None when the call moved on before it began."""
+    """The start of an attempt from what is recorded; None when the call moved on before it began. Raises Outdated."""
     call = toolcalls.find(tx, call_id)
     if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
         return None
     run = runs.get(tx, call.run_id)
-    tool = pins_of(tx, run.root_id).tool(call.tool)
+    pins = pins_of(tx, run.root_id)
+    tool = pins.tool(call.tool)
     if tool is None:
         raise Unknown(f"run {run.name!r} is not pinned to a tool {call.tool!r}")
+    given = approvals.of_call(tx, call)
+    arguments = policy.arguments_of(call, given)
+    if given is not None and given.digest != policy.target_of(pins, run, call).digest(arguments):
+        raise Outdated
     row = resources.get(tx, "tool", call.tool)
     current = _current(tx, call.tool) or tool
     executor: dict[str, Any] = {"builtin": tool.spec.builtin}
@@ -334,7 +351,7 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
         run_id=run.id,
         tool=call.tool,
         executor=executor,
-        arguments=args.read(call.arguments),
+        arguments=arguments,
         parameters=tuple((tool.spec.parameters or {}).get("properties", {})),
         idempotency_key=call.idempotency_key,
         attempt=attempt,
@@ -343,6 +360,15 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
         folder=tool.folder,
     )
     return Prepared(start, env)
+
+
+def _not_as_approved(tx: Tx, call_id: str, attempt: int) -> None:
+    """Nothing ran: the call is ready again, and what would run now is asked about anew."""
+    call = toolcalls.find(tx, call_id)
+    if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
+        return
+    toolcalls.settle_attempt(tx, call, outcome="not_started", detail="what would run is not what was approved")
+    toolcalls.move(tx, call, "interrupted")
 
 
 def _current(tx: Tx, name: str) -> ToolInUse | None:
@@ -395,40 +421,17 @@ def record_outcome(tx: Tx, call_id: str, attempt: int, outcome: Outcome, /) -> N
 def settle(tx: Tx, call: ToolCall, /, *, happened: str | None, run_again: bool, by: str, note: str = "") -> ToolCall:
     """Settle a call in doubt: it happened (with this result), it did not (neither given), or run it again under a new key.
 
-    Raises Refused when the call is not in doubt, naming who settled it.
+    The request about it is closed by `human.deciding`, which alone calls this. Raises Refused when the call is not in doubt.
     """
-    request = requests.of_call(tx, call.id)
-    if call.phase is not CallPhase.IN_DOUBT or request is None or request.phase is not RequestPhase.OPEN:
-        who = (
-            f"already settled by {request.decided_by} at {request.decided_at:%Y-%m-%d %H:%M:%S} UTC"
-            if request and request.decided_at
-            else ""
-        )
-        raise Refused(f"tool call {call.id} is {call.phase}, not in doubt" + (f"; {who}" if who else ""))
+    if call.phase is not CallPhase.IN_DOUBT:
+        raise Refused(f"tool call {call.id} is {call.phase}, not in doubt")
     run = runs.get(tx, call.run_id)
-    decision: dict[str, Any]
     detail = f"settled by {by}"
     if run_again:
-        decision, answer = {"run_again": True}, "run it again"
-        ended = toolcalls.move(tx, call, "run_again", generation=call.generation + 1, detail="")
-    elif happened is not None:
-        decision, answer = {"happened": happened}, "it happened"
-        if happened.strip():
-            ended = toolcalls.move(tx, call, "it_happened", result=happened, detail=detail)
-        else:
-            ended = _end(tx, run, call, "it_happened", "no_output", detail=detail)
-    else:
-        decision, answer = {"did_not_happen": True}, "it did not happen"
-        ended = _end(
-            tx,
-            run,
-            call,
-            "it_did_not_happen",
-            "settled_not",
-            detail=detail,
-            name=call.function,
-            note=f": {note}" if note else "",
-        )
-    requests.decide(tx, request, "answered", decision=canonical(decision), by=by, note=note)
-    eventlog.tell(tx, "RequestAnswered", eventlog.about(run), of=run, by=by, answer=answer + (f" ({note})" if note else ""))
-    return ended
+        return toolcalls.move(tx, call, "run_again", generation=call.generation + 1, detail="")
+    if happened is None:
+        note = f": {note}" if note else ""
+        return _end(tx, run, call, "it_did_not_happen", "settled_not", detail=detail, name=call.function, note=note)
+    if happened.strip():
+        return toolcalls.move(tx, call, "it_happened", result=happened, detail=detail)
+    return _end(tx, run, call, "it_happened", "no_output", detail=detail)

@@ -8,5 +8,8 @@ SELECT wire FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id
 -- of_run: the whole conversation
 SELECT * FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) ORDER BY seq;
 
+-- one: one message
+SELECT wire FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND seq = :seq;
+
 -- template_of: whose words a message is
 SELECT template FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND seq = :seq;

@@ -26,6 +26,13 @@ WHERE kind = :kind AND name = :name AND version = :version;
 SELECT resources.*, specs.spec, specs.folder FROM resources JOIN specs USING (digest)
 WHERE resources.kind = :kind AND resources.name = :name;
 
+-- digest: what tells a resource's words apart
+SELECT digest FROM resources WHERE kind = :kind AND name = :name;
+
+-- over_call: what tells the words apart that have a rule over a call: of its agent, its tool and the defaults
+SELECT kind, digest FROM resources
+WHERE (kind = 'agent' AND name = :agent) OR (kind = 'tool' AND name = :tool) OR (kind = 'defaults' AND name = 'defaults');
+
 -- of_kind: all of a kind with their words, by name
 SELECT resources.*, specs.spec, specs.folder FROM resources JOIN specs USING (digest) WHERE resources.kind = :kind ORDER BY resources.name;
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from smallchain.engine.run.kind import cancel, pause, resume
-from smallchain.engine.toolcall.kind import settle
+from smallchain.engine.human.deciding import resume
+from smallchain.engine.run.kind import cancel, pause
+from smallchain.model.delivery import Verb
 from smallchain.model.errors import Refused
 from smallchain.model.lifecycles import CallPhase, Readiness, RunPhase
 from smallchain.model.toolcall import OutcomeKind
-from smallchain.store import modelcalls, resources, runs, toolcalls
-from smallchain.store.contract import Tx
+from smallchain.store import modelcalls, requests, resources, runs, toolcalls
 from support.house import Gate, House, a_house, is_legal
 from support.lifelines import Lifeline
 from support.modelserver import Answer, ModelServer, fails, says
@@ -607,9 +607,12 @@ async def in_doubt(lives: list[House]) -> House:
     return house
 
 
-async def settled(house: House, *, by: str = "ann", **how: Any) -> None:
-    call = (await house.calls(RUN))[-1]
-    await house.driver.transact(lambda tx: settle(tx, toolcalls.get(tx, call.id), by=by, **{"happened": None, "run_again": False} | how))
+async def settled(house: House, verb: Verb = Verb.DID_NOT_HAPPEN, *, by: str = "ann", name: str = RUN, **words: Any) -> None:
+    run = await house.now(name)
+    call = (await house.calls(name))[-1]
+    found = await house.database.read(lambda tx: requests.of_call(tx, call.id))
+    assert found is not None, run
+    await house.say(verb, found, by=by, **words)
 
 
 async def test_a_call_that_must_not_be_doubled_waits_for_a_person(lives: list[House]) -> None:
@@ -632,7 +635,7 @@ async def test_a_call_in_doubt_stays_in_doubt_through_more_deaths_and_asks_once(
 
 async def test_a_person_says_that_it_happened_and_with_what_result(lives: list[House]) -> None:
     house = await in_doubt(lives)
-    await settled(house, happened="post 7")
+    await settled(house, Verb.HAPPENED, text="post 7")
     await house.run(RUN, RunPhase.SUCCEEDED)
 
     assert await house.results(RUN) == ["post 7"]
@@ -650,7 +653,7 @@ async def test_a_person_says_that_it_did_not_happen(lives: list[House]) -> None:
 
 async def test_a_person_says_run_it_again_and_it_runs_under_a_new_key(lives: list[House]) -> None:
     house = await in_doubt(lives)
-    await settled(house, run_again=True)
+    await settled(house, Verb.RUN_AGAIN)
     (again,) = await house.gate.came(1)
     house.gate.let_through("published")
     await house.run(RUN, RunPhase.SUCCEEDED)
@@ -661,10 +664,10 @@ async def test_a_person_says_run_it_again_and_it_runs_under_a_new_key(lives: lis
 
 async def test_a_second_answer_is_refused_and_names_the_first(lives: list[House]) -> None:
     house = await in_doubt(lives)
-    await settled(house, happened="post 7")
+    await settled(house, Verb.HAPPENED, text="post 7")
 
     with pytest.raises(Refused, match="already settled by ann"):
-        await settled(house, by="bob", run_again=True)
+        await settled(house, Verb.RUN_AGAIN, by="bob")
     await house.run(RUN, RunPhase.SUCCEEDED)
     assert await house.results(RUN) == ["post 7"]
 
@@ -717,12 +720,7 @@ async def test_a_delegate_and_its_parent_both_go_on_in_the_next_life(lives: list
     name = await delegated(lives[0])
     house = (await next_life(lives)).start()
     await house.call(name, CallPhase.IN_DOUBT)
-    child = await house.now(name)
-
-    def happened(tx: Tx) -> None:
-        settle(tx, toolcalls.open_of_run(tx, child.id)[0], happened="post 7", run_again=False, by="ann")
-
-    await house.driver.transact(happened)
+    await settled(house, Verb.HAPPENED, name=name, text="post 7")
     await house.run(RUN, RunPhase.SUCCEEDED)
     assert await house.results(name) == ["post 7"]
     assert await house.results(RUN) == ["published"]

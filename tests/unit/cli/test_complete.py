@@ -31,6 +31,9 @@ def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
         }
         daemon.answers[("GET", "/v1/tasks")] = {"items": [{"kind": "task", "name": "tidy up", "status": "Ready"}]}
         daemon.answers[("GET", "/v1/toolcalls")] = {"items": [{"kind": "toolcall", "id": "0123456789abcdef", "tool": "add"}]}
+        asked = [("approval", "00-deadbeef"), ("question", "00-cafebabe")]
+        daemon.answers[("GET", "/v1/requests")] = {"items": [{"kind": kind, "id": id, "tool": "post"} for kind, id in asked]}
+        daemon.answers[("GET", "/v1/grants")] = {"items": [{"kind": "grant", "id": "00-feedf00d", "tool": "post"}]}
         yield daemon
 
 
@@ -68,6 +71,14 @@ def test_names_that_can_be_typed_are_offered_with_what_they_are(fake: FakeDaemon
     assert complete("zsh", "get", "runs", "") == ["words", *(f"{name}\tRunning" for name in NAMES[:5])]
     assert complete("fish", "run", "") == ["words", "tidy up\tReady"]
     assert complete("zsh", "describe", "toolcall", "") == ["words", "89abcdef\tadd"]
+
+
+def test_a_decision_is_offered_the_requests_that_take_it(fake: FakeDaemon, complete: Complete) -> None:
+    assert complete("zsh", "approve", "") == ["words", "deadbeef\tpost"]
+    assert complete("zsh", "deny", "") == ["words", "deadbeef\tpost"]
+    assert complete("zsh", "answer", "") == ["words", "cafebabe\tpost"]
+    assert complete("zsh", "revoke", "") == ["words", "feedf00d\tpost"]
+    assert complete("zsh", "settle", "") == ["words", "89abcdef\tadd"]
 
 
 def test_what_stands_on_the_line_is_not_offered_again(fake: FakeDaemon, complete: Complete) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,11 @@ WORDS: dict[str, list[tuple[str, ...]]] = {
     "get": [(kind,) for kind in KINDS] + [("events", "--tail", "3", "--pretty"), ("run", "x")],
     "describe": [("run", "x")],
     "transcript": [("run",), ("run", "--request"), ("run", "--curl")],
-    "inbox": [()],
+    "inbox": [(), ("--plain",)],
+    "approve": [("deadbeef",), ("deadbeef", "--set", "a=1")],
+    "deny": [("deadbeef",)],
+    "answer": [("deadbeef", "yes")],
+    "revoke": [("deadbeef",)],
     "settle": [("deadbeef", "--run-again")],
     "start": [()],
     "stop": [()],
@@ -66,6 +71,11 @@ ITEM = {
         "time",
         "level",
         "reason",
+        "path",
+        "why",
+        "risk",
+        "note",
+        "answered_by",
     ]
 } | {
     "spec": HOSTILE,
@@ -74,6 +84,10 @@ ITEM = {
     "tree_cost_usd": DEEP,
     "created_at": HOSTILE,
     "question": HOSTILE_LINES,
+    "choices": DEEP,
+    "outcomes": {HOSTILE: DEEP},
+    "expires_at": HOSTILE,
+    "digest": DEEP,
     "seq": 1,
     HOSTILE: HOSTILE,
 }
@@ -103,6 +117,8 @@ GARBAGE: dict[str, Answer] = {
         "waiting_for": [HOSTILE],
         "pid": HOSTILE,
         "version": HOSTILE,
+        "sentence": HOSTILE_LINES,
+        "grant": ITEM,
         "request": HOSTILE,
         "base_url": HOSTILE,
         "toolcall": ITEM,
@@ -113,7 +129,8 @@ EXITS = {0, 1, 2, 3, 65, 69, 75, 124}
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaemon]:
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody types
     with FakeDaemon(tmp_path / "d.sock") as daemon:
         yield daemon
 
@@ -135,6 +152,8 @@ def test_garbage_is_told_harmlessly(
     for words in WORDS[command]:
         given = [str(tmp_path / "a.yaml") if word == "FILE" else word for word in words]
         for output in formats or ("",):
+            if "--plain" in words and output != "text":
+                continue
             code = main([command, *given, *(["-o", str(output)] if output and "--pretty" not in words else []), *flags])
 
             said = capfdbinary.readouterr()

@@ -36,7 +36,7 @@ def test_a_delegation_takes_one_required_message_and_tells_what_the_agent_is_for
 
 
 def test_a_question_has_optional_choices() -> None:
-    channel = ChannelSpec(name="the boss", type="slack", about="who decides")
+    channel = ChannelSpec(name="the boss", type="terminal", about="who decides")
     found = functions_of(agent({"human": "the boss"}), tools={}, agents={}, channels={"the boss": channel})
 
     assert list(found["ask_the_boss"].parameters["properties"]) == ["question", "choices"]

@@ -283,6 +283,8 @@ def test_all_independent_problems_are_reported_at_their_places() -> None:
         ("tools: [{name: t, builtin: add, network: 1}]", "`network` should be true or false"),
         ("agents: [{name: a, tools: [add, add]}]", "lists the tool 'add' twice"),
         ("agents: [{name: a, tools: [{agent: b, only: [x]}]}]", "`only` goes with `mcp`"),
+        ("agents: [{name: a, tools: [{tool: b, expires: 2h}]}]", "`expires` goes with `human` or `ask_human`"),
+        ("agents: [{name: a, tools: [{agent: b, remind: 2h}]}]", "`remind` goes with `human` or `ask_human`"),
         ("agents: [{name: a, tools: [{tool: b, detach: allowed}]}]", "`detach` goes with `agent`"),
         ("agents: [{name: a, limits: {turns: 0}}]", "`limits.turns` should be at least 1"),
         ("agents: [{name: a, context: fulll}]", "`context` 'fulll' is not a context strategy; did you mean 'full'?"),

@@ -309,6 +309,7 @@ def schema() -> str:
         ("runs", "phase", lifecycles.RUN),
         ("toolcalls", "phase", lifecycles.TOOLCALL),
         ("requests", "phase", lifecycles.REQUEST),
+        ("deliveries", "phase", lifecycles.DELIVERY),
         ("resources", "status", lifecycles.READINESS),
         ("requests", "kind", RequestKind),
         ("toolcalls", "effects", Effects),
@@ -333,7 +334,7 @@ def test_what_sql_takes_for_over_is_what_the_table_has_as_ends(schema: str) -> N
 
 
 def test_a_phase_that_sql_names_is_one_that_the_table_has() -> None:
-    known = {*lifecycles.RUN, *lifecycles.TOOLCALL, *lifecycles.REQUEST}
+    known = {*lifecycles.RUN, *lifecycles.TOOLCALL, *lifecycles.REQUEST, *lifecycles.DELIVERY}
     named = {
         word
         for text in queries.load().values()

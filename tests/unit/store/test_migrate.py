@@ -228,3 +228,20 @@ def test_one_with_a_trigger_that_somebody_added_is_refused(path: Path) -> None:
     run(path, "CREATE TRIGGER theirs AFTER INSERT ON events BEGIN DELETE FROM runs; END")
 
     refused(path, "trigger that is not ours: theirs")
+
+
+def test_a_request_that_was_open_before_people_could_approve_is_still_there_and_names_its_tool(tmp_path: Path) -> None:
+    first = migrate.migrations()[0][1]
+    path = tmp_path / migrate.FILE
+    now = "'2026-01-02T03:04:05.000000Z'"
+    run(path, *[part for part in first.split(";") if part.strip()])
+    call = f"'c', 'r', 1, 0, 'a', 'post', 'tool', 'post', '{{}}', 'once', 'in_doubt', 1, 1, 1, '', '', '', NULL, {now}, NULL, 1"
+    told = f"'', 1, 1, 0, NULL, 0, 1, 1, 0, NULL, '', '', 0, {now}, NULL, NULL, 1"
+    run(path, f"INSERT INTO runs VALUES ('r', 'n', 'r', NULL, NULL, 0, 't', 'a', 'l', NULL, '', '', 0, 'awaiting_tools', 0, {told})")
+    run(path, f"INSERT INTO toolcalls VALUES ({call})")
+    run(path, f"INSERT INTO requests VALUES ('q', 'settle', 'r', 'c', 'open', 'did it?', '', '', '', '', {now}, NULL, 1)")
+    run(path, f"PRAGMA application_id = {migrate.APPLICATION_ID}", "PRAGMA user_version = 1")
+
+    migrate.prepare(tmp_path)
+
+    assert run(path, "SELECT id, phase, tool, remind, risk FROM requests") == [("q", "open", "post", "[]", "normal")]

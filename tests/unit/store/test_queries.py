@@ -92,7 +92,7 @@ def test_what_is_over_costs_nothing_when_one_looks_for_what_is_live(connection: 
 
 
 def test_the_tables_of_a_statement_are_read_from_its_words() -> None:
-    assert queries.tables()["requests.list"] == {"requests", "runs", "toolcalls"}
+    assert queries.tables()["deliveries.of_open"] == {"deliveries", "requests"}
     assert queries.tables()["events.last"] >= {"events"}
     assert queries.targets()["runs.save"] == "runs"
     assert queries.targets()["messages.append"] == "messages"

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from smallchain.engine.toolcall import kind
 from smallchain.engine.toolcall.decide import CallFacts, Child, after_outcome, decide
 from smallchain.model.agent import MOST_CALLS
+from smallchain.model.approval import Word
 from smallchain.model.decision import STAY, Decision, Effect
+from smallchain.model.human import MOST_OPEN
 from smallchain.model.lifecycles import CALL_TERMINAL, TOOLCALL, CallPhase, RunPhase
 from smallchain.model.templates import TEMPLATES
 from smallchain.model.toolcall import Effects, Outcome, OutcomeKind
@@ -36,7 +38,7 @@ facts = st.builds(
     id=st.just("call-1"),
     phase=st.sampled_from(CallPhase),
     effects=st.sampled_from(Effects),
-    target_kind=st.sampled_from(["tool", "agent", ""]),
+    target_kind=st.sampled_from(["tool", "agent", "human", ""]),
     position=st.integers(0, 40),
     paused=st.booleans(),
     run_is_over=st.booleans(),
@@ -47,6 +49,10 @@ facts = st.builds(
     due_at=st.none() | st.integers(-100, 100).map(lambda seconds: NOW + seconds * SECOND),
     held=st.sampled_from(["", "tool 'publish' needs an approval"]),
     fault_in_arguments=st.sampled_from(["", "not JSON"]),
+    rule=st.sampled_from(Word),
+    why=st.just("tool 'publish' requires approval"),
+    approved=st.booleans(),
+    open_requests=st.sampled_from([0, MOST_OPEN]),
     beyond_depth=st.booleans(),
     beyond_children=st.booleans(),
     child=st.none() | st.sampled_from(RunPhase).map(child),
@@ -58,6 +64,18 @@ EXECUTE = Effect("toolcall", "execute", "call-1", 2)
 OUT = {"attempts": 2, "attempt_epoch": 3, "attempt_is_open": True}
 TABLE: list[tuple[str, CallFacts, Decision]] = [
     ("nothing speaks against it", call(CallPhase.PENDING), Decision(cause="admitted")),
+    ("a rule forbids it", call(CallPhase.PENDING, rule=Word.DENY, why="no"), Decision(cause="refused_by_policy", detail="no")),
+    ("a person must agree", call(CallPhase.PENDING, rule=Word.REQUIRED, why="ask"), Decision(cause="approval_needed", detail="ask")),
+    ("a person has agreed", call(CallPhase.PENDING, rule=Word.REQUIRED, approved=True), Decision(cause="admitted")),
+    ("a rule came before the start", call(CallPhase.READY, rule=Word.REQUIRED, why="ask"), Decision(cause="approval_needed", detail="ask")),
+    ("it was approved", call(CallPhase.READY, rule=Word.REQUIRED, approved=True), Decision(cause="started")),
+    (
+        "it was forbidden since",
+        call(CallPhase.READY, rule=Word.DENY, approved=True, why="no"),
+        Decision(cause="refused_by_policy", detail="no"),
+    ),
+    ("a question", call(CallPhase.READY, target_kind="human"), Decision(cause="asked")),
+    ("paused, with a rule", call(CallPhase.READY, rule=Word.REQUIRED, paused=True), STAY),
     ("nothing speaks against it while paused", call(CallPhase.PENDING, paused=True), Decision(cause="admitted")),
     ("the run is over", call(CallPhase.PENDING, run_is_over=True), STAY),
     ("the last that is carried out", call(CallPhase.PENDING, position=MOST_CALLS - 1), Decision(cause="admitted")),
@@ -211,6 +229,18 @@ def test_an_attempt_that_is_out_is_asked_for_under_one_key_however_often_it_is_l
 @given(seen=facts)
 def test_exactly_the_calls_that_are_over_are_at_rest(seen: CallFacts) -> None:
     assert decide(seen, now=NOW).at_rest == (seen.phase in CALL_TERMINAL)
+
+
+@given(seen=facts)
+def test_nothing_starts_that_a_rule_forbids_or_that_nobody_approved(seen: CallFacts) -> None:
+    if seen.rule is Word.DENY or (seen.rule is Word.REQUIRED and not seen.approved):
+        assert decide(seen, now=NOW).cause not in STARTS | {"admitted"}
+
+
+@given(seen=facts)
+def test_nobody_is_asked_by_a_run_that_asks_too_much_already(seen: CallFacts) -> None:
+    if seen.open_requests >= MOST_OPEN:
+        assert decide(seen, now=NOW).cause not in {"approval_needed", "asked"}
 
 
 # ---- after an outcome

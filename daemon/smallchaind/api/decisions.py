@@ -1,0 +1,128 @@
+"""What people decide: approve, deny, answer, settle, and take grants back. All of it goes through the engine's one deciding function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from smallchain.engine.human.deciding import decide_request
+from smallchain.model.delivery import Heard, Said, Verb
+from smallchain.model.errors import Refused, Unknown
+from smallchain.model.human import Grant, HumanRequest, RequestKind
+from smallchain.protocol.messages import AnswerMessage, ApproveMessage, DenyMessage, Message, SettleMessage
+from smallchain.store import approvals, eventlog, requests, runs, toolcalls
+from smallchain.store.contract import Tx
+from smallchaind.api import items, keyed
+from smallchaind.api.items import Item
+from smallchaind.compose import House
+
+
+def routes(house: House) -> APIRouter:
+    """The routes of this family."""
+    router = APIRouter()
+
+    @router.post("/v1/approve/{ref:path}")
+    async def approve(ref: str, message: ApproveMessage, request: Request) -> dict[str, Any]:
+        """Let a call run that waits for an approval."""
+        words = {"edits": message.arguments, "for_run": message.for_run, "expect_digest": message.expect_digest, "note": message.note}
+        return await _decide(house, request, ref, Verb.APPROVE, **words)
+
+    @router.post("/v1/deny/{ref:path}")
+    async def deny(ref: str, message: DenyMessage, request: Request) -> dict[str, Any]:
+        """Let a call not run that waits for an approval."""
+        return await _decide(house, request, ref, Verb.DENY, expect_digest=message.expect_digest, note=message.note)
+
+    @router.post("/v1/answer/{ref:path}")
+    async def answer(ref: str, message: AnswerMessage, request: Request) -> dict[str, Any]:
+        """Answer a question that a model has asked."""
+        return await _decide(house, request, ref, Verb.ANSWER, text=message.text, note=message.note)
+
+    @router.post("/v1/settle/{ref:path}")
+    async def settle(ref: str, message: SettleMessage, request: Request) -> dict[str, Any]:
+        """Say what became of a tool call in doubt, by the call's id or the request's."""
+        verb = Verb.RUN_AGAIN if message.run_again else Verb.DID_NOT_HAPPEN if message.happened is None else Verb.HAPPENED
+        return await _decide(house, request, ref, verb, text=message.happened or "", note=message.note)
+
+    @router.post("/v1/revoke/{ref:path}")
+    async def revoke(ref: str, message: Message, request: Request) -> dict[str, Any]:
+        """Take a grant back: the tool is asked about again."""
+        by = keyed.actor(request)
+        return await keyed.act(house, request, lambda tx: {"grant": _revoke(tx, ref, by)})
+
+    return router
+
+
+async def _decide(house: House, request: Request, ref: str, verb: Verb, **words: Any) -> dict[str, Any]:
+    by, via = keyed.actor(request), keyed.way(request)
+
+    def carry_out(tx: Tx) -> dict[str, Any]:
+        found = find_request(tx, ref, settle=verb in (Verb.HAPPENED, Verb.DID_NOT_HAPPEN, Verb.RUN_AGAIN))
+        heard = decide_request(tx, Said(found.id, verb, by, via, **words), key=house.key)
+        return _told(tx, found, heard)
+
+    answer = await keyed.act(house, request, carry_out)
+    if not answer["counted"]:  # what it changed instead (it asks anew) is kept
+        raise Refused(answer["sentence"])
+    return answer
+
+
+def _told(tx: Tx, request: HumanRequest, heard: Heard) -> dict[str, Any]:
+    answer: dict[str, Any] = {"counted": heard.counted, "sentence": heard.sentence, "request": request_item(tx, request.id)}
+    if request.call_id is not None:
+        row = next(row for row in tx.all("toolcalls.list_tree", run_id=request.run_id) if row["id"] == request.call_id)
+        answer["toolcall"] = items.toolcall(row)
+    return answer
+
+
+def request_item(tx: Tx, id: str, /) -> Item:
+    """One request."""
+    return items.requests_of(tx, tx.all("requests.list_one", id=id))[0]
+
+
+def find_request(tx: Tx, ref: str, /, *, settle: bool = False) -> HumanRequest:
+    """A request by its id or a part of it (from 6 characters), also as `request/ID`; to settle, by its tool call's too.
+
+    Raises Unknown, Refused.
+    """
+    ref = ref.removeprefix("request/")
+    found = requests.find(tx, ref)
+    call = toolcalls.find(tx, ref) if settle else None
+    if found is None and call is None and len(ref) >= 6:
+        part = ref.lower()
+        asked = requests.by_part(tx, part)
+        called = [row["id"] for row in tx.all("toolcalls.by_part", part=part)] if settle else []
+        if len(asked) + len(called) > 1:
+            raise Refused(f"{ref!r} is part of several ids", hint="write more of it")
+        found = requests.find(tx, asked[0]) if asked else None
+        call = toolcalls.find(tx, called[0]) if called else None
+    if call is not None:
+        found = requests.of_call(tx, call.id)
+        if found is None or found.kind is not RequestKind.SETTLE:
+            raise Refused(f"tool call {call.id} is {call.phase}, not in doubt")
+    if found is None:
+        what = "tool call or request" if settle else "request"
+        raise Unknown(f"there is no {what} {ref!r}", hint="`smallchain inbox` lists what waits for a person")
+    return found
+
+
+def _revoke(tx: Tx, ref: str, by: str) -> Item:
+    grant = _find_grant(tx, ref)
+    run = runs.get(tx, grant.run_id)
+    if not approvals.revoke(tx, grant, by=by):
+        raise Refused(f"already revoked by {grant.revoked_by} at {grant.revoked_at:%Y-%m-%d %H:%M:%S} UTC")
+    eventlog.tell(tx, "GrantRevoked", eventlog.about(run), of=run, tool=grant.tool, by=by)
+    return next(items.grant(row) for row in tx.all("grants.list") if row["id"] == grant.id)
+
+
+def _find_grant(tx: Tx, ref: str) -> Grant:
+    ref = ref.removeprefix("grant/")
+    found = approvals.find_grant(tx, ref)
+    if found is None and len(ref) >= 6:
+        ids = approvals.grants_by_part(tx, ref.lower())
+        if len(ids) > 1:
+            raise Refused(f"{ref!r} is part of several ids", hint="write more of it")
+        found = approvals.find_grant(tx, ids[0]) if ids else None
+    if found is None:
+        raise Unknown(f"there is no grant {ref!r}", hint="`smallchain get grants` lists them")
+    return found
