@@ -216,7 +216,7 @@ class Work:
         for query, values in late:
             by_query.setdefault(query, []).append(values)
         for query, rows in by_query.items():
-            self.connection.executemany(_SQL[query], rows)
+            self._run_for_each(query, rows)
         unwritten, self._unwritten = self._unwritten, set()
         if self._parts:
             self._journal.append(lambda: self._unwritten.update(unwritten))
@@ -275,10 +275,10 @@ class Work:
         for cell in kept.dirty.values():
             (new if cell.written is None else changed).append(cell)
         if new:
-            self.connection.executemany(_SQL[shape.insert], [shape.values(cell.value) for cell in new])
+            self._run_for_each(shape.insert, [shape.values(cell.value) for cell in new])
         if changed:
-            rows = [{**shape.values(cell.value), "read": cell.written} for cell in changed]
-            if self.connection.executemany(_SQL[shape.save], rows).rowcount != len(rows):
+            rows = [shape.values(cell.value) | {"read": cell.written} for cell in changed]
+            if self._run_for_each(shape.save, rows) != len(rows):
                 raise Conflict(f"a {shape.word} was changed meanwhile")
         written, kept.dirty = kept.dirty, {}
         if self._parts:
@@ -288,6 +288,10 @@ class Work:
             cell.written, cell.dirty = shape.mark(cell.value), False
             if shape.is_over(cell.value):
                 kept.over.append(key)
+
+    def _run_for_each(self, query: str, rows: list[dict[str, Value]]) -> int:
+        statement = queries.by_position(query)
+        return self.connection.executemany(statement.text, map(statement.order, rows)).rowcount
 
     def _remember_late(self, late: list[_Late]) -> None:
         def undo() -> None:
