@@ -33,6 +33,7 @@ from smallchain.store import eventlog, messages, meta, modelcalls, paces, reques
 from smallchain.store.contract import Tx
 
 RETRY_FOR = timedelta(hours=6)
+_MOVES = 8
 _SETTLING = "what it needs is being looked at"
 
 
@@ -45,23 +46,28 @@ class RunKind:
         self._caller = caller
 
     def step(self, tx: Tx, key: str, /) -> Step:
-        """Take the next step of a run."""
+        """Take a run as far as it goes now: results and the next model call are one step. After `_MOVES`, others come first."""
         run = runs.find(tx, key)
         if run is None:
             return Step(at_rest=True)
-        decision = rules.decide(_observe(tx, run), now=tx.now)
-        if run.phase is RunPhase.READY and not decision.to:
-            paces.withdraw(tx, run)
-        if decision.cause is not None:
+        for _ in range(_MOVES):
+            decision = rules.decide(_observe(tx, run), now=tx.now)
+            if run.phase is RunPhase.READY and not decision.to:
+                paces.withdraw(tx, run)
+            if decision.cause is None:
+                break
             _RECORD[decision.cause](tx, run, decision)
-        elif decision.to:
+            run = runs.get(tx, key)
+        else:
+            return Step()
+        if decision.to:
             desk.ask(tx, run, decision.to)
         elif decision.detail and decision.detail != run.detail:
             runs.save(tx, run, detail=decision.detail)
             if decision.detail != _SETTLING:
                 eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
         effects = tuple(replace(effect, carries=_prepared(tx, run)) for effect in decision.effects)
-        return Step(effects=effects, look_at=decision.look_at, at_rest=decision.at_rest)
+        return Step(effects=effects, look_at=decision.look_at, at_rest=decision.at_rest, has_settled=True)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
         """Call the model and record what came back."""
