@@ -101,29 +101,29 @@ def _prepared(tx: Tx, run: Run) -> Prepared | None:
 
 
 def _observe(tx: Tx, run: Run) -> rules.RunFacts:
-    facts: dict[str, Any] = {"id": run.id, "phase": run.phase, "paused": run.paused, "epoch": tx.epoch}
+    facts = rules.RunFacts(run.id, run.phase, run.paused, tx.epoch)
     match run.phase:
         case RunPhase.PENDING:
-            facts["lacking"] = _lacking_to_start(tx, run) if run.started_at is None else _lacking_to_go_on(tx, run)
+            facts.lacking = _lacking_to_start(tx, run) if run.started_at is None else _lacking_to_go_on(tx, run)
         case RunPhase.READY:
             agent = pins_of(tx, run.root_id).agent(run.agent)
             turn = desk.look(tx, run)
-            facts |= {"turns": run.turns, "lacking": turn.lacking or _unkept_cap(tx, run, turn.llm)}
-            facts |= {"llm": turn.llm, "llm_why": turn.why, "has_place": turn.has_place}
+            facts.turns, facts.lacking = run.turns, turn.lacking or _unkept_cap(tx, run, turn.llm)
+            facts.llm, facts.llm_why, facts.has_place = turn.llm, turn.why, turn.has_place
             if agent is not None:
-                facts["turn_limit"] = limits_of(agent).turns
+                facts.turn_limit = limits_of(agent).turns
         case RunPhase.CALLING_MODEL:
             attempt = modelcalls.get(tx, run.id, run.attempts)
-            facts["attempts"] = run.attempts
+            facts.attempts = run.attempts
             if attempt is not None:
-                facts["attempt"] = rules.Attempt(attempt.epoch, attempt.outcome == "open")
+                facts.attempt = rules.Attempt(attempt.epoch, attempt.outcome == "open")
         case RunPhase.AWAITING_TOOLS:
             calls = toolcalls.of_turn(tx, run.id, run.turns)
-            facts["calls_expected"] = run.calls_expected
-            facts["calls_done"] = sum(call.phase in CALL_TERMINAL for call in calls)
+            facts.calls_expected = run.calls_expected
+            facts.calls_done = sum([call.phase in CALL_TERMINAL for call in calls])
         case RunPhase.BACKING_OFF:
-            facts["due_at"] = run.due_at
-    return rules.RunFacts(**facts)
+            facts.due_at = run.due_at
+    return facts
 
 
 def _lacking_to_go_on(tx: Tx, run: Run) -> str:

@@ -53,11 +53,14 @@ class Policy:
     outdated: bool = False
 
 
+_FREE = Policy()
+
+
 def look(tx: Tx, pins: Pins, run: Run, call: ToolCall, /) -> Policy:
     """What the rules say now, and whether a person has said yes to what would run."""
     rules = rules_over(tx, pins, run, call)
     if not rules:
-        return Policy()
+        return _FREE
     given = approvals.of_call(tx, call)
     try:
         arguments = arguments_of(call, given)
