@@ -22,6 +22,8 @@ class Step:
     """Does the one effect and records its outcome within this very transaction: it is pure, and touches nothing outside."""
     look_at: datetime | None = None
     at_rest: bool = False
+    has_settled: bool = False
+    """The row was looked at again after the last move: that this step woke it is no news."""
 
 
 class Transact(Protocol):

@@ -164,7 +164,8 @@ class Driver:
                 left.at_rest.append(key)
             if step.look_at is not None:
                 alarms.put(tx, *key, step.look_at)
-            waiting.add(tx.take_wakes())
+            woken = tx.take_wakes()
+            waiting.add([each for each in woken if each != key] if step.has_settled else woken)
         for key in (*others, *waiting.left()):
             tx.wake(*key)
         return left

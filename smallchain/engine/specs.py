@@ -101,6 +101,7 @@ class Pins:
         self._digests = resources.pinned(tx, root_id)
         self._words = {pin: _WORDS.get(digest, lambda digest=digest: _read(tx, digest)) for pin, digest in self._digests.items()}  # type: ignore[misc]
         self._marks: dict[str, tuple[str, ...]] = {}
+        self._tools: dict[str, ToolInUse | None] = {}
 
     def digest(self, kind: str, name: str) -> str:
         """What tells pinned words apart; empty for what is not pinned."""
@@ -140,8 +141,13 @@ class Pins:
 
     def tool(self, name: str) -> ToolInUse | None:
         """A pinned tool with its defaults; a built-in without an entry is there under its own name."""
+        try:
+            return self._tools[name]
+        except KeyError:
+            pass
         key = (name, self.digest("tool", name), self.digest("defaults", "defaults"))
-        return _TOOLS.get(key, lambda: self._tool(name))
+        found = self._tools[name] = _TOOLS.get(key, lambda: self._tool(name))
+        return found
 
     def _tool(self, name: str) -> ToolInUse | None:
         found = self._typed("tool", name)

@@ -13,10 +13,9 @@ def changed(value: V, /, **changes: Any) -> V:
     Raises TypeError for a field that it has not.
     """
     before = value.__dict__
-    made: V = object.__new__(type(value))
-    after = made.__dict__
-    after.update(before)
-    after.update(changes)
+    after = before | changes
     if len(after) != len(before):
         raise TypeError(f"{type(value).__name__} has no {', '.join(sorted(changes.keys() - before.keys()))}")
+    made: V = object.__new__(type(value))
+    object.__setattr__(made, "__dict__", after)
     return made

@@ -41,8 +41,11 @@ class SecretStore:
         self._clock = clock
         self._answers: dict[tuple[str, ...], tuple[str, datetime]] = {}
         self._asking: dict[tuple[str, ...], asyncio.Lock] = {}
+        self._remembered: set[str] = set()
         self._known: dict[str, str] = {}
         """What to mask, in every form, and what stands there instead."""
+        self._masks: tuple[re.Pattern[str], dict[str, str]] | None = None
+        """The same as it is looked for, made anew for each new secret and never changed: the writer's thread masks too."""
 
     async def resolve(self, reference: dict[str, Any], /) -> str:
         """The secret behind a reference; raises BadInput, without any part of a secret in it, when there is none."""
@@ -68,10 +71,10 @@ class SecretStore:
 
     def mask(self, text: str) -> str:
         """The text with every secret resolved so far, as it is and in base64, replaced by `[secret:NAME]`."""
-        if not self._known:
+        if self._masks is None:
             return text
-        longest_first = sorted(self._known, key=len, reverse=True)
-        return re.sub("|".join(map(re.escape, longest_first)), lambda match: self._known[match[0]], text)
+        pattern, known = self._masks
+        return pattern.sub(lambda match: known[match[0]], text)
 
     def _from_environment(self, name: str) -> str:
         env_file = self._config_dir / ENV_FILE
@@ -124,10 +127,12 @@ class SecretStore:
         return secret
 
     def _remember(self, secret: str, label: str) -> None:
-        if len(secret) < _SHORTEST_MASKED:
+        if len(secret) < _SHORTEST_MASKED or secret in self._remembered:
             return
-        for form in _forms(secret):
-            self._known.setdefault(form, f"[secret:{label}]")
+        self._remembered.add(secret)
+        self._known = {form: f"[secret:{label}]" for form in _forms(secret)} | self._known
+        longest_first = sorted(self._known, key=len, reverse=True)
+        self._masks = re.compile("|".join(map(re.escape, longest_first))), self._known
 
 
 def _forms(secret: str) -> set[str]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import functools
+import operator
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 _TABLE = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+([a-z_]+)")
 _TARGET = re.compile(r"\b(?:INSERT INTO|INSERT OR IGNORE INTO|DELETE FROM|UPDATE)\s+([a-z_]+)")
+_VALUE = re.compile(r":([a-z_]+)")
 _HEAD = re.compile(r"^-- (?P<name>[a-z_]+): (?P<purpose>.+)$", re.MULTILINE)
 
 
@@ -42,3 +47,20 @@ def tables() -> dict[str, frozenset[str]]:
 def targets() -> dict[str, str]:
     """The table that each statement writes to; empty for one that only reads."""
     return {name: found[1] if (found := _TARGET.search(text)) else "" for name, text in load().items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ByPosition:
+    """A statement that is carried out for many rows, and what puts the named values of one into its order."""
+
+    text: str
+    order: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+
+
+@functools.cache
+def by_position(name: str) -> ByPosition:
+    """A statement with places instead of names: sqlite3 looks each name up for each row, which costs more than binding the value."""
+    text = load()[name]
+    names = _VALUE.findall(text)
+    assert len(names) > 1, "itemgetter gives no tuple for one name"
+    return ByPosition(_VALUE.sub("?", text), operator.itemgetter(*names))

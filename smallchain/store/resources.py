@@ -122,13 +122,14 @@ def digest_of(tx: Tx, kind: str, name: str, /) -> str:
     return str(row["digest"]) if row else ""
 
 
-def over_call(tx: Tx, /, *, agent: str, tool: str) -> dict[str, str]:
-    """By kind, what tells the words apart that have a rule over a call; a kind that is not written is left out."""
-    return tx.recall(
-        "resources",
-        ("over_call", agent, tool),
-        lambda: {row["kind"]: row["digest"] for row in tx.all("resources.over_call", agent=agent, tool=tool)},
-    )
+def over_call(tx: Tx, /, *, agent: str, tool: str) -> tuple[str, str, str]:
+    """What tells the words apart that have a rule over a call: the agent's, the tool's and the defaults'; empty where none are written."""
+
+    def read() -> tuple[str, str, str]:
+        found = {row["kind"]: row["digest"] for row in tx.all("resources.over_call", agent=agent, tool=tool)}
+        return found.get("agent", ""), found.get("tool", ""), found.get("defaults", "")
+
+    return tx.recall("resources", ("over_call", agent, tool), read)
 
 
 def of_kind(tx: Tx, kind: str, /) -> list[Written]:

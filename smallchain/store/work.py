@@ -8,6 +8,7 @@ a write names the version that was read, so one that went stale is a Conflict an
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
@@ -62,7 +63,7 @@ class Work:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self._kept: dict[Shape[Any], _Kept] = {}
+        self._kept: defaultdict[Shape[Any], _Kept] = defaultdict(_Kept)
         self._unwritten: set[str] = set()
         """Tables of which the database does not hold everything yet."""
         self._late: list[_Late] = []
@@ -99,15 +100,16 @@ class Work:
         return [values for name, values in self._late[since:] if name == query]
 
     def find(self, shape: Shape[V], /, *key: Value) -> V | None:
-        kept = self._of(shape)
+        kept = self._kept[shape]
         cell = kept.cells.get(key)
         if cell is not None:
-            return cast("V", cell.value)
+            found: V = cell.value
+            return found
         row = self.one(shape.get, **dict(zip(shape.key_names, key, strict=True)))
         return self._keep(kept, shape, row) if row is not None else None
 
     def group(self, shape: Shape[V], query: str, /, **values: Value) -> list[V]:
-        kept = self._of(shape)
+        kept = self._kept[shape]
         name = tuple(values.values())
         keys = kept.groups.get(name)
         if keys is not None and all(key in kept.cells for key in keys):
@@ -117,7 +119,7 @@ class Work:
         return found
 
     def add(self, shape: Shape[V], value: V, /) -> None:
-        kept, key = self._of(shape), shape.key(value)
+        kept, key = self._kept[shape], shape.key(value)
         if shape.told_at_once:
             self._set_savepoints()
             self.connection.execute(_SQL[shape.insert], shape.values(value))
@@ -136,7 +138,7 @@ class Work:
             self._add_to_group(kept, shape, value, key)
 
     def change(self, shape: Shape[V], before: V, after: V, /) -> None:
-        kept, key = self._of(shape), shape.key(before)
+        kept, key = self._kept[shape], shape.key(before)
         if key not in kept.cells:
             self.find(shape, *key)
         cell = kept.cells.get(key)
@@ -156,9 +158,11 @@ class Work:
 
     def recall(self, table: str, key: Any, make: Callable[[], V], /) -> V:
         try:
-            return cast("V", self._recalled[table][key])
+            known: V = self._recalled[table][key]
         except KeyError:
             pass
+        else:
+            return known
         made = make()
         of_table = self._recalled.setdefault(table, {})
         if len(of_table) >= _MOST_RECALLED:
@@ -212,7 +216,7 @@ class Work:
         for query, values in late:
             by_query.setdefault(query, []).append(values)
         for query, rows in by_query.items():
-            self.connection.executemany(_SQL[query], rows)
+            self._run_for_each(query, rows)
         unwritten, self._unwritten = self._unwritten, set()
         if self._parts:
             self._journal.append(lambda: self._unwritten.update(unwritten))
@@ -240,12 +244,6 @@ class Work:
         self._recalled.clear()
 
     # ---- within
-
-    def _of(self, shape: Shape[Any]) -> _Kept:
-        kept = self._kept.get(shape)
-        if kept is None:
-            kept = self._kept[shape] = _Kept()
-        return kept
 
     def _keep(self, kept: _Kept, shape: Shape[V], row: Row) -> V:
         value = shape.from_row(row)
@@ -277,10 +275,10 @@ class Work:
         for cell in kept.dirty.values():
             (new if cell.written is None else changed).append(cell)
         if new:
-            self.connection.executemany(_SQL[shape.insert], [shape.values(cell.value) for cell in new])
+            self._run_for_each(shape.insert, [shape.values(cell.value) for cell in new])
         if changed:
-            rows = [{**shape.values(cell.value), "read": cell.written} for cell in changed]
-            if self.connection.executemany(_SQL[shape.save], rows).rowcount != len(rows):
+            rows = [shape.values(cell.value) | {"read": cell.written} for cell in changed]
+            if self._run_for_each(shape.save, rows) != len(rows):
                 raise Conflict(f"a {shape.word} was changed meanwhile")
         written, kept.dirty = kept.dirty, {}
         if self._parts:
@@ -290,6 +288,10 @@ class Work:
             cell.written, cell.dirty = shape.mark(cell.value), False
             if shape.is_over(cell.value):
                 kept.over.append(key)
+
+    def _run_for_each(self, query: str, rows: list[dict[str, Value]]) -> int:
+        statement = queries.by_position(query)
+        return self.connection.executemany(statement.text, map(statement.order, rows)).rowcount
 
     def _remember_late(self, late: list[_Late]) -> None:
         def undo() -> None:

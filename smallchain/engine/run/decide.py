@@ -30,7 +30,7 @@ class Attempt:
     is_open: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made at each step, and each field of a frozen one is a call
 class RunFacts:
     """What a run's next step depends on. `lacking`: why it cannot go on now (agent, LLM), empty when it can."""
 

@@ -34,6 +34,7 @@ from smallchain.store import eventlog, messages, meta, modelcalls, paces, reques
 from smallchain.store.contract import Tx
 
 RETRY_FOR = timedelta(hours=6)
+_MOVES = 8
 _SETTLING = "what it needs is being looked at"
 
 
@@ -46,23 +47,28 @@ class RunKind:
         self._caller = caller
 
     def step(self, tx: Tx, key: str, /) -> Step:
-        """Take the next step of a run."""
+        """Take a run as far as it goes now: results and the next model call are one step. After `_MOVES`, others come first."""
         run = runs.find(tx, key)
         if run is None:
             return Step(at_rest=True)
-        decision = rules.decide(_observe(tx, run), now=tx.now)
-        if run.phase is RunPhase.READY and not decision.to:
-            paces.withdraw(tx, run)
-        if decision.cause is not None:
+        for _ in range(_MOVES):
+            decision = rules.decide(_observe(tx, run), now=tx.now)
+            if run.phase is RunPhase.READY and not decision.to:
+                paces.withdraw(tx, run)
+            if decision.cause is None:
+                break
             _RECORD[decision.cause](tx, run, decision)
-        elif decision.to:
+            run = runs.get(tx, key)
+        else:
+            return Step()
+        if decision.to:
             desk.ask(tx, run, decision.to)
         elif decision.detail and decision.detail != run.detail:
             runs.save(tx, run, detail=decision.detail)
             if decision.detail != _SETTLING:
                 eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
         effects = tuple(replace(effect, carries=_prepared(tx, run)) for effect in decision.effects)
-        return Step(effects=effects, look_at=decision.look_at, at_rest=decision.at_rest)
+        return Step(effects=effects, look_at=decision.look_at, at_rest=decision.at_rest, has_settled=True)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
         """Call the model and record what came back."""
@@ -97,29 +103,29 @@ def _prepared(tx: Tx, run: Run) -> Prepared | None:
 
 
 def _observe(tx: Tx, run: Run) -> rules.RunFacts:
-    facts: dict[str, Any] = {"id": run.id, "phase": run.phase, "paused": run.paused, "epoch": tx.epoch}
+    facts = rules.RunFacts(run.id, run.phase, run.paused, tx.epoch)
     match run.phase:
         case RunPhase.PENDING:
-            facts["lacking"] = _lacking_to_start(tx, run) if run.started_at is None else _lacking_to_go_on(tx, run)
+            facts.lacking = _lacking_to_start(tx, run) if run.started_at is None else _lacking_to_go_on(tx, run)
         case RunPhase.READY:
             agent = pins_of(tx, run.root_id).agent(run.agent)
             turn = desk.look(tx, run)
-            facts |= {"turns": run.turns, "lacking": turn.lacking or _unkept_cap(tx, run, turn.llm)}
-            facts |= {"llm": turn.llm, "llm_why": turn.why, "has_place": turn.has_place}
+            facts.turns, facts.lacking = run.turns, turn.lacking or _unkept_cap(tx, run, turn.llm)
+            facts.llm, facts.llm_why, facts.has_place = turn.llm, turn.why, turn.has_place
             if agent is not None:
-                facts["turn_limit"] = limits_of(agent).turns
+                facts.turn_limit = limits_of(agent).turns
         case RunPhase.CALLING_MODEL:
             attempt = modelcalls.get(tx, run.id, run.attempts)
-            facts["attempts"] = run.attempts
+            facts.attempts = run.attempts
             if attempt is not None:
-                facts["attempt"] = rules.Attempt(attempt.epoch, attempt.outcome == "open")
+                facts.attempt = rules.Attempt(attempt.epoch, attempt.outcome == "open")
         case RunPhase.AWAITING_TOOLS:
             calls = toolcalls.of_turn(tx, run.id, run.turns)
-            facts["calls_expected"] = run.calls_expected
-            facts["calls_done"] = sum(call.phase in CALL_TERMINAL for call in calls)
+            facts.calls_expected = run.calls_expected
+            facts.calls_done = sum([call.phase in CALL_TERMINAL for call in calls])
         case RunPhase.BACKING_OFF:
-            facts["due_at"] = run.due_at
-    return rules.RunFacts(**facts)
+            facts.due_at = run.due_at
+    return facts
 
 
 def _lacking_to_go_on(tx: Tx, run: Run) -> str:

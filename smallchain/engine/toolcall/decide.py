@@ -24,7 +24,7 @@ class Child:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made at each step, and each field of a frozen one is a call
 class CallFacts:
     """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep), empty when it may.
     `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from smallchain.engine.human.asking import ask
 from smallchain.engine.specs import Pins, pins_of
@@ -23,14 +22,13 @@ from smallchain.store.contract import Tx
 _MOST_CHOICES = 50
 
 
-def observe(tx: Tx, pins: Pins, run: Run, call: ToolCall, /) -> dict[str, Any]:
-    """The facts about rules and people that a decision over a call needs."""
+def observe(tx: Tx, pins: Pins, run: Run, call: ToolCall, facts: CallFacts, /) -> None:
+    """Put the facts about rules and people, which a decision over a call needs, to the others."""
     found = policy.look(tx, pins, run, call)
-    facts: dict[str, Any] = {"rule": found.verdict.word, "why": found.verdict.why, "approved": found.approved}
+    facts.rule, facts.why, facts.approved = found.verdict.word, found.verdict.why, found.approved
     asks = found.verdict.word is Word.REQUIRED and not found.approved
     if asks or (call.target_kind == "human" and call.phase is CallPhase.READY):
-        facts["open_requests"] = requests.count_open(tx, run.id)
-    return facts
+        facts.open_requests = requests.count_open(tx, run.id)
 
 
 def approval_needed(tx: Tx, run: Run, call: ToolCall, facts: CallFacts, decision: Decision, /) -> None:

@@ -116,30 +116,7 @@ class ToolCallKind:
 
 
 def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
-    facts: dict[str, Any] = {}
-    if call.phase in (CallPhase.PENDING, CallPhase.READY) and call.target_kind:
-        pins = pins_of(tx, run.root_id)
-        facts |= gates.observe(tx, pins, run, call)
-    match call.phase:
-        case CallPhase.PENDING if call.target_kind:
-            facts["fault_in_arguments"] = _fault_in_arguments(pins, run, call)
-            facts["held"] = _held(tx, pins, run, call)
-        case CallPhase.READY if call.target_kind == "agent":
-            agent = pins.agent(run.agent)
-            made = runs.children_of(tx, run.id)
-            if agent is not None:
-                limits = limits_of(agent)
-                facts["beyond_depth"] = run.depth + 1 > limits.depth
-                facts["beyond_children"] = made + 1 > limits.children
-        case CallPhase.EXECUTING:
-            attempt = toolcalls.attempt_of(tx, call)
-            if attempt is not None:
-                facts |= {"attempt_epoch": attempt.epoch, "attempt_is_open": attempt.outcome == "open"}
-        case CallPhase.DELEGATED:
-            child = runs.by_call(tx, call.id)
-            if child is not None:
-                facts["child"] = rules.Child(child.phase, child.agent, child.output, child.error)
-    return rules.CallFacts(
+    facts = rules.CallFacts(
         id=call.id,
         phase=call.phase,
         effects=call.effects,
@@ -150,8 +127,30 @@ def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
         epoch=tx.epoch,
         attempts=call.attempts,
         due_at=call.due_at,
-        **facts,
     )
+    if call.phase in (CallPhase.PENDING, CallPhase.READY) and call.target_kind:
+        pins = pins_of(tx, run.root_id)
+        gates.observe(tx, pins, run, call, facts)
+    match call.phase:
+        case CallPhase.PENDING if call.target_kind:
+            facts.fault_in_arguments = _fault_in_arguments(pins, run, call)
+            facts.held = _held(tx, pins, run, call)
+        case CallPhase.READY if call.target_kind == "agent":
+            agent = pins.agent(run.agent)
+            made = runs.children_of(tx, run.id)
+            if agent is not None:
+                limits = limits_of(agent)
+                facts.beyond_depth = run.depth + 1 > limits.depth
+                facts.beyond_children = made + 1 > limits.children
+        case CallPhase.EXECUTING:
+            attempt = toolcalls.attempt_of(tx, call)
+            if attempt is not None:
+                facts.attempt_epoch, facts.attempt_is_open = attempt.epoch, attempt.outcome == "open"
+        case CallPhase.DELEGATED:
+            child = runs.by_call(tx, call.id)
+            if child is not None:
+                facts.child = rules.Child(child.phase, child.agent, child.output, child.error)
+    return facts
 
 
 def _fault_in_arguments(pins: Pins, run: Run, call: ToolCall) -> str:

@@ -53,11 +53,14 @@ class Policy:
     outdated: bool = False
 
 
+_FREE = Policy()
+
+
 def look(tx: Tx, pins: Pins, run: Run, call: ToolCall, /) -> Policy:
     """What the rules say now, and whether a person has said yes to what would run."""
     rules = rules_over(tx, pins, run, call)
     if not rules:
-        return Policy()
+        return _FREE
     given = approvals.of_call(tx, call)
     try:
         arguments = arguments_of(call, given)
@@ -97,9 +100,10 @@ def target_of(pins: Pins, run: Run, call: ToolCall, /) -> Target:
 
 def rules_over(tx: Tx, pins: Pins, run: Run, call: ToolCall, /) -> tuple[Rule, ...]:
     """Every rule over a call: of the agent's entry, the tool and the defaults, as pinned and as written now; most often none."""
-    kinds = {"agent": run.agent, "tool": call.tool} | ({"defaults": "defaults"} if call.target_kind == "tool" else {})
-    now = resources.over_call(tx, agent=run.agent, tool=call.tool)
-    marks = tuple(mark for kind, name in kinds.items() for mark in (pins.digest(kind, name), now.get(kind, "")))
+    agent, tool, defaults = resources.over_call(tx, agent=run.agent, tool=call.tool)
+    marks: tuple[str, ...] = (pins.digest("agent", run.agent), agent, pins.digest("tool", call.tool), tool)
+    if call.target_kind == "tool":
+        marks += (pins.digest("defaults", "defaults"), defaults)
     key = (call.function, call.tool, marks)
     found = _RULES.get(key)
     if found is None:

@@ -139,3 +139,44 @@ async def test_a_fault_in_what_is_done_at_once_is_recorded_and_takes_back_what_i
     assert await database.read(lambda tx: meta.get(tx, "half")) == ""
     assert driver.under_way() == []
     await database.close()
+
+
+# ---- a row that was taken as far as it goes
+
+
+class Settling:
+    """A kind that wakes its own row and another at each look."""
+
+    name = "settling"
+
+    def __init__(self, *, has_settled: bool) -> None:
+        self.has_settled = has_settled
+        self.looked_at: list[str] = []
+
+    def step(self, tx: Tx, key: str, /) -> Step:
+        self.looked_at.append(key)
+        if self.looked_at.count(key) == 1:
+            tx.wake(self.name, key)
+            tx.wake(self.name, "the other")
+        return Step(has_settled=self.has_settled)
+
+    async def perform(self, effect: Effect, transact: Transact, /) -> None:
+        raise AssertionError("nothing is to be done")
+
+    def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
+        raise AssertionError("nothing is lost")
+
+    def keys(self, tx: Tx, /) -> list[str]:
+        return []
+
+
+@pytest.mark.parametrize(("has_settled", "looks"), [(True, ["it", "the other"]), (False, ["it", "it", "the other", "the other"])])
+async def test_a_row_that_was_taken_as_far_as_it_goes_is_not_looked_at_for_its_own_wake(
+    tmp_path: Path, has_settled: bool, looks: list[str]
+) -> None:
+    database = await Database.open(tmp_path, now=FixedClock().now)
+    kind = Settling(has_settled=has_settled)
+    await Driver(database, {"settling": kind}).transact(lambda tx: tx.wake("settling", "it"))
+
+    assert sorted(kind.looked_at) == looks
+    await database.close()

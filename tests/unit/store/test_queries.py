@@ -98,3 +98,22 @@ def test_the_tables_of_a_statement_are_read_from_its_words() -> None:
     assert queries.targets()["messages.append"] == "messages"
     assert queries.targets()["alarms.drop"] == "alarms"
     assert queries.targets()["runs.get"] == ""
+
+
+def test_a_statement_by_position_binds_what_its_names_say() -> None:
+    named, placed = queries.load()["modelcalls.settle"], queries.by_position("modelcalls.settle")
+    names = re.findall(r":([a-z_]+)", named)
+    values = {name: f"the {name}" for name in reversed(names)} | {"not_asked_for": "nothing"}
+    with closing(sqlite3.connect(":memory:")) as opened:
+        opened.execute("CREATE TABLE runs (no, id)")
+        opened.execute("INSERT INTO runs VALUES ('the run', 'the run_id')")
+        opened.execute(f"CREATE TABLE modelcalls ({', '.join(['run_no', *dict.fromkeys(names)])})")
+        opened.execute("INSERT INTO modelcalls (run_no, attempt, outcome) VALUES ('the run', 'the attempt', 'the read')")
+
+        opened.execute(placed.text, placed.order(values))
+
+        opened.row_factory = sqlite3.Row
+        (row,) = opened.execute("SELECT * FROM modelcalls")
+    assert {name: row[name] for name in names if name not in ("run_id", "read")} == {
+        name: f"the {name}" for name in names if name not in ("run_id", "read")
+    }
