@@ -37,6 +37,10 @@ VERBS: dict[RequestKind, tuple[Verb, ...]] = {
 }
 
 
+UNPROVEN = frozenset({Verb.ANSWER, Verb.DENY})
+"""What counts without the request's code where a sender can be forged: nothing starts by it, and nothing ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A request as a person is told of it. All but ids, kind, risk and times is written by models and tools: never interpreted."""

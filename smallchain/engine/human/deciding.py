@@ -20,7 +20,7 @@ from smallchain.model.approval import Word, verdict
 from smallchain.model.canonical import canonical, parse
 from smallchain.model.channelspec import is_forgeable
 from smallchain.model.codes import is_code
-from smallchain.model.delivery import VERBS, Heard, Said, Verb
+from smallchain.model.delivery import UNPROVEN, VERBS, Heard, Said, Verb
 from smallchain.model.differences import differences
 from smallchain.model.durations import show_duration
 from smallchain.model.errors import BadInput, Refused, SmallchainError, Unknown
@@ -94,8 +94,9 @@ def _check_may(tx: Tx, request: HumanRequest, said: Said, key: bytes) -> None:
         raise Refused(f"channel {said.via!r} has no `allowed`: it answers questions and decides nothing else")
     if allowed and said.by not in allowed:
         raise Refused(f"{said.by} is not among the `allowed` of channel {said.via!r}")
-    if said.verb is Verb.APPROVE and said.code is None and is_forgeable(spec.type):
-        raise Refused(f"an approval on channel {said.via!r} needs the code of the request: anybody can write in another's name there")
+    if said.verb not in UNPROVEN and said.code is None and is_forgeable(spec.type):
+        what = "an approval" if said.verb is Verb.APPROVE else f"`{said.verb.value.replace('_', ' ')}`"
+        raise Refused(f"{what} on channel {said.via!r} needs the code of the request: anybody can write in another's name there")
 
 
 def _check_open(tx: Tx, request: HumanRequest) -> None:

@@ -18,7 +18,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from smallchain.model.channelspec import EmailParameters
-from smallchain.model.delivery import ChannelInUse, Delivery, Said, Told, Verb
+from smallchain.model.delivery import UNPROVEN, ChannelInUse, Delivery, Said, Told, Verb
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import is_id
 from smallchain.protocol.text import one_line
@@ -201,8 +201,16 @@ def _said(mail: EmailMessage, kind: str, request_id: str, channel: ChannelInUse,
         return say(Verb.APPROVE, note=rest[:LONGEST_NOTE], code=re.sub(r"[ -]", "", approve[1]).upper())
     for command, verb in _COMMANDS.items():
         if first.lower() == command or first.lower().startswith((f"{command} ", f"{command}:", f"{command},", f"{command}.")):
-            more = f"{first[len(command) + 1 :].strip()}\n{rest}".strip()
-            return say(verb, text=more[:LONGEST_TEXT]) if verb in (Verb.HAPPENED, Verb.ANSWER) else say(verb, note=more[:LONGEST_NOTE])
+            same_line = first[len(command) + 1 :].strip()
+            code = None
+            if verb not in UNPROVEN:
+                code, _, same_line = same_line.partition(" ")
+                if not code:
+                    return None, f"That answer needs the code of the message: write `{command} CODE` in the first line."
+            more = f"{same_line.strip()}\n{rest}".strip()
+            if verb in (Verb.HAPPENED, Verb.ANSWER):
+                return say(verb, text=more[:LONGEST_TEXT], code=code)
+            return say(verb, note=more[:LONGEST_NOTE], code=code)
     return None, "The first line of the reply is none of the answers that the message lists."
 
 
@@ -247,9 +255,9 @@ def _how(delivery: Delivery) -> list[str]:
     offers: Mapping[Verb, Callable[[], str]] = {
         Verb.APPROVE: lambda: f"approve {delivery.code}",
         Verb.DENY: lambda: "deny                (what follows is your note)",
-        Verb.HAPPENED: lambda: "happened            (what follows is what came out of it)",
+        Verb.HAPPENED: lambda: f"happened {delivery.code}   (what follows is what came out of it)",
     }
-    lines = [f"  {offers[verb]() if verb in offers else str(verb).replace('_', ' ')}" for verb in verbs]
+    lines = [f"  {offers[verb]() if verb in offers else str(verb).replace('_', ' ') + ' ' + delivery.code}" for verb in verbs]
     if not words.shown_whole(delivery.told, most=_MOST_SHOWN):
         lines.append("The arguments are too long to be approved here.")
     return ["To answer, reply to this message, with one of these as the first line:", *lines]

@@ -11,7 +11,7 @@ import pytest
 
 from smallchain.engine.run.kind import cancel
 from smallchain.model.codes import code_of
-from smallchain.model.delivery import Delivery, Said, Undelivered, Verb
+from smallchain.model.delivery import UNPROVEN, Delivery, Said, Undelivered, Verb
 from smallchain.model.lifecycles import DeliveryPhase, Readiness, RunPhase
 from smallchain.store import deliveries, resources, runs
 from support.asking import RUN, TITLE, asks, publish, text
@@ -162,7 +162,11 @@ async def test_where_a_sender_can_be_forged_an_approval_needs_the_code_although_
         coded = await mailbox.say(says(delivery, by="ann@example.com", code=delivery.code))
 
     assert (bare.counted, coded.counted, started) == (False, True, [])
-    assert "needs the code" in bare.sentence
+    assert "an approval on channel 'ops' needs the code" in bare.sentence
+
+
+def test_what_counts_without_the_code_neither_starts_nor_ends_anything() -> None:
+    assert {Verb.ANSWER, Verb.DENY} == UNPROVEN
 
 
 # ---- what goes wrong

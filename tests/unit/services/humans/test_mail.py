@@ -160,22 +160,43 @@ def test_a_quoted_command_is_no_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "verb", "note", "words"),
+    ("text", "note"),
     [
-        ("deny", Verb.DENY, "", ""),
-        ("Deny, it is too early\nand too long", Verb.DENY, "it is too early\nand too long", ""),
-        ("deny\nnot today", Verb.DENY, "not today", ""),
-        ("happened\nit printed 42", Verb.HAPPENED, "", "it printed 42"),
-        ("Did not happen", Verb.DID_NOT_HAPPEN, "", ""),
-        ("run again", Verb.RUN_AGAIN, "", ""),
-        ("resume", Verb.RESUME, "", ""),
-        ("cancel: enough", Verb.CANCEL, "enough", ""),
+        ("deny", ""),
+        ("Deny, it is too early\nand too long", "it is too early\nand too long"),
+        ("deny\nnot today", "not today"),
     ],
 )
-def test_every_other_answer_is_a_word_in_the_first_line(text: str, verb: Verb, note: str, words: str) -> None:
+def test_a_denial_is_a_word_in_the_first_line(text: str, note: str) -> None:
     found = said(text)
 
-    assert (found.verb, found.note, found.text, found.code) == (verb, note, words, None)
+    assert (found.verb, found.note, found.text, found.code) == (Verb.DENY, note, "", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "verb", "note", "words"),
+    [
+        (f"happened {CODE}\nit printed 42", Verb.HAPPENED, "", "it printed 42"),
+        (f"happened {CODE} it printed 42", Verb.HAPPENED, "", "it printed 42"),
+        (f"Did not happen {CODE}", Verb.DID_NOT_HAPPEN, "", ""),
+        (f"run again {CODE}", Verb.RUN_AGAIN, "", ""),
+        (f"resume {CODE}", Verb.RESUME, "", ""),
+        (f"cancel: {CODE} enough", Verb.CANCEL, "enough", ""),
+    ],
+)
+def test_what_starts_or_ends_something_repeats_the_code(text: str, verb: Verb, note: str, words: str) -> None:
+    found = said(text)
+
+    assert (found.verb, found.note, found.text, found.code) == (verb, note, words, CODE)
+
+
+@pytest.mark.parametrize("text", ["happened", "did not happen", "run again", "resume\nplease", "cancel:"])
+def test_without_the_code_nothing_starts_or_ends(text: str) -> None:
+    found = read(reply(delivery(BOX), text), [BOX], at=NOW)
+
+    assert found is not None
+    assert found.said is None
+    assert "needs the code" in found.fault
 
 
 @pytest.mark.parametrize(
