@@ -11,8 +11,8 @@ from smallchain.model.errors import Refused
 from smallchain.protocol.client import Client, path_of
 from smallchain.settings import Settings
 from support.daemon import PATIENCE_S, Daemon, Item, first_line
+from support.programs import needed
 
-FAKETIME = next((path for path in Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 TEAM = """
 llms:
 - name: m
@@ -55,11 +55,12 @@ def posts(log: Path) -> list[str]:
 # ---- after days
 
 
-@pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not installed")
 def test_an_answer_days_later_lets_the_run_go_on_at_once_and_exactly_once(daemon: Daemon) -> None:
+    needed("faketime")
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
     clock = daemon.folder / "clock"
     clock.write_text("+0\n")
-    faked = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
+    faked = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
     faked |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     log = team(daemon, "r")
     daemon.environ |= faked
