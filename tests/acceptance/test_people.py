@@ -5,8 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 from smallchain.model.errors import Refused
 from smallchain.protocol.client import Client, path_of
 from smallchain.settings import Settings
