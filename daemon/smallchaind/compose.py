@@ -33,6 +33,7 @@ from smallchain.services.config.service import ConfigService
 from smallchain.services.humans import housekey
 from smallchain.services.humans.email import EmailChannel
 from smallchain.services.humans.inbox import MOST, Inbox
+from smallchain.services.humans.installed import installed
 from smallchain.services.humans.slack import SlackChannel
 from smallchain.services.humans.terminal import TerminalChannel
 from smallchain.services.humans.webhook import RequestCallbacks, WebhookChannel
@@ -156,6 +157,7 @@ async def compose(
         },
     )
     channels: dict[str, Channel] = {
+        **await asyncio.to_thread(installed),
         "terminal": TerminalChannel(),
         "webhook": WebhookChannel(now=clock.now),
         "slack": SlackChannel(secrets=secrets),

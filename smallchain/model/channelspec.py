@@ -103,11 +103,13 @@ _TYPES: Mapping[str, _Type] = {
 
 def is_forgeable(type: str) -> bool:
     """Whether who writes on a channel of this type is only claimed, so that an approval has to repeat the request's one-time code."""
-    return _TYPES[type].forgeable
+    return type not in _TYPES or _TYPES[type].forgeable  # of a type that a package brings, nothing is known
 
 
 def check_parameters(type: str, value: Any, context: Any) -> Any:
-    """The parameters of a type in their normal form; raises a fault with the first that is wrong."""
+    """The parameters of a type in their normal form; raises a fault with the first that is wrong. A package's own are checked by it."""
+    if type not in _TYPES:
+        return value
     model = _TYPES[type].parameters
     try:
         return model.model_validate(value, context=context).model_dump(mode="json", exclude_defaults=True)
@@ -131,6 +133,8 @@ def check_parameters(type: str, value: Any, context: Any) -> Any:
 
 def check_whole(type: str, to: str | None, has_token: bool, allowed: tuple[str, ...], parameters: Mapping[str, Any]) -> None:
     """Check what a channel of a type needs beside its parameters; raises a fault."""
+    if type not in _TYPES:
+        return
     given = {"to": to is not None, "token": has_token}
     for name in _TYPES[type].needs:
         if not given[name]:

@@ -28,7 +28,7 @@ from smallchain.model.fields import (
     by_shape,
     exactly_one,
     fault,
-    one_of,
+    one_of_or_installed,
 )
 from smallchain.model.ids import did_you_mean
 from smallchain.model.templates import TEMPLATES
@@ -252,7 +252,9 @@ class ChannelSpec(Section):
     """A way to reach a person."""
 
     name: Name = Field(description="What agents and approvals call it")
-    type: Annotated[str, one_of(CHANNEL_TYPES, what="a type of channel")] = Field(description="terminal, slack, email or webhook")
+    type: Annotated[str, one_of_or_installed(CHANNEL_TYPES, what="a type of channel")] = Field(
+        description="terminal, slack, email, webhook, or the name that an installed package gives"
+    )
     to: str | None = Field(None, description="The room, address or URL")
     about: str | None = Field(None, description="Who answers there; the model is told")
     allowed: tuple[str, ...] = Field((), description="Who may approve; without it, only questions are asked there")

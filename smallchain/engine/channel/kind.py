@@ -46,7 +46,10 @@ class ChannelKind:
             tx.wake("readiness", "")
             return Step()
         kind = typed(row).type
-        unsupported = why_unsupported(row) or ("" if kind in self._channels else f"nothing here speaks `type: {kind}`")
+        known = ", ".join(sorted(self._channels))
+        unsupported = why_unsupported(row) or (
+            "" if kind in self._channels else f"no installed package brings `type: {kind}`; there are: {known}"
+        )
         facts = ChannelFacts(
             name=row.name,
             status=row.status,
