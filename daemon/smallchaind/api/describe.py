@@ -18,12 +18,13 @@ from smallchain.model.jsonmode import tools_text
 from smallchain.model.money import show_dollars
 from smallchain.model.references import references
 from smallchain.model.run import Run
-from smallchain.store import composed, eventlog, messages, modelcalls, resources, toolcalls
+from smallchain.store import composed, eventlog, messages, modelcalls, requests, resources, runs, toolcalls
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
 from smallchaind.api import items, lists
 from smallchaind.api.items import Item
+from smallchaind.api.pages import HISTORIES, one
 from smallchaind.compose import House
 
 _EVENTS = 20
@@ -109,8 +110,7 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
     ref = ref.removeprefix(f"{kind}/")
-    by_id = lists.requests_by_id(tx, [ref]) if kind == "request" else []
-    found = by_id[0] if by_id else lists.named(plural, lists.listed(tx, plural, None, True), [ref])[0]
+    found = one(tx, plural, ref) if plural in HISTORIES else lists.named(plural, lists.listed(tx, plural, None), [ref])[0]
     related: dict[str, Any] = {}
     if kind == "request":
         found["told"] = _told(tx, found["toolcall_id"])
@@ -153,16 +153,15 @@ def _told(tx: Tx, call_id: str | None) -> str | None:
 
 def _run(tx: Tx, ref: str) -> dict[str, Any]:
     run = items.find_run(tx, ref)
-    tree = items.run_items(tx, tree_of=run.id)
-    item = next(each for each in tree if each["id"] == run.id)
-    calls = [items.toolcall(row) for row in tx.all("toolcalls.list_tree", run_id=run.id) if row["run_id"] == run.id]
+    item, *children = items.run_items(tx, [run.id, *runs.children_ids(tx, run.id)])
+    calls = items.toolcalls(tx, toolcalls.ids_of_run(tx, run.id))
     after = eventlog.before_tail(tx, _EVENTS, run_id=run.id)
     return {
         "item": item,
         "related": {
             "toolcalls": calls,
-            "children": [each for each in tree if each["parent_id"] == run.id],
-            "requests": items.requests_of(tx, tx.all("requests.list_of_run", run_id=run.id)),
+            "children": children,
+            "requests": items.requests(tx, requests.ids_of_run(tx, run.id)),
             "events": [items.event(row) for row in eventlog.after(tx, after, most=_EVENTS, run_id=run.id)],
             "pins": [
                 {"kind": row["kind"], "name": row["name"], "digest": row["digest"], "current": bool(row["current"])}
