@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from smallchain.engine.agent import strategy
+from smallchain.engine.run import why as reasons
 from smallchain.engine.run.compose import in_json
 from smallchain.engine.run.execute import body_of
 from smallchain.engine.specs import Pins, pins_of, typed
@@ -16,6 +17,7 @@ from smallchain.model.functions import as_openai_tools
 from smallchain.model.ids import did_you_mean
 from smallchain.model.jsonmode import tools_text
 from smallchain.model.money import show_dollars
+from smallchain.model.reason import Reason
 from smallchain.model.references import references
 from smallchain.model.run import Run
 from smallchain.store import composed, eventlog, messages, modelcalls, requests, resources, runs, toolcalls
@@ -49,12 +51,34 @@ def routes(house: House) -> APIRouter:
         """One model call of a run (the last, or `attempt`): the exact request, the raw reply, and where it went."""
         return await house.database.read(lambda tx: _exchange(tx, ref, attempt))
 
+    @router.get("/v1/why/{ref:path}")
+    async def why(ref: str) -> dict[str, Any]:
+        """Why a run does not go on: a chain of reasons down to what would move it, with the commands that do."""
+        return await house.database.read(lambda tx: _why(tx, ref))
+
     @router.get("/v1/diff/{ref:path}")
     async def diff(ref: str) -> dict[str, Any]:
         """What a run is pinned to that is no longer what is written: both writings of each (`current` null: it is gone)."""
         return await house.database.read(lambda tx: _diff(tx, ref))
 
     return router
+
+
+def _why(tx: Tx, ref: str) -> dict[str, Any]:
+    run = items.find_run(tx, ref)
+    return {"run": items.run_item(tx, run.id), "reason": _reason(reasons.why(tx, run))}
+
+
+def _reason(reason: Reason) -> Item:
+    return {
+        "kind": reason.kind,
+        "name": reason.name,
+        "words": reason.words,
+        "since": items.when(reason.since),
+        "until": items.when(reason.until),
+        "commands": [["smallchain", *command] for command in reason.commands],
+        "because": [_reason(each) for each in reason.because],
+    }
 
 
 def _diff(tx: Tx, ref: str) -> dict[str, Any]:
