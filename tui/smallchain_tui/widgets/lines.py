@@ -35,6 +35,7 @@ class Lines(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{name}" for name in (*STYLES, "cursor", "cursor-blurred")}
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("lines")]
 
+    has_cursor: ClassVar[bool] = True
     hints: ClassVar[tuple[str, ...]] = ("lines.open",)
     """Ids of actions that the status line names while this has the focus."""
 
@@ -222,7 +223,7 @@ class Lines(ScrollView, can_focus=True):
         index, cells = self.scroll_offset.y + y, self.size.width
         if index >= self.count():
             return Strip.blank(cells, self.rich_style)
-        on_it = index == self.cursor
+        on_it = self.has_cursor and index == self.cursor
         line = marked(self.line(index), self.searched) if self.searched else self.line(index)
         if self.screen.has_class("-stale"):  # what was, not what is
             line = tuple((text, "muted") for text, _ in line)
