@@ -138,7 +138,7 @@ async def test_older_events_are_fetched_at_the_beginning_and_the_reader_stays_wh
         await pilot.press("g")
         await app.workers.wait_for_complete()
         await pilot.pause()
-        assert "> " in app.lines()[0]
+        assert "› " in app.lines()[0]
         assert "search 101" in app.lines()[0]
         assert app.widget.count() == 70
 
@@ -178,7 +178,7 @@ async def test_l_shows_from_the_next_level_on_and_says_so() -> None:
 
         await pilot.press("l")
         await pilot.pause()
-        assert [line for line in app.lines() if line] == ["> 09:00:13  ERROR  blog-7              broken"]
+        assert [line for line in app.lines() if line] == ["› 09:00:13  ERROR  blog-7              broken"]
 
         await pilot.press("l")
         assert app.widget.count() == 32

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from textual.binding import BindingType
+from textual.containers import Vertical
 from textual.widget import Widget
 
 from smallchain.model.errors import SmallchainError
@@ -25,9 +26,10 @@ from smallchain_tui.viewmodel.glyphs import colour_of
 from smallchain_tui.viewmodel.line import Line, Span
 from smallchain_tui.viewmodel.ring import Ring
 from smallchain_tui.viewmodel.rows import EventRow, Item, RunRow, number, text
-from smallchain_tui.viewmodel.spend import Spend
+from smallchain_tui.viewmodel.spend import Budget, Spend
 from smallchain_tui.viewmodel.state import CONNECTION, RUNS, Changed
 from smallchain_tui.viewmodel.words import age, clock, span
+from smallchain_tui.widgets.budgetbars import BudgetBars
 from smallchain_tui.widgets.callsview import CallsView
 from smallchain_tui.widgets.conversationview import ConversationView
 from smallchain_tui.widgets.delegationtree import DelegationTree
@@ -71,13 +73,13 @@ class RunScreen(DetailScreen):
 
     def panes(self) -> list[Widget]:
         """Six parts."""
-        glyphs, now = self.app.glyphs, self.app.now
+        now = self.app.now
         return [
-            ConversationView(glyphs, id="messages"),
-            CallsView(glyphs, now=now, id="calls"),
+            ConversationView(id="messages"),
+            CallsView(now=now, id="calls"),
             DocumentView(_NO_PLAN, id="plan"),
-            DelegationTree(glyphs, now=now, id="tree"),
-            SpendChart(glyphs, now=now, id="spend"),
+            DelegationTree(now=now, id="tree"),
+            Vertical(SpendChart(now=now, id="spend"), BudgetBars(id="budgets"), id="money"),
             EventFeed(self._ring, now=lambda: asyncio.get_running_loop().time(), older=self._older, with_run=False, id="events"),
         ]
 
@@ -171,6 +173,7 @@ class RunScreen(DetailScreen):
             chart.show_unknown(f"what was spent is not known: {one_line(error.message)}")
             return
         chart.show([Spend.of(item) for item in found])
+        self.query_one(BudgetBars).show([Budget.of(item) for item in await self.app.link.items("budgets")])
 
     async def _older(self, seq: int) -> list[EventRow]:
         """The events of this run before one: the daemon gives those of the end, so as many more are asked for."""
@@ -245,7 +248,8 @@ class RunScreen(DetailScreen):
     # ---- going in, and beside
 
     def moved(self, lines: Lines) -> None:
-        """What the cursor is on stands beside."""
+        """What the cursor is on stands beside; money and plans take all the room."""
+        self.set_class(TABS[self.part - 1] in ("plan", "spend"), "-alone")
         if isinstance(lines, ConversationView) and (said := lines.current) is not None:
             self.beside(*_preview(said))
         elif isinstance(lines, CallsView) and (call := lines.current) is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from smallchain.protocol.text import one_line, pad, visible_json
+from smallchain.protocol.text import one_line, pad, width
+from smallchain_tui.viewmodel.conversation import in_short
 from smallchain_tui.viewmodel.glyphs import Glyphs, colour_of
 from smallchain_tui.viewmodel.line import Line, cell, to_right
 from smallchain_tui.viewmodel.rows import Item, moment, number, text
@@ -20,12 +21,12 @@ def call_line(call: Item, cells: int, glyphs: Glyphs, *, now: datetime) -> Line:
     """One call."""
     phase = text(call, "phase")
     begun, ended = moment(call, "created_at"), moment(call, "finished_at")
-    arguments = call.get("arguments")
-    said = one_line(arguments if isinstance(arguments, str) else visible_json(arguments))
+    said = in_short(call.get("arguments"))
     result = text(call, "result") or text(call, "detail")
     child = text(call, "child")
     room = max(cells - 10 - _tool(cells) - 2 - 20 - 9, 8)
-    came = f" -> {one_line(child or result[:500])}" if child or result else ""
+    came = f"  -> {one_line(child or result[:500])}" if child or result else ""
+    first = min(width(said), max(room - width(came), room // 2))
     tries = f" x{number(call, 'attempts')}" if number(call, "attempts") > 1 else ""
     return (
         (clock(begun), "muted"),
@@ -35,8 +36,8 @@ def call_line(call: Item, cells: int, glyphs: Glyphs, *, now: datetime) -> Line:
         cell(f"{glyphs.of(phase)} {one_line(phase)}{tries}", 20, colour_of(phase)),
         to_right(span((ended or now) - begun) if begun else "", 7, "muted"),
         ("  ", ""),
-        cell(said, min(len(said), max(room - len(came), room // 2)), "key"),
-        cell(came, max(room - min(len(said), max(room - len(came), room // 2)), 0)),
+        cell(said, first),
+        cell(came, room - first, "muted"),
     )
 
 

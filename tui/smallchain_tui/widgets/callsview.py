@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from smallchain_tui.viewmodel.calls import call_line, heading
-from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.line import Line
 from smallchain_tui.viewmodel.rows import Item
 from smallchain_tui.widgets.lines import Lines
@@ -18,9 +17,8 @@ class CallsView(Lines):
 
     hints: ClassVar[tuple[str, ...]] = ("lines.open",)
 
-    def __init__(self, glyphs: Glyphs, *, now: Callable[[], datetime], id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, *, now: Callable[[], datetime], id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._glyphs = glyphs
         self._now = now
         self._calls: Sequence[Item] = ()
 
@@ -40,7 +38,7 @@ class CallsView(Lines):
         return len(self._calls) + 1
 
     def line(self, index: int) -> Line:
-        return call_line(self._calls[index - 1], self.cells, self._glyphs, now=self._now()) if index else heading(self.cells)
+        return call_line(self._calls[index - 1], self.cells, self.glyphs, now=self._now()) if index else heading(self.cells)
 
     def move_to(self, index: int) -> None:
         super().move_to(max(index, 1))
