@@ -213,7 +213,7 @@ def _told_beside(tx: Tx, run: Run) -> list[Item]:
     if agent is None or llm is None or not in_json(agent, llm, pins):
         return []
     content = tools_text(as_openai_tools(pins.functions(agent)), pins.templates())
-    nothing = ("tool_call_id", "tool", "finish_reason", "model", "cost_usd")
+    nothing = ("tool_call_id", "tool", "attempt", "finish_reason", "llm", "model", "cost_usd")
     told = {"seq": 0, "time": to_text(run.started_at or run.created_at), "role": "system", "content": content, "tool_calls": []}
     return [{**told, **dict.fromkeys(nothing), "ours": True, "template": "json_tools"}]
 
@@ -242,6 +242,7 @@ def _transcript(tx: Tx, ref: str) -> dict[str, Any]:
                 "tool": asked.get(message.get("tool_call_id", "")),
                 "ours": bool(row["template"]),
                 "template": row["template"] or None,
+                "attempt": row["attempt"],
                 "finish_reason": attempt["finish_reason"] if attempt else None,
                 "llm": attempt["llm"] if attempt else None,
                 "model": attempt["model"] if attempt else None,
