@@ -1,0 +1,243 @@
+"""Every key, by the id of its action: the one table from which screens take their bindings, the help its lines, and `--keys` its print.
+
+The one rule: a key means one thing on a screen. `tui.toml` in the config folder moves keys by action id, and what clashes then is told
+before anything is drawn. Never bound, since terminals take them or people expect something else: ctrl+k, ctrl+d as a deletion, F10, F11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something a key does. `id` is `scope.name`, `keys` Textual's names with commas between, `run` Textual's action (without: `name`)."""
+
+    id: str
+    keys: str
+    what: str
+    run: str = ""
+    hint: str = ""
+    """The word in the status line, where it is worth its place there."""
+    priority: bool = False
+
+    @property
+    def scope(self) -> str:
+        """Where it works."""
+        return self.id.partition(".")[0]
+
+    @property
+    def action(self) -> str:
+        """The action's name, as Textual calls it: `action_<name>`."""
+        return self.run or self.id.partition(".")[2]
+
+
+ACTIONS = (
+    # anywhere, whatever is open
+    Action("app.command_palette", "ctrl+p", "find an action by its name", hint="palette"),
+    Action("app.quit_at_once", "ctrl+q", "quit; the runs go on", priority=True),
+    Action("app.refresh_now", "ctrl+r", "read everything again; look for the daemon now"),
+    Action("app.next_theme", "L", "the next theme: dark, light, the terminal's own"),
+    Action("app.toggle_mouse", "M", "mouse off and on: off, the terminal selects text"),
+    Action("app.focus_next", "tab", "the next pane"),
+    Action("app.focus_previous", "shift+tab", "the pane before"),
+    Action("app.copy_or_hint", "ctrl+c", "copy what is selected with the mouse", priority=True),
+    Action("app.suspend_process", "ctrl+z", "put the dashboard into the background"),
+    # on each screen
+    Action("anywhere.help", "question_mark,f1", "what the keys here do", hint="help"),
+    Action("anywhere.command_line", "colon", "type a command", hint="command"),
+    Action("anywhere.back", "q", "back; at the top: quit, and the runs go on", hint="quit"),
+    Action("anywhere.out", "escape", "back; clears a filter or marks first"),
+    Action("anywhere.larger", "plus", "make this pane larger"),
+    Action("anywhere.smaller", "underscore", "make this pane smaller"),
+    # the overview
+    Action("overview.pane_1", "1", "runs", "pane('runs')"),
+    Action("overview.pane_2", "2", "inbox", "pane('inbox')"),
+    Action("overview.pane_3", "3", "events", "pane('events')"),
+    Action("overview.pane_4", "4", "spend", "pane('spend')"),
+    Action("overview.inbox", "a", "go to the inbox", "pane('inbox')", hint="inbox"),
+    # lists
+    Action("lists.down", "j,down", "down", "cursor_down"),
+    Action("lists.up", "k,up", "up", "cursor_up"),
+    Action("lists.first", "g,home", "the first", "cursor_first"),
+    Action("lists.last", "G,end", "the last", "cursor_last"),
+    Action("lists.half_down", "ctrl+d", "half a page down", "half_page_down"),
+    Action("lists.half_up", "ctrl+u", "half a page up", "half_page_up"),
+    Action("lists.page_down", "pagedown", "a page down", "cursor_page_down"),
+    Action("lists.page_up", "pageup", "a page up", "cursor_page_up"),
+    Action("lists.open", "enter", "go in", "open", hint="open"),
+    Action("lists.mark", "space", "mark", hint="mark"),
+    Action("lists.mark_range", "v", "mark all up to here"),
+    Action("lists.filter", "slash", "filter: text, key=value, !not, ~fuzzy", hint="filter"),
+    Action("lists.sort", "s", "sort", hint="sort"),
+    Action("lists.wide", "w", "more columns, or fewer", hint="wide"),
+    Action("lists.copy_value", "c", "copy the name"),
+    Action("lists.copy_json", "C", "copy as JSON"),
+    Action("lists.yaml", "y", "look at it as YAML"),
+    Action("lists.export", "x", "write what is listed (or marked) to a file, as JSON"),
+    # runs
+    Action("runs.pause", "p", "pause this run", hint="pause"),
+    Action("runs.resume", "R", "resume or retry this run"),
+    Action("runs.cancel", "K", "cancel this run...", hint="cancel..."),
+    Action("runs.fork", "F", "fork this run..."),
+    Action("runs.start", "T", "run a task..."),
+    Action("runs.tree", "t", "this run's tree"),
+    Action("runs.budget", "b", "raise a budget..."),
+    Action("runs.run_events", "e", "events of this run"),
+    Action("runs.open_request", "o", "what this run asks a person"),
+    Action("runs.parent", "left_square_bracket", "the parent run"),
+    Action("runs.child", "right_square_bracket", "the first child run"),
+    # events
+    Action("events.follow", "f", "follow what is new, or hold still", hint="follow"),
+    Action("events.next_hit", "n", "the next hit"),
+    Action("events.previous_hit", "N", "the hit before"),
+    Action("events.minute_on", "period", "a minute on"),
+    Action("events.minute_back", "comma", "a minute back"),
+    Action("events.level", "l", "which levels are shown"),
+    Action("events.raw", "J", "the event's JSON"),
+    Action("events.load_gap", "g", "load the events that were skipped"),
+    # the inbox
+    Action("inbox.down", "j,down", "down", "cursor_down"),
+    Action("inbox.up", "k,up", "up", "cursor_up"),
+    Action("inbox.first", "g,home", "the first", "cursor_first"),
+    Action("inbox.last", "G,end", "the last", "cursor_last"),
+    Action("inbox.open", "enter", "look at it (decides nothing)", "open", hint="open"),
+    Action("inbox.approve", "y", "look at it, to approve", "open"),
+    Action("inbox.deny", "n", "look at it, to deny", "open"),
+    Action("inbox.mark", "space", "mark", hint="mark"),
+    Action("inbox.mark_range", "v", "mark all up to here"),
+    Action("inbox.approve_marked", "Y", "approve what is marked...", "bulk", hint="approve marked..."),
+    Action("inbox.snooze", "u", "put it behind the others for ten minutes", hint="snooze"),
+    Action("inbox.filter", "slash", "filter: text, key=value, !not, ~fuzzy", hint="filter"),
+    Action("inbox.copy_value", "c", "copy the id"),
+    Action("inbox.copy_json", "C", "copy as JSON"),
+    # deciding
+    Action("approval.approve", "y", "approve once", hint="approve once"),
+    Action("approval.deny", "n", "deny, with a note", hint="deny with note..."),
+    Action("approval.edit", "e", "edit the arguments", hint="edit"),
+    Action("approval.diff", "d", "the diff: below or side by side", hint="diff"),
+    Action("approval.always", "A", "approve this tool for the rest of this run...", hint="always in this run..."),
+    Action("approval.next_request", "J", "the next request", hint="next"),
+    Action("approval.previous_request", "K", "the request before", hint="previous"),
+    Action("approval.page", "space", "a page on"),
+    Action("approval.repr", "r", "what is hidden, written out"),
+    # run and item
+    Action("detail.raw", "r", "the raw request and reply", hint="raw"),
+    Action("detail.yaml", "y", "as YAML"),
+    Action("detail.copy_value", "c", "copy the value"),
+    Action("detail.copy_json", "C", "copy as JSON"),
+    Action("detail.export", "x", "write it to a file"),
+)
+SCREENS: Mapping[str, tuple[str, ...]] = {
+    "overview: runs": ("app", "anywhere", "overview", "lists", "runs"),
+    "overview: inbox": ("app", "anywhere", "overview", "inbox"),
+    "overview: events": ("app", "anywhere", "overview", "events"),
+    "approval": ("app", "anywhere", "approval"),
+    "run and item": ("app", "anywhere", "detail", "runs"),
+}
+"""Which scopes are heard at the same time."""
+
+_BY_ID = {action.id: action for action in ACTIONS}
+_FORBIDDEN = frozenset(("ctrl+k", "f10", "f11"))
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The key map in use: the table, with what `tui.toml` moves."""
+
+    moved: Mapping[str, str]
+
+    def of(self, id: str) -> str:
+        """The keys of an action, with commas between; empty: none. Raises KeyError for an id that is not in the table."""
+        return self.moved.get(id, _BY_ID[id].keys)
+
+    def shown(self, id: str) -> str:
+        """The first key of an action as people write it: `?`, `ctrl+p`."""
+        return spelt(self.of(id).partition(",")[0].strip())
+
+    def lines(self, scopes: Iterable[str]) -> list[tuple[str, str, str]]:
+        """Keys, what they do, and the action's id, in the table's order."""
+        wanted = tuple(scopes)
+        return [
+            (", ".join(spelt(key.strip()) for key in self.of(each.id).split(",") if key.strip()), each.what, each.id)
+            for scope in wanted
+            for each in ACTIONS
+            if each.scope == scope
+        ]
+
+    def faults(self) -> list[str]:
+        """What is wrong with the map, a sentence each; empty when all is well."""
+        found = []
+        for id, keys in self.moved.items():
+            if id not in _BY_ID:
+                found.append(f"there is no action {id!r}; `smallchain-tui --keys` lists them")
+            else:
+                found += [f"{id}: {key} is never bound: terminals take it" for key in _split(keys) if key in _FORBIDDEN]
+        for screen, scopes in SCREENS.items():
+            taken: dict[str, str] = {}
+            for action in ACTIONS:
+                if action.scope not in scopes:
+                    continue
+                for key in _split(self.of(action.id)):
+                    other = taken.setdefault(key, action.id)
+                    if other != action.id:
+                        found.append(f"{screen}: {spelt(key)} is both {other} and {action.id}")
+        return list(dict.fromkeys(found))
+
+
+def bindings(*scopes: str) -> list[BindingType]:
+    """The bindings of a screen or a widget, by their scopes; `App.set_keymap` moves them by id."""
+    from textual.binding import Binding
+
+    return [
+        Binding(each.keys, each.action, each.what, show=bool(each.hint), priority=each.priority, id=each.id)
+        for scope in scopes
+        for each in ACTIONS
+        if each.scope == scope
+    ]
+
+
+def hint_of(id: str) -> str:
+    """The word that the status line has for an action."""
+    return _BY_ID[id].hint
+
+
+_SPELT = {
+    "question_mark": "?",
+    "colon": ":",
+    "slash": "/",
+    "plus": "+",
+    "underscore": "_",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "period": ".",
+    "comma": ",",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+}
+
+
+def spelt(key: str) -> str:
+    """A key as people write it."""
+    return _SPELT.get(key, key)
+
+
+def _split(keys: str) -> list[str]:
+    names = {shown: name for name, shown in _SPELT.items()}
+    return [names.get(key.strip(), key.strip()) for key in keys.split(",") if key.strip()]
+
+
+def printed(keys: Keys) -> str:
+    """The whole map, for `--keys`: a line an action, in the form that `tui.toml` takes."""
+    scopes = dict.fromkeys(action.scope for action in ACTIONS)
+    lines = ["# the keys of smallchain-tui; in tui.toml of the config folder, under [keys], an action's id moves its keys"]
+    for scope in scopes:
+        lines.append("")
+        lines += [f'"{id}" = "{keys.of(id)}"'.ljust(48) + f"# {what}" for _, what, id in keys.lines([scope])]
+    return "\n".join(lines)

@@ -1,0 +1,318 @@
+"""The first screen: runs, the inbox, events, delegations and money; what needs a person stands first.
+
+Three layouts: wide (from 140 columns) shows all at once; normal and narrow show one of four panes at a time,
+with the events below the runs.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
+
+from smallchain.protocol.text import visible
+from smallchain_tui.keymap import bindings
+from smallchain_tui.screens.base import BaseScreen
+from smallchain_tui.viewmodel import attention
+from smallchain_tui.viewmodel.rows import EventRow
+from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, REQUESTS, RUNS, Changed
+from smallchain_tui.viewmodel.words import age, clock, count, dollars
+from smallchain_tui.widgets.filterbar import FilterBar
+from smallchain_tui.widgets.inboxpane import InboxPane
+from smallchain_tui.widgets.listing import Listing
+from smallchain_tui.widgets.pane import Pane
+from smallchain_tui.widgets.runstable import RunLine, RunsTable
+
+TABS = ("runs", "inbox", "events", "spend")
+
+
+class OverviewScreen(BaseScreen):
+    """Where one starts, and comes back to."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("overview")
+    scopes = ("app", "anywhere", "overview", "lists", "runs", "inbox", "events")
+    hints: ClassVar[tuple[str, ...]] = ("overview.inbox",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tab = "runs"
+        self.order = "attention"
+        self.reverse = False
+
+    def body(self) -> ComposeResult:
+        """All panes; the stylesheet shows those that have room."""
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                with Pane(id="pane-runs"):
+                    yield RunsTable(id="runs")
+                with Pane(id="pane-events"):
+                    yield Static("", id="events", markup=False)
+                with Pane(id="pane-spend"):
+                    yield Static("", id="spend", markup=False)
+            with Vertical(id="right"):
+                with Pane(id="pane-inbox"):
+                    yield InboxPane(id="inbox")
+                with Pane(id="pane-delegations"):
+                    yield Static("", id="delegations", markup=False)
+                with Pane(id="pane-budgets"):
+                    yield Static("  budgets come with a later version", id="budgets", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin with the runs."""
+        super().on_mount()
+        self.add_class("-tab-runs")
+        self.query_one("#pane-budgets", Pane).title("Budgets")
+        self.query_one(RunsTable).focus()
+        self._titles()
+
+    # ---- data
+
+    def state_changed(self, changed: Changed) -> None:
+        """Runs, requests, events or the connection changed."""
+        if changed & {RUNS, REQUESTS, EVENTS}:
+            self._show_runs()
+        if REQUESTS in changed:
+            rows = attention.inbox(self.app.state.requests.values())
+            self.query_one(InboxPane).show_requests(rows, self.app.now())
+        if EVENTS in changed:
+            self._show_events()
+        if CONNECTION in changed:
+            for listing in self.query(Listing):
+                listing.refresh()
+        self._titles()
+
+    def ticked(self, now: datetime) -> None:
+        """Ages go on."""
+        self.query_one(RunsTable).tick(now)
+        self.query_one(InboxPane).tick(now)
+
+    def _show_runs(self) -> None:
+        state, table = self.app.state, self.query_one(RunsTable)
+        runs = attention.ordered(state.runs.values(), state.requests, by=self.order, reverse=self.reverse, last_event=state.last_event)
+        asks = {row.run_id: row for row in reversed(state.requests.values())}
+        table.now = self.app.now()
+        table.show([RunLine(run, asks.get(run.id), state.last_event.get(run.id)) for run in runs])
+
+    def _show_events(self) -> None:
+        rows = [entry for entry in self.app.state.events.entries[-60:] if isinstance(entry, EventRow)]
+        lines = [f" {clock(row.time)}  {row.message}" for row in reversed(rows)]
+        self.query_one("#events", Static).update("\n".join(visible(line) for line in lines))
+
+    def _titles(self) -> None:
+        state, table = self.app.state, self.query_one(RunsTable)
+        shown, total = len(table.shown), len(table.rows)
+        self.query_one("#pane-runs", Pane).title(self._main_title("runs", f"Runs {shown}/{total}"))
+        self.query_one("#pane-events", Pane).title(self._main_title("events", "Events"))
+        self.query_one("#pane-inbox", Pane).title(self._main_title("inbox", f"Inbox ({len(state.requests)})"))
+        self.query_one("#pane-spend", Pane).title(self._main_title("spend", "Spend"))
+        marks = f"{count(len(table.marks), 'marked', 'marked')}  " if table.marks else ""
+        filtered = f"filter: {table.filter.text}  " if table.filter else ""
+        self.query_one("#pane-runs", Pane).foot(f"{marks}{filtered}sort: {'-' if self.reverse else ''}{self.order}")
+        oldest = state.oldest_request_at()
+        self.query_one("#pane-inbox", Pane).foot(f"oldest waits {age(oldest, self.app.now())}" if oldest else "")
+        self.query_one("#spend", Static).update(f"  all runs together: {dollars(state.cost_nanousd())}")
+
+    def _main_title(self, tab: str, title: str) -> str:
+        if self.has_class("-wide") or self.tab != tab:
+            return title
+        inbox = len(self.app.state.requests)
+        names = {"runs": "Runs", "inbox": f"Inbox({inbox})" if inbox else "Inbox", "events": "Events", "spend": "Spend"}
+        return "  ".join(f"[{n}]{names[name]}" if name == tab else f"{n} {names[name]}" for n, name in enumerate(TABS, 1))
+
+    # ---- messages of the lists
+
+    def on_listing_opened(self, event: Listing.Opened) -> None:
+        """Go in."""
+        event.stop()
+        if isinstance(event.listing, RunsTable):
+            run = self.app.state.runs.get(event.key)
+            if run is not None:
+                self.app.open_run(run.name)
+        else:
+            self.app.open_request(event.key)
+
+    def on_listing_counted(self) -> None:
+        """Titles count."""
+        self._titles()
+
+    # ---- keys
+
+    def action_pane(self, name: str) -> None:
+        """Show a pane, and give it the focus."""
+        self.tab = name
+        for tab in TABS:
+            self.set_class(tab == name, f"-tab-{tab}")
+        self.call_after_refresh(self._focus_tab)
+        self._titles()
+
+    def _focus_tab(self) -> None:
+        found = self.query_one(f"#{self.tab}")
+        if found.can_focus:
+            found.focus()
+
+    def out(self) -> bool:
+        """Clear marks, then the filter, then go to the runs."""
+        listing = self.focused if isinstance(self.focused, Listing) else self.query_one(RunsTable)
+        if listing.clear_marks():
+            return True
+        if listing.filter:
+            listing.apply_filter("")
+            return True
+        if self.tab != "runs":
+            self.action_pane("runs")
+            return True
+        return False
+
+    def action_filter(self) -> None:
+        """Type a filter for the list that has the focus."""
+        self._filtering = self.focused if isinstance(self.focused, Listing) else self.query_one(RunsTable)
+        self._focus_before = self._filtering
+        self.query_one(FilterBar).open("filter", self._filtering.filter.text, hint="text  key=value  !not  ~fuzzy")
+
+    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
+        """Filter as it is typed."""
+        event.stop()
+        if event.purpose == "filter":
+            self._filtering.apply_filter(event.text)
+
+    def on_filter_bar_ended(self, event: FilterBar.Ended) -> None:
+        """Keep the filter, or drop it."""
+        if event.purpose != "filter":
+            super().on_filter_bar_ended(event)
+            return
+        event.stop()
+        if not event.kept:
+            self._filtering.apply_filter("")
+        self.restore_focus()
+
+    def action_sort(self) -> None:
+        """Choose the order of the runs."""
+        from smallchain_tui.screens.menu import Menu
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.sort_by(name)
+
+        self.app.push_screen(Menu("Sort by", attention.ORDERS, current=self.order), chosen)
+
+    def sort_by(self, name: str) -> None:
+        """Sort the runs; the order that is there already is turned round."""
+        self.reverse = not self.reverse if name == self.order else False
+        self.order = name
+        self._show_runs()
+        self._titles()
+
+    def action_wide(self) -> None:
+        """More columns, or fewer."""
+        table = self.query_one(RunsTable)
+        table.wide = not table.wide
+        table.refresh()
+
+    def action_copy_value(self) -> None:
+        """Copy the name of the run, the id of the request."""
+        listing = self.focused
+        if isinstance(listing, RunsTable) and listing.current is not None:
+            self.app.copy(listing.current.run.name)
+        elif isinstance(listing, InboxPane) and listing.current is not None:
+            self.app.copy(listing.current.id)
+
+    def action_copy_json(self) -> None:
+        """Copy the item as the daemon gave it."""
+        items = self._items()
+        if items:
+            self.app.copy(json.dumps(items[0] if len(items) == 1 else {"items": items}, ensure_ascii=False, indent=2))
+
+    def action_export(self) -> None:
+        """Write what is marked, else all that is listed, to a file."""
+        listing = self.focused
+        if isinstance(listing, RunsTable):
+            rows = listing.chosen() if listing.marks else list(listing.shown)
+            self.app.export("runs", [dict(row.run.item) for row in rows])
+
+    def _items(self) -> list[dict[str, object]]:
+        listing = self.focused
+        if isinstance(listing, RunsTable):
+            return [dict(row.run.item) for row in listing.chosen()]
+        if isinstance(listing, InboxPane):
+            return [dict(row.item) for row in listing.chosen()]
+        return []
+
+    # ---- the run under the cursor
+
+    @property
+    def run(self) -> RunLine | None:
+        """The run under the cursor."""
+        return self.query_one(RunsTable).current
+
+    def action_open_request(self) -> None:
+        """What the run asks."""
+        if self.run is not None and self.run.request is not None:
+            self.app.open_request(self.run.request.id)
+        else:
+            self.tell("this run asks nothing of anybody")
+
+    def action_bulk(self) -> None:
+        """Look at what is marked in the inbox, to approve it together."""
+        inbox = self.query_one(InboxPane)
+        self.app.open_bulk([row.id for row in inbox.chosen()])
+
+    def action_pause(self) -> None:
+        """Pause the run."""
+        self._act("pause")
+
+    def action_resume(self) -> None:
+        """Resume or retry the run."""
+        self._act("resume")
+
+    def action_cancel(self) -> None:
+        """Cancel the run, after a question."""
+        self._act("cancel")
+
+    def action_fork(self) -> None:
+        """Fork the run."""
+        self._act("fork")
+
+    def action_budget(self) -> None:
+        """Raise a budget."""
+        self._act("budget")
+
+    def action_start(self) -> None:
+        """Run a task."""
+        self.app.open_act("start")
+
+    def _act(self, verb: str) -> None:
+        if self.run is not None:
+            self.app.open_act(verb, self.run.run.name)
+
+    def action_tree(self) -> None:
+        """The run's tree."""
+        if self.run is not None:
+            self.app.open_run(self.run.run.name, tab="tree")
+
+    def action_run_events(self) -> None:
+        """The run's events."""
+        if self.run is not None:
+            self.app.open_run(self.run.run.name, tab="events")
+
+    def action_yaml(self) -> None:
+        """The run as YAML."""
+        if self.run is not None:
+            self.app.open_item("run", self.run.run.name)
+
+    def action_parent(self) -> None:
+        """To the parent's row."""
+        if self.run is not None and self.run.run.parent_id:
+            self.query_one(RunsTable).go_to(self.run.run.parent_id)
+
+    def action_child(self) -> None:
+        """To the row of the first child."""
+        if self.run is not None:
+            parent = self.run.run.id
+            child = next((row for row in self.app.state.runs.values() if row.parent_id == parent), None)
+            if child is not None:
+                self.query_one(RunsTable).go_to(child.id)
