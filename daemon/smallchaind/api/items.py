@@ -22,6 +22,7 @@ from smallchain.model.templates import TEMPLATES
 from smallchain.store import paces, resources, runs
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
+from smallchain.store.spend import Spent
 from smallchain.store.times import to_text
 
 Item = dict[str, Any]
@@ -244,6 +245,30 @@ def grant(row: Row, /) -> Item:
         "created_at": row["created_at"],
         "revoked_at": row["revoked_at"],
         "revoked_by": row["revoked_by"],
+    }
+
+
+def spent(sum: Spent, /) -> Item:
+    """What model calls came to; its name says what it is a sum of."""
+    hour = f"{sum.hour}:00:00Z" if sum.hour is not None else None
+    name = " ".join(part for part in (hour or sum.day, sum.agent, sum.llm, sum.task, sum.run) if part is not None) or "everything"
+    return {
+        "kind": "spend",
+        "name": name,
+        "id": name,
+        "hour": hour,
+        "day": sum.day,
+        "agent": sum.agent,
+        "llm": sum.llm,
+        "task": sum.task,
+        "run": sum.run,
+        "run_id": sum.run_id,
+        "calls": sum.calls,
+        "unpriced": sum.unpriced,
+        "input_tokens": sum.input_tokens,
+        "output_tokens": sum.output_tokens,
+        "cached_tokens": sum.cached_tokens,
+        "cost_usd": show_dollars(sum.cost_nanousd),
     }
 
 

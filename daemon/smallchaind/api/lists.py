@@ -28,9 +28,9 @@ WRITTEN = {
     "budgets": "budget",
     "schedules": "schedule",
 }
-NOT_YET = ("spend", "artifacts")
+NOT_YET = ("artifacts",)
 """Kinds whose loops come later: their lists are there, and empty."""
-KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "grants", "events", "files", "templates", *NOT_YET)
+KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "grants", "spend", "events", "files", "templates", *NOT_YET)
 
 _MOST_EVENTS = 1000
 _Seq = Annotated[int, Query(ge=0, le=2**62)]
@@ -54,7 +54,7 @@ def routes(house: House) -> APIRouter:
             run_id = items.find_run(tx, run).id if run else None
             start = after
             if since is not None:
-                start = max(start, eventlog.before_moment(tx, to_text(_aware(since))))
+                start = max(start, eventlog.before_moment(tx, to_text(aware(since))))
             if tail is not None:
                 start = max(start, eventlog.before_tail(tx, tail, run_id=run_id) if tail else eventlog.last(tx))
             rows = eventlog.after(tx, start, most=limit, run_id=run_id)
@@ -139,7 +139,8 @@ def named(kind: str, found: list[Item], names: list[str]) -> list[Item]:
     return chosen
 
 
-def _aware(moment: datetime) -> datetime:
+def aware(moment: datetime) -> datetime:
+    """A moment that says its time zone; raises BadInput for one that does not."""
     if moment.tzinfo is None:
         raise BadInput("`since` needs a time zone", hint="write it as 2026-11-23T09:00:00Z")
     return moment

@@ -227,6 +227,15 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("PROBLEMS", lambda item: len(item.get("problems") or ()), wide=True),
         column("PATH", "id", wide=True),
     ),
+    "spend": (
+        _NAME,
+        column("CALLS", "calls"),
+        column("INPUT", "input_tokens"),
+        column("CACHED", "cached_tokens", wide=True),
+        column("OUTPUT", "output_tokens"),
+        Column("COST", lambda item: f"${text_of(item.get('cost_usd'))}"),
+        column("UNPRICED", "unpriced"),
+    ),
     "templates": (
         _NAME,
         Column("WORDS", _whose),
