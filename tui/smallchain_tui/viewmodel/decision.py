@@ -247,16 +247,20 @@ class Decision:
         """The key that sends what is written (ctrl+s); it sends only what a person has begun to say, and confirmed where that is wanted."""
         if self.stage is Stage.NOTING and self.verdict is None:
             return self._to(Stage.OPENED, now)
-        if self.verdict is None or self.stage not in (Stage.OPENED, Stage.NOTING, Stage.CONFIRMING):
+        if self.stage not in (Stage.OPENED, Stage.NOTING, Stage.CONFIRMING):
             return self.other(now)
+        verbs = self.subject.verbs
+        verdict = self.verdict or (Verdict(verbs[0]) if len(verbs) == 1 else None)
+        if verdict is None:
+            return replace(self, quiet_since=now, notice="nothing is begun: say first what you decide")
         if now < self.since + ARM_S:
             return replace(self, quiet_since=now, notice=NOT_ARMED)
         if why_not:
             return replace(self, quiet_since=now, notice=f"not sent: {why_not}")
-        if self.subject.needs_text(self.verdict.verb) and not self.text.strip():
+        if self.subject.needs_text(verdict.verb) and not self.text.strip():
             return replace(self, quiet_since=now, notice="nothing is written yet")
         if self.stage is not Stage.CONFIRMING:
-            return self._hold_or_confirm(now)
+            return replace(self, verdict=verdict)._hold_or_confirm(now)
         if self.typed != self.subject.word:
             return replace(self, quiet_since=now, notice=f"type {self.subject.word} first")
         if now < self.quiet_since + ARM_S:  # what pastes a word may paste the key after it too
