@@ -47,8 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     client = Client(settings, timeout_s=10.0, via="dashboard")
     from smallchain_tui.app import Dashboard
+    from smallchain_tui.desk import Desk
 
-    app = Dashboard(client, options)
+    app = Dashboard(client, options, desk=Desk.of(settings.state_dir))
     app.run(mouse=options.mouse)
     return app.return_code or 0
 

@@ -44,6 +44,7 @@ class Ring:
         self.entries: list[EventRow | Gap] = []
         self.dropped = 0
         """How many events have left the ring."""
+        self._older = 0
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -73,12 +74,25 @@ class Ring:
                     continue
                 last = entry.seq
             self.entries.append(entry)
-        over = len(self.entries) - self._most
+        over = len(self.entries) - self._most - self._older
         if over > self._slack:  # seldom and many, not one by one: a list moves all it holds
             self.dropped += sum(isinstance(entry, EventRow) for entry in self.entries[:over])
             del self.entries[:over]
             self.base += over
         return taken
+
+    def take_older(self, rows: Sequence[EventRow]) -> int:
+        """Put events from before the first one in front of it, beyond what the ring holds otherwise, until `let_older_go`; how many."""
+        first = self.first_seq or 1 << 62
+        before = [row for row in rows if row.seq < first]
+        self.entries[:0] = before
+        self.base -= len(before)
+        self._older += len(before)
+        return len(before)
+
+    def let_older_go(self) -> None:
+        """Nobody looks at the older events any more: they leave as others come."""
+        self._older = 0
 
     def fill(self, gap: Gap, rows: Sequence[EventRow]) -> None:
         """Put loaded events in a gap's place; what is still missing after them stays a gap."""

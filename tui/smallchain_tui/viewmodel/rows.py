@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from sys import intern
 from typing import Any
 
 from smallchain.model.errors import BadInput
@@ -144,25 +145,38 @@ class EventRow:
     object_kind: str
     object_name: str
     object_id: str
-    item: Item = field(repr=False, compare=False)
+
+    @property
+    def item(self) -> Item:
+        """As the daemon tells it; made anew, since tens of thousands of rows are kept."""
+        time = f"{self.time:%Y-%m-%dT%H:%M:%S.%f}Z" if self.time is not None else None
+        about = {"kind": self.object_kind, "name": self.object_name, "id": self.object_id}
+        told = {"kind": "event", "name": self.reason, "id": str(self.seq), "seq": self.seq, "time": time, "level": self.level}
+        return {
+            **told,
+            "reason": self.reason,
+            "object": about,
+            "message": self.message,
+            "run": self.run or None,
+            "run_id": self.run_id or None,
+        }
 
     @classmethod
     def of(cls, item: Item, /) -> EventRow:
-        """From an `event` item."""
+        """From an `event` item. What repeats from event to event is kept once."""
         about = item.get("object")
         about = about if isinstance(about, Mapping) else {}
         return cls(
             seq=number(item, "seq"),
             time=moment(item, "time"),
-            level=text(item, "level"),
-            reason=text(item, "reason"),
+            level=intern(text(item, "level")),
+            reason=intern(text(item, "reason")),
             message=text(item, "message"),
-            run=text(item, "run"),
-            run_id=text(item, "run_id"),
-            object_kind=text(about, "kind"),
-            object_name=text(about, "name"),
-            object_id=text(about, "id"),
-            item=item,
+            run=intern(text(item, "run")),
+            run_id=intern(text(item, "run_id")),
+            object_kind=intern(text(about, "kind")),
+            object_name=intern(text(about, "name")),
+            object_id=intern(text(about, "id")),
         )
 
 
