@@ -190,6 +190,25 @@ class OverviewScreen(BaseScreen):
             self._filtering.apply_filter("")
         self.restore_focus()
 
+    def action_larger(self) -> None:
+        """Make the pane with the focus larger."""
+        self._resize_pane(1)
+
+    def action_smaller(self) -> None:
+        """Make it smaller."""
+        self._resize_pane(-1)
+
+    def _resize_pane(self, by: int) -> None:
+        """Panes above each other share the height by weights, or have a fixed one; both may be changed, and are kept while it is open."""
+        pane = next((pane for pane in self.query(Pane) if pane.has_pseudo_class("focus-within")), None)
+        height = pane.styles.height if pane is not None else None
+        if pane is None or height is None:
+            return
+        if height.is_fraction:
+            pane.styles.height = f"{max(1.0, height.value + by * 0.5)}fr"
+        else:
+            pane.styles.height = max(4, int(height.value) + by)
+
     def action_sort(self) -> None:
         """Choose the order of the runs."""
         from smallchain_tui.screens.menu import Menu
