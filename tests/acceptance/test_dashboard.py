@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.daemon import Daemon, program
-from support.terminal import Terminal
+from support.terminal import TERM, Terminal
 
 TEAM = """
 llms:
@@ -81,14 +81,14 @@ class House:
         """A request as it stands now."""
         return self.daemon.items("requests", name=id, all=True)[0]
 
-    def open(self, *flags: str, columns: int = 160, lines: int = 45, **variables: str) -> Terminal:
+    def open(self, *flags: str, columns: int = 160, lines: int = 45, term: str = TERM, **variables: str) -> Terminal:
         """A dashboard in a terminal of its own."""
         self._made += 1
         environ = self.daemon.environ | variables
         words = [*program("smallchain-tui"), *flags]
         name = f"t{self._made}"
         return self._stack.enter_context(
-            closing(Terminal(self.daemon.folder, words, environ=environ, columns=columns, lines=lines, name=name))
+            closing(Terminal(self.daemon.folder, words, environ=environ, columns=columns, lines=lines, term=term, name=name))
         )
 
     def posts(self) -> list[str]:
