@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -90,6 +91,35 @@ class House:
         return self._stack.enter_context(
             closing(Terminal(self.daemon.folder, words, environ=environ, columns=columns, lines=lines, term=term, name=name))
         )
+
+    def inbox(self, *flags: str) -> Terminal:
+        """A dashboard with the cursor in the inbox."""
+        board = self.open(*flags)
+        board.shows("connected", "waits")
+        board.press("a")
+        board.shows("┏━  Inbox")
+        return board
+
+    def deciding(self, shows: str = "Approve once", *, flags: tuple[str, ...] = ()) -> Terminal:
+        """A dashboard on the screen of the first request."""
+        board = self.inbox(*flags)
+        board.press("Enter")
+        board.shows(shows)
+        return board
+
+    def press(self, board: Terminal, key: str, *shows: str) -> str:
+        """Press a key as a person does, some time after any other, until it shows."""
+        for _ in range(3):
+            self.rest()
+            board.press(key)
+            screen = board.until(lambda screen: "not yet" in screen or all(word in screen for word in shows), f"showed {shows} after {key}")
+            if all(word in screen for word in shows):
+                return screen
+        raise AssertionError(f"{key} never counted; the screen is\n{screen}")
+
+    def rest(self) -> None:
+        """So long a person rests before a key that is to count."""
+        time.sleep(0.6)
 
     def posts(self) -> list[str]:
         """What the tools have done to the world."""
@@ -210,6 +240,169 @@ def test_ascii_draws_with_ascii_alone(house: House) -> None:
 
     board.shows("morning post", "Waiting")
     assert {char for char in board.screen() if not char.isascii()} == set()
+
+
+# ---- deciding
+
+
+def test_an_approval_is_given_by_its_key_and_the_tool_runs_once(house: House) -> None:
+    id_ = house.asked("publish", name="morning post")
+    board = house.deciding()
+    board.shows("AI news", "The draft was checked twice.")
+
+    house.press(board, "y", "approved")
+
+    assert house.daemon.over("morning post")["status"] == "Succeeded"
+    assert house.posts() == ["posted AI news"]
+    assert house.request(id_)["answered_via"] == "dashboard"
+
+
+def test_a_denial_takes_a_note_and_the_model_is_told(house: House) -> None:
+    id_ = house.asked("publish", name="morning post")
+    board = house.deciding()
+
+    house.press(board, "n", "the model is told the note")
+    board.type("not on a Friday, y?")
+    board.shows("not on a Friday, y?")
+    house.press(board, "C-s", "denied")
+
+    assert house.request(id_)["note"] == "not on a Friday, y?"
+    house.daemon.over("morning post")
+    assert house.posts() == []
+    assert any("not on a Friday" in str(message["content"]) for message in house.daemon.messages("morning post"))
+
+
+def test_edited_arguments_are_checked_and_what_was_approved_is_what_runs(house: House) -> None:
+    house.asked("publish", name="morning post")
+    board = house.deciding()
+
+    house.press(board, "e", "fits; nothing is changed")
+    board.press("C-End")
+    board.type(" today")
+    board.shows("fits; 1 changed")
+    house.press(board, "C-s", "Approve with your edit")
+    house.press(board, "y", "approved")
+
+    house.daemon.over("morning post")
+    assert house.posts() == ["posted AI news today"]
+
+
+def test_a_high_risk_wants_its_word_typed_and_a_wrong_one_sends_nothing(house: House) -> None:
+    id_ = house.asked("shout", name="loud post")
+    board = house.deciding()
+
+    house.press(board, "y", "type shout")
+    board.type("shou")
+    board.shows("shou")
+    house.press(board, "C-s", "type shout first")
+    assert house.request(id_)["phase"] == "open"
+    board.type("t")
+    house.press(board, "C-s", "approved")
+
+    house.daemon.over("loud post")
+    assert house.posts() == ["shouted Loud news"]
+
+
+def test_a_question_is_answered_by_one_of_its_choices(house: House) -> None:
+    id_ = house.asked("ask", name="market report")
+    board = house.deciding("Which market first?")
+
+    board.press("2")
+    board.until(lambda screen: screen.count("Asia") > 1, "took the choice into the field")
+    house.press(board, "C-s", "answered")
+
+    assert house.request(id_)["answer"]
+    house.daemon.over("market report")
+    assert any(message["role"] == "tool" and "Asia" in str(message["content"]) for message in house.daemon.messages("market report"))
+
+
+def test_several_are_approved_together_after_a_list_and_high_risks_are_left_out(house: House) -> None:
+    for name in ("first post", "second post"):
+        house.asked("publish", name=name)
+    loud = house.asked("shout", name="loud post")
+    board = house.inbox()
+
+    for _ in range(3):
+        board.press("Space", "j")
+    house.press(board, "Y", "first post", "second post", "HIGH")
+    house.press(board, "y", "type 2")
+    board.type("2")
+    house.press(board, "C-s", "done")
+
+    house.daemon.over("first post")
+    house.daemon.over("second post")
+    assert house.posts() == ["posted AI news", "posted AI news"]
+    assert house.request(loud)["phase"] == "open"
+
+
+# ---- no accident
+
+
+def test_neither_enter_nor_space_nor_a_paste_nor_what_is_typed_ahead_decides_anything(house: House) -> None:
+    id_ = house.asked("publish", name="morning post")
+    board = house.open()
+    board.shows("morning post")
+
+    board.press("a", "Enter", "y", "y", "y", "Enter")  # in one burst, from the overview on
+    board.shows("Approve once")
+    for keys in (("Enter",), ("Space",), ("Enter", "Enter", "Space"), ("y", "e", "s", "Enter")):
+        board.press(*keys)
+        house.rest()
+        if "take the edit" in board.screen():
+            board.press("Escape")
+            house.rest()
+    board.paste("y")
+    house.rest()
+    board.paste("yyyy\ny\n")
+    house.rest()
+    board.type("yes, go on y")
+
+    house.rest()
+    assert house.request(id_)["phase"] == "open"
+    assert house.posts() == []
+
+
+def test_an_answer_is_refused_while_the_daemon_is_away_and_what_was_written_is_kept(house: House) -> None:
+    id_ = house.asked("publish", name="morning post")
+    board = house.deciding()
+    house.press(board, "n", "the model is told the note")
+    board.type("wait for Monday")
+    board.shows("wait for Monday")
+
+    house.daemon.kill()
+    board.until(lambda screen: "reconnecting" in screen or "daemon stopped" in screen, "told that the daemon is away")
+    house.press(board, "C-s", "not sent")
+    house.daemon.start()
+
+    board.shows(f"pid {house.daemon.pid}", "wait for Monday")
+    assert house.request(id_)["phase"] == "open"
+    house.press(board, "C-s", "denied")
+    assert house.request(id_)["note"] == "wait for Monday"
+
+
+def test_of_two_dashboards_the_first_decides_and_the_other_says_who_was_first(house: House) -> None:
+    house.asked("publish", name="morning post")
+    first, second = house.deciding(), house.deciding()
+
+    house.press(first, "y", "approved")
+
+    second.shows("approved by")
+    second.press("n")
+    house.rest()
+    assert "the model is told the note" not in second.screen()
+    house.daemon.over("morning post")
+    assert house.posts() == ["posted AI news"]
+
+
+def test_read_only_shows_everything_and_changes_nothing(house: House) -> None:
+    id_ = house.asked("publish", name="morning post")
+    board = house.deciding(flags=("--read-only",))
+
+    house.rest()
+    board.press("y")
+
+    board.shows("not sent")
+    assert house.request(id_)["phase"] == "open"
 
 
 # ---- hostile text

@@ -32,7 +32,15 @@ class Terminal:
     """A terminal of some size in which one program runs."""
 
     def __init__(
-        self, folder: Path, words: Sequence[str], *, environ: Mapping[str, str], columns: int = 160, lines: int = 45, term: str = TERM, name: str = "terminal"
+        self,
+        folder: Path,
+        words: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        columns: int = 160,
+        lines: int = 45,
+        term: str = TERM,
+        name: str = "terminal",
     ) -> None:
         self._tmux = [needed("tmux"), "-S", str(folder / f"{name}.tmux"), "-f", str(folder / f"{name}.conf")]
         self._environ = dict(environ)
