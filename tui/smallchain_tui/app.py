@@ -20,7 +20,7 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from smallchain.model.errors import SmallchainError
+from smallchain.model.errors import SmallchainError, Unknown
 from smallchain.protocol.client import Client
 from smallchain.protocol.text import one_line, visible
 from smallchain_tui import themes
@@ -79,6 +79,7 @@ class Dashboard(App[None]):
         self.feed = Feed(client, now=now)
         self.link = Link(client, why_not=self.may_act)
         self._read_at = 0.0
+        self._all_took_s = 0.0
         self._reading = False
         self._ticked_at = 0
         self._mouse_on = options.mouse
@@ -136,7 +137,8 @@ class Dashboard(App[None]):
         state, loop_time = self.state, asyncio.get_running_loop().time()
         if self._reading or not state.connection.live or not (state.stale_all or state.stale_runs or state.stale_requests):
             return
-        if loop_time - self._read_at < (_READ_ALL_S if state.stale_all else _READ_AGAIN_S):
+        pause = max(_READ_ALL_S, 5 * self._all_took_s) if state.stale_all and state.loaded else _READ_AGAIN_S
+        if loop_time - self._read_at < pause:
             return
         self._reading, self._read_at = True, loop_time
         self.run_worker(self._read(), group="read", exit_on_error=False)
@@ -156,9 +158,15 @@ class Dashboard(App[None]):
             if requests:
                 self.changed(state.take_requests(await self.link.requests()))
             if whole or len(ids) > 100:
-                self.changed(state.take_runs(await self.link.runs(), whole=True))
+                began = asyncio.get_running_loop().time()
+                rows, complete = await self.link.runs()
+                self._all_took_s = asyncio.get_running_loop().time() - began
+                self.changed(state.take_runs(rows, whole=True, complete=complete))
             elif ids:
-                self.changed(state.take_runs(await self.link.runs(ids=ids), whole=False))
+                rows, _ = await self.link.runs(ids=ids)
+                self.changed(state.take_runs(rows, whole=False))
+        except Unknown:
+            state.stale_all = True  # a run that an event told of is there no more
         except SmallchainError:
             # The feed finds out how the daemon is, and says so; what is stale stays so.
             state.stale_all |= whole

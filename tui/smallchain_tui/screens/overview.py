@@ -106,7 +106,7 @@ class OverviewScreen(BaseScreen):
     def _titles(self) -> None:
         state, table = self.app.state, self.query_one(RunsTable)
         shown, total = len(table.shown), len(table.rows)
-        self.query_one("#pane-runs", Pane).title(self._main_title("runs", f"Runs {shown}/{total}"))
+        self.query_one("#pane-runs", Pane).title(self._main_title("runs", f"Runs {shown}/{total}{'' if state.complete else '+'}"))
         self.query_one("#pane-events", Pane).title(self._main_title("events", "Events"))
         self.query_one("#pane-inbox", Pane).title(self._main_title("inbox", f"Inbox ({len(state.requests)})"))
         self.query_one("#pane-spend", Pane).title(self._main_title("spend", "Spend"))
