@@ -38,24 +38,13 @@ class ApprovalScreen(RequestScreenBase):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("approval")]
     scopes: ClassVar[tuple[str, ...]] = ("app", "anywhere", "deciding", "approval")
-    DEFAULT_CSS = """
-    #panes { height: 1fr; }
-    #arguments-pane { width: 1fr; }
-    #side-pane { width: 1fr; }
-    #editor { display: none; }
-    .-editing #editor { display: block; }
-    .-editing #arguments { display: none; }
-    .-normal #side-pane, .-narrow #side-pane { display: none; }
-    .-normal.-side #side-pane, .-narrow.-side #side-pane { display: block; }
-    .-normal.-side #arguments-pane, .-narrow.-side #arguments-pane { display: none; }
-    """
 
     def __init__(self, id: str) -> None:
         super().__init__(id)
         self.part = "arguments"
         """Which part is in front where there is room for one; `diff` and `context` share the side where there is room for two."""
-        self.before: list[RequestRow] = []
-        """What was decided in this run."""
+        self.before: list[RequestRow] | None = None
+        """What was decided in this run, once that is known."""
         self.checked: tuple[str, str, tuple[str, ...]] | None = None
         """The text that was checked last, what is wrong with it, and what it changes."""
         self._checking: Timer | None = None
@@ -124,7 +113,7 @@ class ApprovalScreen(RequestScreenBase):
                 return [Row("", f"no arguments yet: {one_line(error.message)}", "waiting")]
         if edits is not None:
             return diff_rows(asked, edits, title="your edit against what the agent asked")
-        last = next((each for each in reversed(self.before) if self._is_like(each, row)), None)
+        last = next((each for each in reversed(self.before or ()) if self._is_like(each, row)), None)
         if last is not None:
             by = one_line(last.answered_by) or "nobody"
             return diff_rows(last.arguments, asked, title=f"this call against the last one of this tool here, decided by {by}")
@@ -142,7 +131,7 @@ class ApprovalScreen(RequestScreenBase):
         pane, side = self.query_one("#arguments-pane", Pane), self.query_one("#side-pane", Pane)
         editing = decision is not None and decision.stage is Stage.EDITING
         edited = decision is not None and decision.edits is not None
-        name = "Arguments, your edit" if editing else "Arguments, as you edited them" if edited else "Arguments"
+        name = "Arguments: your edit" if editing else "Arguments: edited" if edited else "Arguments"
         pane.title(self._tabs("arguments", name))
         reader, foot = (
             self.query_one("#arguments", Reader),
@@ -157,7 +146,7 @@ class ApprovalScreen(RequestScreenBase):
     def _tabs(self, part: str, title: str) -> str:
         if self.has_class("-wide"):
             return title
-        return "  ".join(f"[{title}]" if name == part else name for name in PARTS) + f"  {self.app.keys.shown('approval.turn')}: next"
+        return f"{self.app.keys.shown('approval.turn')}: " + "  ".join(f"[{title}]" if name == part else name for name in PARTS)
 
     def on_reader_moved(self, event: Reader.Moved) -> None:
         """The feet count lines."""

@@ -56,18 +56,6 @@ class DecidingScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("deciding")]
     AUTO_FOCUS = ""
     scopes: ClassVar[tuple[str, ...]] = ("app", "anywhere", "deciding")
-    DEFAULT_CSS = """
-    #ask { height: auto; max-height: 4; padding: 0 1; background: $raised; }
-    #deciding { height: 1fr; }
-    #note-pane { height: 5; }
-    #verdict { height: 1; padding: 0 1; }
-    #notice { height: 1; padding: 0 1; color: $waiting; text-style: bold; }
-    #word-line { height: 1; padding: 0 1; display: none; }
-    #word-line Static { width: auto; }
-    .-confirming #word-line { display: block; }
-    .-over #note-pane { display: none; }
-    .-short #note-pane { height: 3; }
-    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,6 +64,7 @@ class DecidingScreen(BaseScreen):
         """Why there is nothing to decide."""
         self._key: _Key | None = None
         self._ready = False
+        self._live = True
         self._keeping: Timer | None = None
 
     # ---- what a subclass says
@@ -167,6 +156,13 @@ class DecidingScreen(BaseScreen):
         """Something happened that is no key of this screen: the keys arm anew."""
         if self.decision is not None:
             self.step(self.decision.other(self.app.monotonic()))
+
+    def lost_or_found(self) -> None:
+        """The keys arm anew when the daemon is lost, and when it is back."""
+        live = self.app.state.connection.live
+        if live is not self._live:
+            self._live = live
+            self.disturbed()
 
     def heard(self) -> _Key | None:
         """The key whose action this is, once; None for an action that no key of this screen has called, or that came too late."""
@@ -327,9 +323,8 @@ class DecidingScreen(BaseScreen):
             case Stage.HELD:
                 return [(f" {self.doing(decision)} ... any key takes it back ", "$waiting bold reverse")]
             case Stage.CONFIRMING:
-                subject, verdict = decision.subject, decision.verdict
-                why = "for the rest of this run" if verdict is not None and verdict.for_run else "HIGH risk"
-                self.said("#word-label", (f"{why}: type {subject.word} ", "$failed bold"))
+                subject = decision.subject
+                self.said("#word-label", (f"{self.why_word(decision)}: type {subject.word} ", "$failed bold"))
                 ready = decision.typed == subject.word
                 return [
                     (f" {send} ", "$failed bold reverse" if ready else "$muted"),
@@ -353,6 +348,10 @@ class DecidingScreen(BaseScreen):
     def open_line(self, decision: Decision) -> list[tuple[str, str]]:
         """What can be said now."""
         raise NotImplementedError
+
+    def why_word(self, decision: Decision) -> str:
+        """Why a word is typed before it is sent."""
+        return "for the rest of this run" if decision.verdict is not None and decision.verdict.for_run else "HIGH risk"
 
     def doing(self, decision: Decision) -> str:
         """The verdict in words: `approve once`."""
@@ -433,8 +432,7 @@ class RequestScreenBase(DecidingScreen):
 
     def state_changed(self, changed: Changed) -> None:
         """Another may have been first; the daemon may be gone, or back."""
-        if CONNECTION in changed:
-            self.disturbed()
+        self.lost_or_found()
         if changed & {REQUESTS, CONNECTION} and (self.decision is None or not self.decision.is_over):
             known = self.app.state.requests.get(self.request_id)
             unknown = self.decision is not None and self.decision.stage is Stage.UNKNOWN
@@ -553,8 +551,11 @@ class RequestScreenBase(DecidingScreen):
         ids = self._others()
         place = f"{ids.index(self.request_id) + 1} of {len(ids)}" if self.request_id in ids else f"{len(ids)} more wait" if ids else ""
         second: list[tuple[str, str]] = [(waiting(row, now), "$waiting" if row.expires_at else "$muted"), (f"   {place}", "$ink")]
-        second.append((f"   request {row.id[-8:]}   digest {row.digest[:12] or 'none'}", "$muted"))
-        pieces = [*_line(first), ("\n", ""), *_line(second)]
+        if self.size.width >= 100:
+            second.append((f"   request {row.id[-8:]}   digest {row.digest[:12] or 'none'}", "$muted"))
+        pieces = [*visibly(first), ("\n", ""), *visibly(second)]
+        if row.why and self.size.width < 100 and row.kind == "approval":
+            pieces += [("\nwhy: ", "$muted"), (one_line(row.why, cells=max(20, self.size.width - 8)), "$ink")]
         if hidden := hiding(row):
             pieces += [("\n", ""), (one_line(hidden), "$failed bold")]
         self.query_one("#ask", Static).update(Content.assemble(*pieces))
@@ -603,5 +604,6 @@ class RequestScreenBase(DecidingScreen):
             self.app.copy(json.dumps(dict(self.row.item), ensure_ascii=False, indent=2))
 
 
-def _line(pieces: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def visibly(pieces: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Texts on a line, each made visible, with their styles."""
     return [(one_line(text), style) for text, style in pieces]

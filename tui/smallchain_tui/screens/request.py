@@ -26,15 +26,6 @@ class RequestScreen(RequestScreenBase):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("request")]
     scopes: ClassVar[tuple[str, ...]] = ("app", "anywhere", "deciding", "request")
-    DEFAULT_CSS = """
-    #asked-pane { height: 1fr; }
-    #choices-pane { height: auto; max-height: 12; }
-    #choices { height: auto; }
-    #text-pane { height: 6; }
-    .-short #text-pane { height: 4; }
-    .-no-text #text-pane, .-over #text-pane { display: none; }
-    .-no-choices #choices-pane { display: none; }
-    """
     text_title = "What became of it"
 
     def parts(self) -> ComposeResult:
@@ -92,7 +83,7 @@ class RequestScreen(RequestScreenBase):
         ]
         if row.arguments is not None and row.kind != "question":
             rows += [Row("", ""), Row("", "with these arguments", "muted"), *argument_rows(row.arguments, exact=self.exact)]
-        rows += [Row("", ""), *context_rows(row, ())]
+        rows += [Row("", ""), *context_rows(row, None, outcomes=False, local=self.app.options.local_time)]
         self.query_one("#asked", Reader).show(rows)
         self.query_one("#asked-pane", Pane).title(row.kind.replace("_", " ").capitalize())
         self._feet()

@@ -79,8 +79,8 @@ def diff_rows(before: Mapping[str, Any], after: Mapping[str, Any], *, title: str
     return [Row("", title, "muted"), *(Row(f"{line.sign} ", line.text, colours[line.sign]) for line in lines)]
 
 
-def context_rows(row: RequestRow, before: Sequence[RequestRow], *, local: bool = False) -> list[Row]:
-    """Why it is asked, what each answer leads to, and what was decided before about the same tool in the same run."""
+def context_rows(row: RequestRow, before: Sequence[RequestRow] | None, *, outcomes: bool = True, local: bool = False) -> list[Row]:
+    """Why it is asked, what each answer leads to, and what was decided before (None: not known) about the same tool in the same run."""
     rows: list[Row] = []
     if row.why:
         rows += [Row("", "why, in the model's words", "muted"), *_barred(row.why), Row("", "")]
@@ -88,13 +88,13 @@ def context_rows(row: RequestRow, before: Sequence[RequestRow], *, local: bool =
     rows += [Row("  ", one_line(row.rule or row.question))]
     if row.path:
         rows.append(Row("  ", one_line(row.path), "muted"))
-    if row.outcomes:
+    if row.outcomes and outcomes:
         rows += [Row("", ""), Row("", "what comes of it", "muted")]
         wide = max(len(verb) for verb in row.outcomes)
         rows += [Row(f"  {one_line(verb).replace('_', ' '):<{wide}}  ", one_line(what)) for verb, what in row.outcomes.items()]
     if row.expires_at is not None:
         rows.append(Row("  nobody  ", f"at {clock(row.expires_at, local=local)}: {one_line(row.on_expiry) or 'the model is told'}"))
-    rows += _history(row, before, local=local)
+    rows += _history(row, before, local=local) if before is not None else []
     rows += _told(row)
     return rows
 

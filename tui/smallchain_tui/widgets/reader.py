@@ -7,6 +7,7 @@ It takes no focus and no key: the keys of a decision belong to its screen.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -16,7 +17,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from smallchain.protocol.text import pad, width
+from smallchain.protocol.text import width
 from smallchain_tui.viewmodel.asking import Row
 from smallchain_tui.viewmodel.line import wrapped
 
@@ -96,12 +97,10 @@ class Reader(ScrollView, can_focus=False):
         if cells == self._laid_out_for or cells <= 0:
             return
         self._laid_out_for = cells
-        gutter = max((width(row.gutter) for row in self.rows), default=0)
-        room = max(8, cells - gutter)
         self._lines = [
-            Row(pad(row.gutter if first else "", gutter), part, row.colour)
+            Row(row.gutter if first else " " * width(row.gutter), part, row.colour)
             for row in self.rows
-            for first, part in zip([True] + [False] * len(row.text), wrapped(row.text, room), strict=False)
+            for first, part in zip(chain([True], repeat(False)), wrapped(row.text, max(8, cells - width(row.gutter))), strict=False)
         ]
         self.virtual_size = Size(0, len(self._lines))
         self.refresh()
