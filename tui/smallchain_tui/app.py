@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
-import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,10 +17,10 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from smallchain.model.errors import SmallchainError
+from smallchain.model.errors import SmallchainError, Unknown
 from smallchain.protocol.client import Client
 from smallchain.protocol.text import one_line, visible
-from smallchain_tui import themes
+from smallchain_tui import export, themes
 from smallchain_tui.feed import Feed
 from smallchain_tui.keymap import Keys, bindings
 from smallchain_tui.link import Link
@@ -31,6 +29,7 @@ from smallchain_tui.screens.base import BaseScreen, ComingScreen
 from smallchain_tui.screens.overview import OverviewScreen
 from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.state import Changed, State
+from smallchain_tui.viewmodel.words import count
 
 FLUSH_S = 0.1
 """How often what changed is painted."""
@@ -67,6 +66,7 @@ class Dashboard(App[None]):
         self.feed = Feed(client, now=now)
         self.link = Link(client, why_not=self.may_act)
         self._read_at = 0.0
+        self._all_took_s = 0.0
         self._reading = False
         self._ticked_at = 0
         self._mouse_on = options.mouse
@@ -124,7 +124,8 @@ class Dashboard(App[None]):
         state, loop_time = self.state, asyncio.get_running_loop().time()
         if self._reading or not state.connection.live or not (state.stale_all or state.stale_runs or state.stale_requests):
             return
-        if loop_time - self._read_at < (_READ_ALL_S if state.stale_all else _READ_AGAIN_S):
+        pause = max(_READ_ALL_S, 5 * self._all_took_s) if state.stale_all and state.loaded else _READ_AGAIN_S
+        if loop_time - self._read_at < pause:
             return
         self._reading, self._read_at = True, loop_time
         self.run_worker(self._read(), group="read", exit_on_error=False)
@@ -144,9 +145,15 @@ class Dashboard(App[None]):
             if requests:
                 self.changed(state.take_requests(await self.link.requests()))
             if whole or len(ids) > 100:
-                self.changed(state.take_runs(await self.link.runs(), whole=True))
+                began = asyncio.get_running_loop().time()
+                rows, complete = await self.link.runs()
+                self._all_took_s = asyncio.get_running_loop().time() - began
+                self.changed(state.take_runs(rows, whole=True, complete=complete))
             elif ids:
-                self.changed(state.take_runs(await self.link.runs(ids=ids), whole=False))
+                rows, _ = await self.link.runs(ids=ids)
+                self.changed(state.take_runs(rows, whole=False))
+        except Unknown:
+            state.stale_all = True  # a run that an event told of is there no more
         except SmallchainError:
             # The feed finds out how the daemon is, and says so; what is stale stays so.
             state.stale_all |= whole
@@ -188,17 +195,13 @@ class Dashboard(App[None]):
         self.tell(f"copied {len(text)} characters")
 
     def export(self, what: str, items: Sequence[Mapping[str, Any]]) -> None:
-        """Write items to a new file in the working folder, as the command's `-o json` has them; its mode is 0600."""
-        name = f"smallchain-{what}-{self.now():%Y%m%d-%H%M%S}.json"
+        """Write items to a new file in the working folder, as the command's `-o json` has them."""
         try:
-            file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(file, "w", encoding="utf-8") as stream:
-                json.dump({"items": list(items)}, stream, ensure_ascii=False, indent=2)
-                stream.write("\n")
+            path = export.write(Path.cwd(), what, {"items": list(items)}, now=self.now())
         except OSError as error:
             self.tell(f"not written: {error}", severity="error")
             return
-        self.tell(f"{len(items)} items are in {Path(name).absolute()}")
+        self.tell(f"{count(len(items), 'item')} in {path}")
 
     # ---- going places: the one place that knows the screens
 
