@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
-import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +21,7 @@ from textual.screen import Screen
 from smallchain.model.errors import SmallchainError, Unknown
 from smallchain.protocol.client import Client
 from smallchain.protocol.text import one_line, visible
-from smallchain_tui import themes
+from smallchain_tui import export, themes
 from smallchain_tui.desk import Desk
 from smallchain_tui.feed import Feed
 from smallchain_tui.keymap import Keys, bindings
@@ -33,6 +31,7 @@ from smallchain_tui.screens.base import BaseScreen, ComingScreen
 from smallchain_tui.screens.overview import OverviewScreen
 from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.state import Changed, State
+from smallchain_tui.viewmodel.words import count
 
 FLUSH_S = 0.1
 """How often what changed is painted."""
@@ -208,17 +207,13 @@ class Dashboard(App[None]):
         self.tell(f"copied {len(text)} characters")
 
     def export(self, what: str, items: Sequence[Mapping[str, Any]]) -> None:
-        """Write items to a new file in the working folder, as the command's `-o json` has them; its mode is 0600."""
-        name = f"smallchain-{what}-{self.now():%Y%m%d-%H%M%S}.json"
+        """Write items to a new file in the working folder, as the command's `-o json` has them."""
         try:
-            file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(file, "w", encoding="utf-8") as stream:
-                json.dump({"items": list(items)}, stream, ensure_ascii=False, indent=2)
-                stream.write("\n")
+            path = export.write(Path.cwd(), what, {"items": list(items)}, now=self.now())
         except OSError as error:
             self.tell(f"not written: {error}", severity="error")
             return
-        self.tell(f"{len(items)} items are in {Path(name).absolute()}")
+        self.tell(f"{count(len(items), 'item')} in {path}")
 
     # ---- going places: the one place that knows the screens
 

@@ -40,7 +40,7 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"listing--{name}" for name in _NAMES}
     row_height: ClassVar[int] = 1
     has_header: ClassVar[bool] = False
-    hints: ClassVar[tuple[str, ...]] = ("lists.open", "lists.filter", "lists.sort", "lists.wide", "lists.mark")
+    hints: ClassVar[tuple[str, ...]] = ("lists.open", "lists.mark")
     """Ids of actions that the status line names while this has the focus."""
     empty: str = "nothing here"
     """What stands there while there is no row at all."""

@@ -48,7 +48,7 @@ class RunsTable(Listing[RunLine]):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
     has_header = True
-    hints = ("lists.open", "lists.filter", "lists.sort", "lists.mark", "lists.wide", "runs.pause", "runs.cancel")
+    hints = ("lists.open", "overview.filter", "lists.sort", "lists.mark", "lists.wide", "runs.pause", "runs.cancel")
     empty = "no runs yet: `smallchain run TASK` starts one, and so does T"
 
     def __init__(self, *, id: str | None = None) -> None:
