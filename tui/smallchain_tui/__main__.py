@@ -46,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from smallchain.protocol.client import Client
 
     client = Client(settings, timeout_s=10.0, via="dashboard")
+    if linear(os.environ):
+        from smallchain_tui.linear import sit
+
+        return sit(client, read_only=options.read_only)
     from smallchain_tui.app import Dashboard
     from smallchain_tui.desk import Desk
 
