@@ -59,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return sit(client, read_only=options.read_only)
     from smallchain_tui.app import Dashboard
+    from smallchain_tui.desk import Desk
 
-    app = Dashboard(client, options)
+    app = Dashboard(client, options, desk=Desk.of(settings.state_dir))
     app.run(mouse=options.mouse)
     return app.return_code or 0
 

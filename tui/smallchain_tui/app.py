@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from smallchain.model.errors import SmallchainError, Unknown
 from smallchain.protocol.client import Client
 from smallchain.protocol.text import one_line, visible
 from smallchain_tui import export, themes
+from smallchain_tui.desk import Desk
 from smallchain_tui.feed import Feed
 from smallchain_tui.keymap import Keys, bindings
 from smallchain_tui.link import Link
@@ -51,18 +53,28 @@ SCREENS = {
 
 
 class Dashboard(App[None]):
-    """The dashboard of one daemon. `now` is the clock of all that is shown: tests give their own."""
+    """The dashboard of one daemon. `now` is the clock of all that is shown, `monotonic` (seconds) that of keys: tests give their own."""
 
     CSS_PATH = "style.tcss"
     TITLE = "smallchain"
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
     ENABLE_COMMAND_PALETTE = True
 
-    def __init__(self, client: Client, options: Options, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        client: Client,
+        options: Options,
+        *,
+        desk: Desk | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.options = options
         self.glyphs = Glyphs(options.ascii)
         super().__init__()
+        self.desk = desk or Desk(None)
         self.now = now
+        self.monotonic = monotonic
         self.keys: Keys = options.keys
         self.state = State()
         self.feed = Feed(client, now=now)
