@@ -69,6 +69,10 @@ class Status(StrEnum):
     CANCELLED = "Cancelled"
 
 
+OVER = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
+"""The words of runs that have ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenCall:
     """A tool call that has not ended, as far as a status needs it. `held`: why a pending one may not start."""

@@ -12,7 +12,8 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from smallchain.model.errors import SmallchainError
+from smallchain.model.errors import SmallchainError, Unknown
 from smallchain.protocol.client import Client
 from smallchain.protocol.text import one_line, visible
 from smallchain_tui import themes
@@ -28,12 +29,15 @@ from smallchain_tui.desk import Desk
 from smallchain_tui.feed import Feed
 from smallchain_tui.keymap import Keys, bindings
 from smallchain_tui.link import Link
+from smallchain_tui.notify import Herald
 from smallchain_tui.options import Options
 from smallchain_tui.screens.base import BaseScreen, ComingScreen
 from smallchain_tui.screens.overview import OverviewScreen
 from smallchain_tui.viewmodel.glyphs import Glyphs
-from smallchain_tui.viewmodel.state import Changed, State
+from smallchain_tui.viewmodel.state import REQUESTS, RUNS, Changed, State
+from smallchain_tui.viewmodel.words import clock
 
+SNOOZE = timedelta(minutes=10)
 FLUSH_S = 0.1
 """How often what changed is painted."""
 _READ_AGAIN_S = 0.3
@@ -78,7 +82,10 @@ class Dashboard(App[None]):
         self.state = State()
         self.feed = Feed(client, now=now)
         self.link = Link(client, why_not=self.may_act)
+        self.herald = Herald(options.notify, write=self._write_terminal, toast=lambda line: self.notify(line, markup=False, timeout=8))
+        self._news = False
         self._read_at = 0.0
+        self._all_took_s = 0.0
         self._reading = False
         self._ticked_at = 0
         self._mouse_on = options.mouse
@@ -110,6 +117,7 @@ class Dashboard(App[None]):
     def on_unmount(self) -> None:
         """The feed's thread ends with us."""
         self.feed.stop()
+        self.herald.close()
 
     def _paint(self) -> None:
         """Take in what has come, and paint what it changed."""
@@ -121,6 +129,9 @@ class Dashboard(App[None]):
         second = int(now.timestamp())
         if second != self._ticked_at:
             self._ticked_at = second
+            if self._news or self.herald.waits:
+                self._news = False
+                self.herald.look(self.state, self.monotonic())
             screen = self.screen
             if isinstance(screen, BaseScreen) and screen.is_mounted:
                 screen.ticked(now)
@@ -128,6 +139,7 @@ class Dashboard(App[None]):
 
     def changed(self, changed: Changed) -> None:
         """Tell the screen in front which parts of the state changed."""
+        self._news |= bool(changed & {RUNS, REQUESTS})
         screen = self.screen
         if changed and isinstance(screen, BaseScreen):
             screen.caught_up(changed)
@@ -136,7 +148,8 @@ class Dashboard(App[None]):
         state, loop_time = self.state, asyncio.get_running_loop().time()
         if self._reading or not state.connection.live or not (state.stale_all or state.stale_runs or state.stale_requests):
             return
-        if loop_time - self._read_at < (_READ_ALL_S if state.stale_all else _READ_AGAIN_S):
+        pause = max(_READ_ALL_S, 5 * self._all_took_s) if state.stale_all and state.loaded else _READ_AGAIN_S
+        if loop_time - self._read_at < pause:
             return
         self._reading, self._read_at = True, loop_time
         self.run_worker(self._read(), group="read", exit_on_error=False)
@@ -156,9 +169,15 @@ class Dashboard(App[None]):
             if requests:
                 self.changed(state.take_requests(await self.link.requests()))
             if whole or len(ids) > 100:
-                self.changed(state.take_runs(await self.link.runs(), whole=True))
+                began = asyncio.get_running_loop().time()
+                rows, complete = await self.link.runs()
+                self._all_took_s = asyncio.get_running_loop().time() - began
+                self.changed(state.take_runs(rows, whole=True, complete=complete))
             elif ids:
-                self.changed(state.take_runs(await self.link.runs(ids=ids), whole=False))
+                rows, _ = await self.link.runs(ids=ids)
+                self.changed(state.take_runs(rows, whole=False))
+        except Unknown:
+            state.stale_all = True  # a run that an event told of is there no more
         except SmallchainError:
             # The feed finds out how the daemon is, and says so; what is stale stays so.
             state.stale_all |= whole
@@ -180,6 +199,13 @@ class Dashboard(App[None]):
         screen = next((each for each in reversed(self.screen_stack) if isinstance(each, BaseScreen)), None)
         if screen is not None:
             screen.tell(message, twin=twin, severity=severity)
+
+    def put_off(self, id: str) -> None:
+        """Put a request behind the others for ten minutes; it waits on, and nobody is told."""
+        until = self.now() + SNOOZE
+        self.desk.keep(id, replace(self.desk.draft(id), snoozed_until=until.timestamp()))
+        self.tell(f"put off until {clock(until, local=self.options.local_time)}; it waits on, and nobody was told")
+        self.changed(frozenset((REQUESTS,)))
 
     async def act(self, path: str, body: Mapping[str, Any] | None = None, *, twin: str = "") -> dict[str, Any] | None:
         """Change something, and say so with its twin; None where it was refused or failed, which is said too."""
@@ -318,6 +344,13 @@ class Dashboard(App[None]):
         from smallchain_tui.commands import carry_out
 
         carry_out(self, text)
+
+    def _write_terminal(self, sequence: str) -> None:
+        """Put a sequence of our own into the terminal, where there is one."""
+        driver = self._driver
+        if driver is not None and not self.is_headless:
+            driver.write(sequence)
+            driver.flush()
 
     # ---- when it breaks
 

@@ -33,7 +33,7 @@ class Action:
 
     @property
     def action(self) -> str:
-        """The action's name, as Textual calls it: `action_<name>`."""
+        """The action, as Textual calls it: `action_<name>` of the widget or screen that binds it, or of the screen where it says so."""
         return self.run or self.id.partition(".")[2]
 
 
@@ -73,25 +73,25 @@ ACTIONS = (
     Action("lists.open", "enter", "go in", "open", hint="open"),
     Action("lists.mark", "space", "mark", hint="mark"),
     Action("lists.mark_range", "v", "mark all up to here"),
-    Action("lists.filter", "slash", "filter: text, key=value, !not, ~fuzzy", hint="filter"),
-    Action("lists.sort", "s", "sort", hint="sort"),
-    Action("lists.wide", "w", "more columns, or fewer", hint="wide"),
-    Action("lists.copy_value", "c", "copy the name"),
-    Action("lists.copy_json", "C", "copy as JSON"),
-    Action("lists.yaml", "y", "look at it as YAML"),
-    Action("lists.export", "x", "write what is listed (or marked) to a file, as JSON"),
+    Action("lists.filter", "slash", "filter: text, key=value, !not, ~fuzzy", "screen.filter", hint="filter"),
+    Action("lists.sort", "s", "sort", "screen.sort", hint="sort"),
+    Action("lists.wide", "w", "more columns, or fewer", "screen.wide", hint="wide"),
+    Action("lists.copy_value", "c", "copy the name", "screen.copy_value"),
+    Action("lists.copy_json", "C", "copy as JSON", "screen.copy_json"),
+    Action("lists.yaml", "y", "look at it as YAML", "screen.yaml"),
+    Action("lists.export", "x", "write what is listed (or marked) to a file, as JSON", "screen.export"),
     # runs
-    Action("runs.pause", "p", "pause this run", hint="pause"),
-    Action("runs.resume", "R", "resume or retry this run"),
-    Action("runs.cancel", "K", "cancel this run...", hint="cancel..."),
-    Action("runs.fork", "F", "fork this run..."),
-    Action("runs.start", "S", "run a task..."),
-    Action("runs.tree", "t", "this run's tree"),
-    Action("runs.budget", "b", "raise a budget..."),
-    Action("runs.run_events", "e", "events of this run"),
-    Action("runs.open_request", "o", "what this run asks a person"),
-    Action("runs.parent", "left_square_bracket", "the parent run"),
-    Action("runs.child", "right_square_bracket", "the first child run"),
+    Action("runs.pause", "p", "pause this run", "screen.pause", hint="pause"),
+    Action("runs.resume", "R", "resume or retry this run", "screen.resume"),
+    Action("runs.cancel", "K", "cancel this run...", "screen.cancel", hint="cancel..."),
+    Action("runs.fork", "F", "fork this run...", "screen.fork"),
+    Action("runs.start", "S", "run a task...", "screen.start"),
+    Action("runs.tree", "t", "this run's tree", "screen.tree"),
+    Action("runs.budget", "b", "raise a budget...", "screen.budget"),
+    Action("runs.run_events", "e", "events of this run", "screen.run_events"),
+    Action("runs.open_request", "o", "what this run asks a person", "screen.open_request"),
+    Action("runs.parent", "left_square_bracket", "the parent run", "screen.parent"),
+    Action("runs.child", "right_square_bracket", "the first child run", "screen.child"),
     # panes of lines: events, messages, documents, trees
     Action("lines.down", "j,down", "down", "cursor_down"),
     Action("lines.up", "k,up", "up", "cursor_up"),
@@ -123,11 +123,11 @@ ACTIONS = (
     Action("inbox.deny", "n", "look at it, to deny", "open"),
     Action("inbox.mark", "space", "mark", hint="mark"),
     Action("inbox.mark_range", "v", "mark all up to here"),
-    Action("inbox.approve_marked", "Y", "approve what is marked...", "bulk", hint="approve marked..."),
+    Action("inbox.approve_marked", "Y", "approve what is marked...", "screen.bulk", hint="approve marked..."),
     Action("inbox.snooze", "u", "put it behind the others for ten minutes", hint="snooze"),
-    Action("inbox.filter", "slash", "filter: text, key=value, !not, ~fuzzy", hint="filter"),
-    Action("inbox.copy_value", "c", "copy the id"),
-    Action("inbox.copy_json", "C", "copy as JSON"),
+    Action("inbox.filter", "slash", "filter: text, key=value, !not, ~fuzzy", "screen.filter", hint="filter"),
+    Action("inbox.copy_value", "c", "copy the id", "screen.copy_value"),
+    Action("inbox.copy_json", "C", "copy as JSON", "screen.copy_json"),
     # deciding
     Action("deciding.send", "ctrl+s", "send, or keep, what is written in a field", hint="send"),
     Action("deciding.next_request", "J", "the next request", hint="next"),

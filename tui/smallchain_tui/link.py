@@ -14,8 +14,9 @@ from smallchain.model.errors import Refused, SmallchainError
 from smallchain.protocol.client import Client, Query, path_of
 from smallchain_tui.viewmodel.rows import EventRow, RequestRow, RunRow
 
+MOST_RUNS = 2000
+"""Runs that have ended are shown up to about so many, the newest; those that live all are."""
 _PAGE = 500
-_MOST_PAGES = 2000
 _AT_ONCE = 4
 
 T = TypeVar("T")
@@ -37,20 +38,20 @@ class Link:
         """The items of a list route. Raises SmallchainError."""
         return await self._in_thread(lambda: self._client.items(kind, query))
 
-    async def runs(self, *, ids: Iterable[str] | None = None) -> list[RunRow]:
-        """All runs, or those of these ids; page after page where the daemon answers in pages. Raises SmallchainError."""
-        query: dict[str, Any] = {"limit": _PAGE}
+    async def runs(self, *, ids: Iterable[str] | None = None) -> tuple[list[RunRow], bool]:
+        """Runs, and whether these are all: those of these ids; else all that live, and of the others the newest. Raises SmallchainError."""
         if ids is not None:
-            query["id"] = sorted(ids)
-        found: list[RunRow] = []
-        for _ in range(_MOST_PAGES):
-            answer = await self.get(path_of("runs"), query)
-            found += [RunRow.of(item) for item in _items(answer)]
-            after = answer.get("next")
-            if not isinstance(after, str | int) or not after:
-                break
-            query["after"] = after
-        return found
+            found = await self._in_thread(lambda: self._client.items("runs", {"name": sorted(ids)}))
+            return [RunRow.of(item) for item in found], False
+        rows = {row.id: row for row in map(RunRow.of, await self._in_thread(lambda: self._client.items("runs", {"live": True})))}
+        before: str | None = None
+        while True:
+            query = {"newest": True} if before is None else {"before": before}
+            items, before = await self._in_thread(lambda query=query: self._client.page("runs", query))  # type: ignore[misc]
+            for row in map(RunRow.of, items):
+                rows.setdefault(row.id, row)
+            if before is None or not items or len(rows) >= MOST_RUNS:
+                return list(rows.values()), before is None
 
     async def requests(self) -> list[RequestRow]:
         """The open requests, oldest first. Raises SmallchainError."""
@@ -108,8 +109,3 @@ class Link:
         async with self._places:
             threading.Thread(target=run, name="link", daemon=True).start()
             return await done
-
-
-def _items(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = answer.get("items")
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []

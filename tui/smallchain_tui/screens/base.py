@@ -118,7 +118,7 @@ class BaseScreen(Screen[None]):
         middle: list[Piece] = []
         if state.loaded:
             total = len(state.runs)
-            middle.append((f"runs {total}", "muted"))
+            middle.append((f"runs {total}{'' if state.complete else '+'}", "muted"))
             for index, (word, number) in enumerate(state.counts().items()):
                 sign = f"{app.glyphs.of(word)} " if self.size.width < 100 else ""
                 shown = f"{number} {word.lower()}" if self.size.width >= 100 else f"{number}{sign}"

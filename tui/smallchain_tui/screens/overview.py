@@ -78,7 +78,7 @@ class OverviewScreen(BaseScreen):
             self._show_runs()
         if REQUESTS in changed:
             rows = attention.inbox(self.app.state.requests.values())
-            self.query_one(InboxPane).show_requests(rows, self.app.now())
+            self.query_one(InboxPane).show_requests(rows, self.app.now(), self.app.desk.snoozed(self.app.now().timestamp()))
         if EVENTS in changed:
             self._show_events()
         if CONNECTION in changed:
@@ -106,7 +106,7 @@ class OverviewScreen(BaseScreen):
     def _titles(self) -> None:
         state, table = self.app.state, self.query_one(RunsTable)
         shown, total = len(table.shown), len(table.rows)
-        self.query_one("#pane-runs", Pane).title(self._main_title("runs", f"Runs {shown}/{total}"))
+        self.query_one("#pane-runs", Pane).title(self._main_title("runs", f"Runs {shown}/{total}{'' if state.complete else '+'}"))
         self.query_one("#pane-events", Pane).title(self._main_title("events", "Events"))
         self.query_one("#pane-inbox", Pane).title(self._main_title("inbox", f"Inbox ({len(state.requests)})"))
         self.query_one("#pane-spend", Pane).title(self._main_title("spend", "Spend"))
@@ -135,6 +135,11 @@ class OverviewScreen(BaseScreen):
                 self.app.open_run(run.name)
         else:
             self.app.open_request(event.key)
+
+    def on_inbox_pane_snoozed(self, event: InboxPane.Snoozed) -> None:
+        """Put a request behind the others."""
+        event.stop()
+        self.app.put_off(event.key)
 
     def on_listing_counted(self) -> None:
         """Titles count."""
@@ -189,6 +194,25 @@ class OverviewScreen(BaseScreen):
         if not event.kept:
             self._filtering.apply_filter("")
         self.restore_focus()
+
+    def action_larger(self) -> None:
+        """Make the pane with the focus larger."""
+        self._resize_pane(1)
+
+    def action_smaller(self) -> None:
+        """Make it smaller."""
+        self._resize_pane(-1)
+
+    def _resize_pane(self, by: int) -> None:
+        """Panes above each other share the height by weights, or have a fixed one; both may be changed, and are kept while it is open."""
+        pane = next((pane for pane in self.query(Pane) if pane.has_pseudo_class("focus-within")), None)
+        height = pane.styles.height if pane is not None else None
+        if pane is None or height is None:
+            return
+        if height.is_fraction:
+            pane.styles.height = f"{max(1.0, height.value + by * 0.5)}fr"
+        else:
+            pane.styles.height = max(4, int(height.value) + by)
 
     def action_sort(self) -> None:
         """Choose the order of the runs."""

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from smallchain.model.money import NANO
-from smallchain.protocol.text import one_line, sanitised, visible, visible_json
-from smallchain_tui.viewmodel.glyphs import Glyphs
+from smallchain.protocol.text import cut, one_line, sanitised, visible, visible_json, width
+from smallchain_tui.viewmodel.document import read
+from smallchain_tui.viewmodel.glyphs import Glyphs, colour_of
 from smallchain_tui.viewmodel.line import Line, Span, cell, to_right, wrapped
 from smallchain_tui.viewmodel.rows import Item, moment, money, number, sequence, text
 from smallchain_tui.viewmodel.words import clock, span
@@ -80,13 +81,12 @@ def conversation(transcript: Item, related: Item) -> Conversation:
 def head(said: Said, cells: int, glyphs: Glyphs) -> Line:
     """The row on one line: its number, time, kind, what it says at the beginning, and at the end what it cost."""
     style = KINDS.get("ours" if said.template else said.kind, "")
-    mark = f"{glyphs.of(said.phase)} " if said.phase else ""
     cost = exact_dollars(said.cost_nanousd) if said.cost_nanousd is not None else ""
-    notes = "  ".join(part for part in (said.note, f"sanitised: {said.hidden}" if said.hidden else "") if part)
+    notes = one_line("  ".join(part for part in (said.note, f"sanitised: {said.hidden}" if said.hidden else "") if part))
     with_cost = cells >= 70
     room = cells - 5 - 10 - 8 - (11 if with_cost else 0)
-    noted = cell(one_line(notes), min(len(one_line(notes)), room // 2), "ours" if said.template else "muted")
-    what = room - (len(noted[0]) + 2 if noted[0] else 0)
+    noted = cell(notes, min(width(notes), room * 2 // 3), "ours" if said.template else "muted")
+    what = room - (width(noted[0]) + 2 if noted[0] else 0)
     spans: list[Span] = [
         to_right(str(said.seq) if said.seq else "", 4, "muted"),
         (" ", ""),
@@ -94,7 +94,7 @@ def head(said: Said, cells: int, glyphs: Glyphs) -> Line:
         ("  ", ""),
         cell("ours" if said.template and said.kind == "user" else said.kind, 7, style),
         (" ", ""),
-        cell(mark + one_line(_beginning(said)), what, style if said.kind in ("call",) or said.template else ""),
+        *_what(said, what, glyphs, style if said.template else ""),
     ]
     if noted[0]:
         spans += [("  ", ""), noted]
@@ -172,6 +172,16 @@ def _of_call(item: Item | None) -> str:
     return "  ".join(part for part in (f"-> {child}" if child else "", text(item, "phase")) if part)
 
 
+def _what(said: Said, cells: int, glyphs: Glyphs, style: str) -> list[Span]:
+    """The middle of a row: of a call its state, its name and its arguments, of anything else how it begins."""
+    if said.kind != "call":
+        return [cell(one_line(_beginning(said)), cells, style)]
+    sign: Span = (f"{glyphs.of(said.phase)} " if said.phase else "", colour_of(said.phase))
+    name = cut(one_line(said.who), max(cells - 2, 8))
+    rest = cells - width(sign[0]) - width(name)
+    return [sign, (name, "key"), cell("  " + in_short(said.words[len(said.who) + 1 : -1]), rest, "muted") if rest > 0 else ("", "")]
+
+
 def _beginning(said: Said) -> str:
     words = said.words.strip()[:2000]
     first = next((line for line in words.split("\n") if line.strip()), "")
@@ -183,6 +193,14 @@ def _beginning(said: Said) -> str:
 def _arguments(call: Item) -> str:
     value = call.get("arguments")
     return value if isinstance(value, str) else visible_json(value)
+
+
+def in_short(arguments: Any) -> str:
+    """Arguments on one line, to recognise them by: `title=AI news  dry_run=false`."""
+    value = read(arguments) if isinstance(arguments, str) else arguments
+    if not isinstance(value, dict):
+        return one_line(arguments if isinstance(arguments, str) else visible_json(value))
+    return "  ".join(one_line(f"{key}={each if isinstance(each, str) else visible_json(each)}"[:2000]) for key, each in value.items())
 
 
 def _content(value: Any) -> str:

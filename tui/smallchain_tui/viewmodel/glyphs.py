@@ -107,6 +107,11 @@ class Glyphs:
         return ("|- ", "`- ", "|  ", "   ") if self.ascii else ("├─ ", "└─ ", "│  ", "   ")
 
     @property
+    def folds(self) -> tuple[str, str]:
+        """Before a part that is folded, and before one that can be."""
+        return ("+", "-") if self.ascii else ("▸", "▾")
+
+    @property
     def gauge(self) -> tuple[str, str]:
         """What is used of a bar, and what is left."""
         return ("#", "-") if self.ascii else ("█", "░")

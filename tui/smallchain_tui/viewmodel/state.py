@@ -33,6 +33,8 @@ class State:
     connection: Connection = field(default_factory=Connection)
     loaded: bool = False
     """Whether runs and requests have been read once."""
+    complete: bool = True
+    """Whether `runs` are all; else older ones that have ended are not here."""
     stale_runs: set[str] = field(default_factory=set)
     stale_all: bool = True
     stale_requests: bool = True
@@ -64,10 +66,11 @@ class State:
             self.stale_requests = True
         return frozenset((EVENTS,))
 
-    def take_runs(self, runs: Iterable[RunRow], *, whole: bool) -> Changed:
-        """Runs were read: all of them, or some."""
+    def take_runs(self, runs: Iterable[RunRow], *, whole: bool, complete: bool = True) -> Changed:
+        """Runs were read: all that are to be shown (`whole`; `complete`: there are no others), or some."""
         found = {row.id: row for row in runs}
         if whole:
+            self.complete = complete
             changed = found != self.runs or not self.loaded
             self.runs = found
             gone = self.last_event.keys() - found.keys()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.line import Line
 from smallchain_tui.viewmodel.spend import Budget, budget_lines
 from smallchain_tui.widgets.lines import Lines
@@ -13,9 +12,8 @@ from smallchain_tui.widgets.lines import Lines
 class BudgetBars(Lines):
     """Shows budgets."""
 
-    def __init__(self, glyphs: Glyphs, *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._glyphs = glyphs
         self._budgets: Sequence[Budget] = ()
         self._lines: list[Line] = []
 
@@ -25,7 +23,7 @@ class BudgetBars(Lines):
         self.changed()
 
     def changed(self) -> None:
-        self._lines = budget_lines(self._budgets, self.cells, self._glyphs)
+        self._lines = budget_lines(self._budgets, self.cells, self.glyphs)
         super().changed()
 
     def count(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from smallchain_tui.viewmodel.conversation import Conversation, Said, body, head
-from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.line import Line, text_of
 from smallchain_tui.widgets.lines import Lines
 
@@ -15,11 +14,10 @@ class ConversationView(Lines):
 
     hints: ClassVar[tuple[str, ...]] = ("lines.open", "lines.unfold")
 
-    def __init__(self, glyphs: Glyphs, *, only: frozenset[str] = frozenset(), id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, *, only: frozenset[str] = frozenset(), id: str | None = None, classes: str | None = None) -> None:
         """`only`: the kinds of rows that are shown, all of them when empty."""
         super().__init__(id=id, classes=classes)
         self.conversation = Conversation()
-        self._glyphs = glyphs
         self._only = only
         self._rows: list[Said] = []
         self._open: set[str] = set()
@@ -56,7 +54,7 @@ class ConversationView(Lines):
     def line(self, index: int) -> Line:
         place, part = self._places[index]
         row = self._rows[place]
-        return head(row, self.cells, self._glyphs) if part < 0 else self._bodies[row.key][part]
+        return head(row, self.cells, self.glyphs) if part < 0 else self._bodies[row.key][part]
 
     def find(self, words: str, start: int, step: int) -> int | None:
         """A row is found by all that was said, not only by what its line shows of it."""

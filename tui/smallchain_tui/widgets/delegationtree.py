@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.line import Line
 from smallchain_tui.viewmodel.rows import Item, RunRow
 from smallchain_tui.viewmodel.tree import Node, heading, tree, tree_line
@@ -18,9 +17,8 @@ class DelegationTree(Lines):
 
     hints: ClassVar[tuple[str, ...]] = ("lines.open", "lines.unfold", "lines.unfold_all")
 
-    def __init__(self, glyphs: Glyphs, *, now: Callable[[], datetime], id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, *, now: Callable[[], datetime], id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._glyphs = glyphs
         self._now = now
         self._runs: Sequence[RunRow] = ()
         self._calls: Sequence[Item] = ()
@@ -46,7 +44,7 @@ class DelegationTree(Lines):
         if index == 0:
             return heading(self.cells)
         whole = self._shown[0].total_nanousd
-        return tree_line(self._shown[index - 1], self.cells, self._glyphs, whole_nanousd=whole, now=self._now())
+        return tree_line(self._shown[index - 1], self.cells, self.glyphs, whole_nanousd=whole, now=self._now())
 
     def move_to(self, index: int) -> None:
         super().move_to(max(index, 1))

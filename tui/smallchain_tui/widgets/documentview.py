@@ -11,7 +11,7 @@ from smallchain_tui.widgets.lines import Lines
 
 
 class DocumentView(Lines):
-    """Shows one value. A folded part has `+` before it, one that can be folded `-`."""
+    """Shows one value. A sign before a line says that it is folded, or can be."""
 
     hints: ClassVar[tuple[str, ...]] = ("lines.unfold",)
 
@@ -34,7 +34,8 @@ class DocumentView(Lines):
 
     def line(self, index: int) -> Line:
         line = self._laid()[index]
-        return (("+ " if line.folded else "- " if line.folds else "  ", "muted"), *line.spans)
+        folded, unfolded = self.glyphs.folds
+        return ((f"{folded} " if line.folded else f"{unfolded} " if line.folds else "  ", "muted"), *line.spans)
 
     def _laid(self) -> list[DocumentLine]:
         wanted = (self.document, self.cells - 2)

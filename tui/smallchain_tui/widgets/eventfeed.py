@@ -156,7 +156,10 @@ class EventFeed(Lines):
         if self._own_moves or round(old_value) == round(new_value):
             return
         top, height = round(new_value), max(self.scrollable_content_region.height, 1)
-        self.follow = new_value > old_value and top >= self.max_scroll_y
+        if top < self.max_scroll_y:
+            self.follow = False
+        elif new_value > old_value:  # a window that grew at the end moves up, and nobody moved it
+            self.follow = True
         if not self.follow and not top <= self.cursor < top + height:
             self.cursor = min(max(self.cursor, top), top + height - 1)
         if top == 0:

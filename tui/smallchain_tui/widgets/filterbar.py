@@ -30,8 +30,7 @@ class FilterBar(Horizontal):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
     DEFAULT_CSS = """
-    FilterBar { height: 1; dock: bottom; display: none; }
-    FilterBar.-open { display: block; }
+    FilterBar { height: 1; dock: bottom; }
     FilterBar Label { width: 2; text-style: bold; }
     FilterBar Input { width: 1fr; height: 1; border: none; padding: 0; background: transparent; }
     """
@@ -39,6 +38,7 @@ class FilterBar(Horizontal):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.purpose = "filter"
+        self.display = False
 
     def compose(self) -> ComposeResult:
         yield Label("/", markup=False)
@@ -47,13 +47,13 @@ class FilterBar(Horizontal):
     @property
     def is_open(self) -> bool:
         """Whether somebody types here."""
-        return self.has_class("-open")
+        return self.display
 
     def open(self, purpose: str, text: str = "", *, hint: str = "") -> None:
         """Let somebody type: `filter` or `command`."""
         self.purpose = purpose
         self.query_one(Label).update(":" if purpose == "command" else "/")
-        self.add_class("-open")
+        self.display = True  # not by a class: what is not shown yet cannot have the focus
         box = self.query_one(Input)
         box.placeholder = hint
         with box.prevent(Input.Changed):
@@ -63,7 +63,7 @@ class FilterBar(Horizontal):
 
     def close(self) -> None:
         """Be gone."""
-        self.remove_class("-open")
+        self.display = False
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say it."""

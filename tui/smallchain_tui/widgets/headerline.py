@@ -46,7 +46,7 @@ class HeaderLine(Widget):
     def style(self, colour: str) -> Style:
         """The style of a colour's name."""
         name, _, more = colour.partition(" ")
-        found = self.get_component_rich_style(f"headerline--{name or 'ink'}", partial=True)
+        found = self.rich_style + self.get_component_rich_style(f"headerline--{name or 'ink'}", partial=True)
         return found + Style(bold=True) if "bold" in more else found
 
     def render_line(self, y: int) -> Strip:

@@ -22,6 +22,7 @@ from textual.strip import Strip
 
 from smallchain.protocol.text import visible
 from smallchain_tui.keymap import bindings
+from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.line import STYLES, Line, marked, text_of
 
 _GUTTER = 2
@@ -35,6 +36,7 @@ class Lines(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{name}" for name in (*STYLES, "cursor", "cursor-blurred")}
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("lines")]
 
+    has_cursor: ClassVar[bool] = True
     hints: ClassVar[tuple[str, ...]] = ("lines.open",)
     """Ids of actions that the status line names while this has the focus."""
 
@@ -111,6 +113,12 @@ class Lines(ScrollView, can_focus=True):
     def cells(self) -> int:
         """How wide a line may be."""
         return max(self.scrollable_content_region.width - _GUTTER, 20)
+
+    @property
+    def glyphs(self) -> Glyphs:
+        """The signs of the dashboard, those of any font where there is none."""
+        found = getattr(self.app, "glyphs", None)
+        return found if isinstance(found, Glyphs) else Glyphs()
 
     # ---- moving
 
@@ -222,12 +230,12 @@ class Lines(ScrollView, can_focus=True):
         index, cells = self.scroll_offset.y + y, self.size.width
         if index >= self.count():
             return Strip.blank(cells, self.rich_style)
-        on_it = index == self.cursor
+        on_it = self.has_cursor and index == self.cursor
         line = marked(self.line(index), self.searched) if self.searched else self.line(index)
         if self.screen.has_class("-stale"):  # what was, not what is
             line = tuple((text, "muted") for text, _ in line)
         style = partial(self._style, on_it=on_it)
-        gutter = Segment("> " if on_it and self.has_focus else "  ", style(""))
+        gutter = Segment(f"{self.glyphs.pointer} " if on_it and self.has_focus else "  ", style("accent"))
         segments = [gutter, *(Segment(visible(text), style(name)) for text, name in line)]
         if (chosen := self.text_selection) is not None:
             segments = self._selected(segments, chosen, index)

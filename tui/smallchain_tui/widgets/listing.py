@@ -250,10 +250,10 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
         found = self._styles_of.get((colour, under))
         if found is None:
             name, _, more = colour.partition(" ")
-            found = self.get_component_rich_style(f"listing--{name or 'ink'}", partial=True)
+            found = self.rich_style + self.get_component_rich_style(f"listing--{name or 'ink'}", partial=True)
             if under:
-                found = found + self.get_component_rich_style(f"listing--{under}", partial=True).background_style
-                found = found + Style(reverse=self.get_component_rich_style(f"listing--{under}", partial=True).reverse)
+                ground = self.get_component_rich_style(f"listing--{under}", partial=True)
+                found += ground.background_style + Style(reverse=ground.reverse, bold=ground.bold)
             found += Style(bold=True) if "bold" in more else Style()
             self._styles_of[colour, under] = found
         return found

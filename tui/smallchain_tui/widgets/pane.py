@@ -12,8 +12,8 @@ class Pane(Vertical):
     """A frame around one widget. Titles are raw text, and made visible here."""
 
     DEFAULT_CSS = """
-    Pane { border: round $faint; padding: 0; }
-    Pane:focus-within { border: heavy $accent-text; }
+    Pane { border: round $faint; padding: 0; border-title-color: $muted; border-subtitle-color: $muted; }
+    Pane:focus-within { border: heavy $accent-text; border-title-color: $accent-text; border-title-style: bold; }
     .-ascii Pane, .-ascii Pane:focus-within { border: ascii $faint; }
     """
 

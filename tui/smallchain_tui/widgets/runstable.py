@@ -38,7 +38,7 @@ class RunLine:
         return run.detail or (self.event.message if self.event else ""), "muted" if run.is_over else ""
 
 
-_STATUS, _COST, _AGE = 10, 8, 6
+_STATUS, _COST, _AGE = 10, 7, 5
 _RIGHT = frozenset(("COST", "AGE", "DEPTH", "TURNS", "PRIO"))
 _WIDE = (("DEPTH", 5), ("TURNS", 5), ("PRIO", 4), ("LLM", 12), ("ID", 8))
 
@@ -127,11 +127,11 @@ class RunsTable(Listing[RunLine]):
         fixed = [("STATUS", _STATUS), ("COST", _COST), ("AGE", _AGE)]
         if self.wide:
             fixed += list(_WIDE)
-        if left >= 100:
-            fixed = [("TASK", 14), ("AGENT", 12), *fixed]
-        elif left >= 86:
+        if left >= 120 or self.wide:
+            fixed = [("TASK", 12), ("AGENT", 12), *fixed]
+        elif left >= 84:
             fixed = [("AGENT", 12), *fixed]
         rest = left - sum(size + 2 for _, size in fixed) - 4
         longest = max((len(row.run.name) for row in self.shown[self.scroll_offset.y : self.scroll_offset.y + 60]), default=12)
-        name = max(10, min(longest + 1, max(16, rest // 2), 40))
+        name = max(10, min(longest, max(16, rest * 2 // 5), 40))
         return [("RUN", name), *fixed, ("LAST", max(0, rest - name))]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.line import Line
 from smallchain_tui.viewmodel.spend import Spend, spend_lines
 from smallchain_tui.widgets.lines import Lines
@@ -14,9 +13,8 @@ from smallchain_tui.widgets.lines import Lines
 class SpendChart(Lines):
     """Shows sums of settled model calls; says so while they are not known."""
 
-    def __init__(self, glyphs: Glyphs, *, now: Callable[[], datetime], id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, *, now: Callable[[], datetime], id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._glyphs = glyphs
         self._now = now
         self._spends: Sequence[Spend] | None = None
         self._why_unknown = "reading what was spent"
@@ -36,7 +34,7 @@ class SpendChart(Lines):
         if self._spends is None:
             self._lines = [((self._why_unknown, "waiting"),)]
         else:
-            self._lines = spend_lines(self._spends, self.cells, self._glyphs, now=self._now())
+            self._lines = spend_lines(self._spends, self.cells, self.glyphs, now=self._now())
         super().changed()
 
     def count(self) -> int:

@@ -17,7 +17,7 @@ Hint = tuple[str, str]
 
 
 class StatusLine(Widget):
-    """One line: hints, or a message."""
+    """One line: hints, or a message. The last hint (the way out) is never left out for want of room."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "statusline--key",
@@ -47,23 +47,30 @@ class StatusLine(Widget):
         self.refresh()
 
     def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"statusline--{name}", partial=True)
+        return self.rich_style + self.get_component_rich_style(f"statusline--{name}", partial=True)
 
     def render_line(self, y: int) -> Strip:
         """The line."""
         cells = self.size.width
-        segments = [Segment(" ")]
+        segments = [Segment(" ", self.rich_style)]
         if self.message or self.twin:
             segments.append(Segment(one_line(self.message), self._style("error" if self.severity == "error" else "message")))
             if self.twin:
                 segments.append(Segment(("   " if self.message else "") + "same: ", self._style("word")))
                 segments.append(Segment(one_line(self.twin), self._style("twin")))
             return Strip(segments).adjust_cell_length(cells, self.rich_style)
-        left = cells - 2
-        for key, word in self.hints:
-            size = width(key) + width(word) + 3
-            if size > left:
+        *first, last = self.hints or [("", "")]
+        left = cells - 2 - _size(last)
+        shown = []
+        for hint in first:
+            if _size(hint) > left:
                 break
-            left -= size
-            segments += [Segment(key, self._style("key")), Segment(" "), Segment(cut(word, cells), self._style("word")), Segment("  ")]
+            left -= _size(hint)
+            shown.append(hint)
+        for key, word in [*shown, last]:
+            segments += [Segment(key, self._style("key")), Segment(f" {cut(word, cells)}  ", self._style("word"))]
         return Strip(segments).adjust_cell_length(cells, self.rich_style)
+
+
+def _size(hint: Hint) -> int:
+    return width(hint[0]) + width(hint[1]) + 3

@@ -47,7 +47,7 @@ def test_each_call_of_a_reply_is_a_row_of_its_own_with_what_became_of_it() -> No
         ("call", "3/0", "succeeded"),
         ("call", "3/1", "delegated"),
     ]
-    assert 'search({"q": "ai news"})' in text_of(head(found.rows[1], 120, GLYPHS))
+    assert "search  q=ai news" in text_of(head(found.rows[1], 120, GLYPHS))
     assert "-> blog-7/writer-1" in text_of(head(found.rows[2], 120, GLYPHS))
 
 
