@@ -31,7 +31,7 @@ from smallchain_tui.link import Link
 from smallchain_tui.log import log
 from smallchain_tui.notify import Herald
 from smallchain_tui.options import Options
-from smallchain_tui.screens.base import BaseScreen, ComingScreen
+from smallchain_tui.screens.base import BaseScreen
 from smallchain_tui.screens.overview import OverviewScreen
 from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.state import REQUESTS, RUNS, Changed, State
@@ -251,21 +251,21 @@ class Dashboard(App[None]):
 
     def open_run(self, name: str, *, tab: str = "") -> None:
         """A run's screen; `tab`: the part to begin with (`messages`, `tree`, `events`, ...)."""
-        self._open("run", f"smallchain describe run {name!r}", name, tab=tab)
+        self._open("run", name, tab=tab)
 
     def open_item(self, kind: str, ref: str, *, run: str = "") -> None:
         """One thing with all that belongs to it: a `toolcall`, `message`, `event`, `exchange`, `run`, `llm`, ... by its id, seq or name."""
-        self._open("item", f"smallchain describe {kind} {ref!r}", kind, ref, run=run)
+        self._open("item", kind, ref, run=run)
 
     def open_request(self, id: str) -> None:
         """What a person is asked, by its kind: an approval, a question, or one of the others."""
         row = self.state.requests.get(id)
         kind = row.kind if row is not None and row.kind in ("approval", "question") else "request"
-        self._open(kind, f"smallchain describe request {id[-8:]}", id)
+        self._open(kind, id)
 
     def open_bulk(self, ids: Sequence[str]) -> None:
         """The list before several are approved together."""
-        self._open("bulk", "smallchain approve ID...", list(ids))
+        self._open("bulk", list(ids))
 
     def open_act(self, verb: str, run: str = "") -> None:
         """The dialog of an act: `pause`, `resume`, `cancel`, `retry`, `fork`, `budget` on a run, or `start` of a task."""
@@ -273,17 +273,11 @@ class Dashboard(App[None]):
         if why is not None:
             self.tell(why, severity="error")
             return
-        self._open("act", f"smallchain {'run TASK' if verb == 'start' else f'{verb} {run!r}'}", verb, run)
+        self._open("act", verb, run)
 
-    def _open(self, which: str, meanwhile: str, *words: Any, **more: Any) -> None:
+    def _open(self, which: str, *words: Any, **more: Any) -> None:
         module, name = SCREENS[which]
-        try:
-            make = getattr(importlib.import_module(module), name)
-        except ModuleNotFoundError as error:
-            if error.name != module:
-                raise
-            self.push_screen(ComingScreen(which, meanwhile))
-            return
+        make = getattr(importlib.import_module(module), name)
         self.push_screen(make(*words, **{key: value for key, value in more.items() if value}))
 
     def go_back(self) -> None:

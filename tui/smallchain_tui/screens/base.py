@@ -192,19 +192,3 @@ class BaseScreen(Screen[None]):
         before = getattr(self, "_focus_before", None)
         if before is not None and before.is_attached:
             self.set_focus(before)
-
-
-class ComingScreen(BaseScreen):
-    """The place of a screen that is not here yet; it says what does the same meanwhile."""
-
-    def __init__(self, crumb: str, meanwhile: str) -> None:
-        super().__init__()
-        self._crumb, self._meanwhile = crumb, meanwhile
-
-    def crumbs(self) -> tuple[str, ...]:
-        """Where one is."""
-        return ("smallchain", self._crumb)
-
-    def body(self) -> ComposeResult:
-        """One sentence."""
-        yield Static(f"\n  This screen is not here yet. Meanwhile: {self._meanwhile}", markup=False)
