@@ -121,6 +121,8 @@ class Dashboard(App[None]):
 
     def _paint(self) -> None:
         """Take in what has come, and paint what it changed."""
+        if not self.screen_stack:
+            return  # the program is ending
         changed = self.state.take_connection(self.feed.connection)
         changed |= self.state.take_events(self.feed.drain())
         self.changed(changed)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallchain_tui.viewmodel.decision import ARM_S, HOLD_S, NOT_ARMED, Act, Asked, Decision, How, Stage, Verdict
@@ -250,6 +250,7 @@ def typed_at(decision: Decision, key: str, now: float) -> Decision:
             return decision.other(now)
 
 
+@settings(deadline=None)
 @given(STEPS, st.sampled_from(["normal", "high"]))
 def test_whatever_is_typed_only_a_lone_verdict_key_after_the_delay_is_ever_sent(steps: list[tuple[float, str]], risk: str) -> None:
     decision, now, last = opened(risk=risk, tool="ab"), 0.0, 0.0
@@ -271,6 +272,7 @@ def test_whatever_is_typed_only_a_lone_verdict_key_after_the_delay_is_ever_sent(
         last = now
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0, 0.39), KEYS), max_size=40))
 def test_no_burst_of_keys_ever_sends_anything(burst: list[tuple[float, str]]) -> None:
     decision, now = opened(), 0.0
