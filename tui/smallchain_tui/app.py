@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
-import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,22 +18,24 @@ from typing import Any, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
+from textual.worker import Worker, WorkerState
 
 from smallchain.model.errors import SmallchainError, Unknown
 from smallchain.protocol.client import Client
 from smallchain.protocol.text import one_line, visible
-from smallchain_tui import themes
+from smallchain_tui import export, themes
 from smallchain_tui.desk import Desk
 from smallchain_tui.feed import Feed
 from smallchain_tui.keymap import Keys, bindings
 from smallchain_tui.link import Link
+from smallchain_tui.log import log
 from smallchain_tui.notify import Herald
 from smallchain_tui.options import Options
 from smallchain_tui.screens.base import BaseScreen, ComingScreen
 from smallchain_tui.screens.overview import OverviewScreen
 from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.state import REQUESTS, RUNS, Changed, State
-from smallchain_tui.viewmodel.words import clock
+from smallchain_tui.viewmodel.words import clock, count
 
 SNOOZE = timedelta(minutes=10)
 FLUSH_S = 0.1
@@ -58,7 +58,7 @@ SCREENS = {
 class Dashboard(App[None]):
     """The dashboard of one daemon. `now` is the clock of all that is shown, `monotonic` (seconds) that of keys: tests give their own."""
 
-    CSS_PATH = "style.tcss"
+    CSS_PATH = Path(__file__).with_name("style.tcss")
     TITLE = "smallchain"
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
     ENABLE_COMMAND_PALETTE = True
@@ -124,6 +124,8 @@ class Dashboard(App[None]):
         if not self.screen_stack:
             return  # the program is ending
         changed = self.state.take_connection(self.feed.connection)
+        if changed:
+            log.info("connection: %s %s", self.state.connection.standing, self.state.connection.detail)
         changed |= self.state.take_events(self.feed.drain())
         self.changed(changed)
         self._read_what_is_stale()
@@ -138,6 +140,16 @@ class Dashboard(App[None]):
             if isinstance(screen, BaseScreen) and screen.is_mounted:
                 screen.ticked(now)
                 screen.refresh_lines()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A worker of ours ended with a fault that nobody foresaw."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.broke(event.worker.error)
+
+    def broke(self, error: BaseException) -> None:
+        """Say that a part of the dashboard broke; the rest goes on, since somebody may be deciding something."""
+        log.error("a part broke: %s", "".join(traceback.format_exception(error)))
+        self.tell(f"a part of the dashboard broke: {type(error).__name__}; --log writes down where", severity="error")
 
     def changed(self, changed: Changed) -> None:
         """Tell the screen in front which parts of the state changed."""
@@ -211,6 +223,7 @@ class Dashboard(App[None]):
 
     async def act(self, path: str, body: Mapping[str, Any] | None = None, *, twin: str = "") -> dict[str, Any] | None:
         """Change something, and say so with its twin; None where it was refused or failed, which is said too."""
+        log.info("act: POST %s", path)
         try:
             answer = await self.link.act(path, body)
         except SmallchainError as error:
@@ -228,17 +241,13 @@ class Dashboard(App[None]):
         self.tell(f"copied {len(text)} characters")
 
     def export(self, what: str, items: Sequence[Mapping[str, Any]]) -> None:
-        """Write items to a new file in the working folder, as the command's `-o json` has them; its mode is 0600."""
-        name = f"smallchain-{what}-{self.now():%Y%m%d-%H%M%S}.json"
+        """Write items to a new file in the working folder, as the command's `-o json` has them."""
         try:
-            file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(file, "w", encoding="utf-8") as stream:
-                json.dump({"items": list(items)}, stream, ensure_ascii=False, indent=2)
-                stream.write("\n")
+            path = export.write(Path.cwd(), what, {"items": list(items)}, now=self.now())
         except OSError as error:
             self.tell(f"not written: {error}", severity="error")
             return
-        self.tell(f"{len(items)} items are in {Path(name).absolute()}")
+        self.tell(f"{count(len(items), 'item')} in {path}")
 
     # ---- going places: the one place that knows the screens
 
@@ -363,6 +372,7 @@ class Dashboard(App[None]):
         self.bell()
         error = self._exception
         told = "".join(traceback.format_exception(error)) if error is not None else "the dashboard broke"
+        log.critical("%s", told)
         words = "\nThe dashboard broke; the daemon and its runs go on. Please report what stands above.\n"
         self._exit_renderables.append(Text(visible(told, multiline=True) + words))
         self._close_messages_no_wait()

@@ -73,6 +73,7 @@ async def test_with_ascii_not_one_other_character_is_drawn(fake: FakeDaemon) -> 
 async def test_at_160_columns_all_is_there_at_once(fake: FakeDaemon) -> None:
     async with dashboard(fake, size=WIDE, now=Clock()) as seen:
         await seen.sees("#launch")
+        await seen.sees("runs 5: 1 waiting")
 
         text = seen.text()
         assert all(title in text for title in ("Runs 5/5", "Inbox (1)", "Events", "Spend", "Budgets"))
@@ -161,7 +162,7 @@ async def test_what_is_marked_is_copied_and_written_to_a_file(fake: FakeDaemon, 
         assert [item["name"] for item in copied["items"]] == ["blog-7", "pay-3"]
 
         await seen.press("x")
-        await seen.sees("2 items are in")
+        await seen.sees("2 items in")
 
     written, mode = _written(tmp_path)
     assert json.loads(written) == copied
@@ -248,6 +249,16 @@ async def test_a_pane_grows_and_shrinks(fake: FakeDaemon) -> None:
         await seen.until(lambda: seen.app.screen.query_one("#pane-runs").size.height > before, "a larger pane")
         await seen.press("underscore", "underscore", "underscore")
         await seen.until(lambda: seen.app.screen.query_one("#pane-runs").size.height < before, "a smaller pane")
+
+
+async def test_each_theme_draws_and_l_goes_round(fake: FakeDaemon) -> None:
+    async with dashboard(fake, now=Clock()) as seen:
+        await seen.sees("hello-1")
+        for name in ("light", "ansi", "dark"):
+            await seen.press("L")
+            await seen.sees(f"theme: {name}")
+            assert "! blog-7" in seen.text()
+            assert seen.app.return_code is None
 
 
 def _written(folder: Path) -> tuple[str, int]:

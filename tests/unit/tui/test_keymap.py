@@ -55,4 +55,9 @@ def test_what_is_printed_is_what_the_file_takes() -> None:
 
 
 def test_keys_are_shown_as_people_write_them() -> None:
-    assert [Keys({}).shown(id) for id in ("anywhere.help", "anywhere.command_line", "lists.filter", "runs.parent")] == ["?", ":", "/", "["]
+    assert [Keys({}).shown(id) for id in ("anywhere.help", "anywhere.command_line", "overview.filter", "runs.parent")] == [
+        "?",
+        ":",
+        "/",
+        "[",
+    ]

@@ -69,7 +69,6 @@ class DetailScreen(BaseScreen):
 
     def on_mount(self) -> None:
         """Begin with the part that is wanted."""
-        super().on_mount()
         self.show_part(self.part)
 
     @property
@@ -150,9 +149,9 @@ class DetailScreen(BaseScreen):
     def on_filter_bar_ended(self, event: FilterBar.Ended) -> None:
         """Enter keeps the hits marked, Esc goes back to where one was."""
         if event.purpose != "search":
-            super().on_filter_bar_ended(event)
-            return
+            return  # the base's handler, which Textual calls after this one, knows it
         event.stop()
+        event.prevent_default()
         lines = self._focus_before
         if isinstance(lines, Lines):
             if not event.kept or not event.text:

@@ -66,9 +66,13 @@ class ItemScreen(DetailScreen):
 
     # ---- data
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it was read, or why it cannot be is known."""
+        return self.thing is not None or bool(self._problem)
+
     def on_mount(self) -> None:
         """Read it."""
-        super().on_mount()
         self.query_one(Facts).show([((f"reading {one_line(self.kind)} {one_line(self.ref)}", "muted"),)])
         self._read_again()
 

@@ -7,28 +7,37 @@ with the events below the runs.
 from __future__ import annotations
 
 import json
-from datetime import datetime
-from typing import ClassVar
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Static
 
-from smallchain.protocol.text import visible
+from smallchain.model.errors import SmallchainError
 from smallchain_tui.keymap import bindings
 from smallchain_tui.screens.base import BaseScreen
 from smallchain_tui.viewmodel import attention
+from smallchain_tui.viewmodel.ring import Gap
 from smallchain_tui.viewmodel.rows import EventRow
+from smallchain_tui.viewmodel.spend import Spend
 from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, REQUESTS, RUNS, Changed
-from smallchain_tui.viewmodel.words import age, clock, count, dollars
+from smallchain_tui.viewmodel.words import age, count, dollars
+from smallchain_tui.widgets.budgetbars import BudgetBars
+from smallchain_tui.widgets.delegationtree import DelegationTree
+from smallchain_tui.widgets.eventfeed import EventFeed
 from smallchain_tui.widgets.filterbar import FilterBar
 from smallchain_tui.widgets.inboxpane import InboxPane
+from smallchain_tui.widgets.lines import Lines
 from smallchain_tui.widgets.listing import Listing
 from smallchain_tui.widgets.pane import Pane
 from smallchain_tui.widgets.runstable import RunLine, RunsTable
+from smallchain_tui.widgets.spendchart import SpendChart
 
 TABS = ("runs", "inbox", "events", "spend")
+_OLDER = 500
+_SPEND_S = 15.0
 
 
 class OverviewScreen(BaseScreen):
@@ -51,22 +60,26 @@ class OverviewScreen(BaseScreen):
                 with Pane(id="pane-runs"):
                     yield RunsTable(id="runs")
                 with Pane(id="pane-events"):
-                    yield Static("", id="events", markup=False)
+                    yield EventFeed(self.app.state.events, now=lambda: self.app.now().timestamp(), older=self._older, id="events")
                 with Pane(id="pane-spend"):
-                    yield Static("", id="spend", markup=False)
+                    yield SpendChart(now=self.app.now, id="spend")
             with Vertical(id="right"):
                 with Pane(id="pane-inbox"):
                     yield InboxPane(id="inbox")
                 with Pane(id="pane-delegations"):
-                    yield Static("", id="delegations", markup=False)
+                    yield DelegationTree(now=self.app.now, id="delegations")
                 with Pane(id="pane-budgets"):
-                    yield Static("  budgets come with a later version", id="budgets", markup=False)
+                    yield BudgetBars(id="budgets")
 
     def on_mount(self) -> None:
         """Begin with the runs."""
         super().on_mount()
         self.add_class("-tab-runs")
         self.query_one("#pane-budgets", Pane).title("Budgets")
+        self.query_one("#pane-delegations", Pane).title("Delegations")
+        self.query_one(BudgetBars).show([])
+        self._read_spend()
+        self.set_interval(_SPEND_S, self._read_spend)
         self.query_one(RunsTable).focus()
         self._titles()
 
@@ -80,10 +93,13 @@ class OverviewScreen(BaseScreen):
             rows = attention.inbox(self.app.state.requests.values())
             self.query_one(InboxPane).show_requests(rows, self.app.now(), self.app.desk.snoozed(self.app.now().timestamp()))
         if EVENTS in changed:
-            self._show_events()
+            self.query_one(EventFeed).flush()
+        if changed & {RUNS, EVENTS}:
+            self._show_tree()
         if CONNECTION in changed:
-            for listing in self.query(Listing):
-                listing.refresh()
+            for pane in (*self.query(Listing), *self.query(Lines)):
+                pane.refresh()
+            self._read_spend()
         self._titles()
 
     def ticked(self, now: datetime) -> None:
@@ -98,10 +114,41 @@ class OverviewScreen(BaseScreen):
         table.now = self.app.now()
         table.show([RunLine(run, asks.get(run.id), state.last_event.get(run.id)) for run in runs])
 
-    def _show_events(self) -> None:
-        rows = [entry for entry in self.app.state.events.entries[-60:] if isinstance(entry, EventRow)]
-        lines = [f" {clock(row.time)}  {row.message}" for row in reversed(rows)]
-        self.query_one("#events", Static).update("\n".join(visible(line) for line in lines))
+    def _show_tree(self) -> None:
+        """The tree that the run under the cursor belongs to."""
+        line = self.query_one(RunsTable).current
+        root_id = line.run.root_id if line is not None else ""
+        tree = [row for row in self.app.state.runs.values() if row.root_id == root_id] if root_id else []
+        root = self.app.state.runs.get(root_id)
+        self.query_one(DelegationTree).show(tree, root=root_id)
+        self.query_one("#pane-delegations", Pane).title(f"Delegations: {root.name}" if root is not None else "Delegations")
+
+    async def _older(self, seq: int) -> list[EventRow]:
+        after = max(0, seq - 1 - _OLDER)
+        return [row for row in await self.app.link.events(after=after, limit=_OLDER) if row.seq < seq]
+
+    async def _load_gap(self, feed: EventFeed, gap: Gap) -> None:
+        try:
+            rows = await self.app.link.events(after=gap.after, limit=1000)
+        except SmallchainError as error:
+            self.tell(f"not loaded: {error.message}", severity="error")
+        else:
+            feed.fill(gap, rows)
+
+    def _read_spend(self) -> None:
+        """What was spent is summed up by the daemon: asked for now and then, not at each event."""
+        if self.app.state.connection.live:
+            self.run_worker(self._load_spend(), group="spend", exclusive=True, exit_on_error=False)
+
+    async def _load_spend(self) -> None:
+        chart = self.query_one(SpendChart)
+        since = self.app.now() - timedelta(days=14)
+        try:
+            found = await self.app.link.items("spend", {"by": ["hour", "llm", "agent"], "since": since.isoformat()})
+        except SmallchainError as error:
+            chart.show_unknown(f"what was spent is not known: {error.message}")
+        else:
+            chart.show([Spend.of(item) for item in found])
 
     def _titles(self) -> None:
         state, table = self.app.state, self.query_one(RunsTable)
@@ -115,7 +162,7 @@ class OverviewScreen(BaseScreen):
         self.query_one("#pane-runs", Pane).foot(f"{marks}{filtered}sort: {'-' if self.reverse else ''}{self.order}")
         oldest = state.oldest_request_at()
         self.query_one("#pane-inbox", Pane).foot(f"oldest waits {age(oldest, self.app.now())}" if oldest else "")
-        self.query_one("#spend", Static).update(f"  all runs together: {dollars(state.cost_nanousd())}")
+        self.query_one("#pane-spend", Pane).foot(f"all runs shown: {dollars(state.cost_nanousd())}")
 
     def _main_title(self, tab: str, title: str) -> str:
         if self.has_class("-wide") or self.tab != tab:
@@ -124,7 +171,36 @@ class OverviewScreen(BaseScreen):
         names = {"runs": "Runs", "inbox": f"Inbox({inbox})" if inbox else "Inbox", "events": "Events", "spend": "Spend"}
         return "  ".join(f"[{n}]{names[name]}" if name == tab else f"{n} {names[name]}" for n, name in enumerate(TABS, 1))
 
-    # ---- messages of the lists
+    # ---- messages of the panes
+
+    def on_listing_moved(self, event: Listing.Moved) -> None:
+        """The tree is that of the run under the cursor."""
+        event.stop()
+        if isinstance(event.listing, RunsTable):
+            self._show_tree()
+
+    def on_event_feed_told(self, event: EventFeed.Told) -> None:
+        """The feed says how it stands."""
+        event.stop()
+        self.query_one("#pane-events", Pane).foot(event.words)
+
+    def on_event_feed_types_wanted(self, event: EventFeed.TypesWanted) -> None:
+        """Choose the types of events that are shown."""
+        from smallchain_tui.screens.eventtypes import choose_types
+
+        event.stop()
+        choose_types(self.app, event.feed)
+
+    def on_lines_opened(self, event: Lines.Opened) -> None:
+        """Go into what the line is about."""
+        event.stop()
+        pane = event.lines
+        if isinstance(pane, EventFeed) and isinstance(pane.current, EventRow):
+            self.app.open_item("event", str(pane.current.seq), run=pane.current.run)
+        elif isinstance(pane, EventFeed) and isinstance(pane.current, Gap):
+            self.run_worker(self._load_gap(pane, pane.current), group="gap", exclusive=True, exit_on_error=False)
+        elif isinstance(pane, DelegationTree) and pane.current is not None:
+            self.app.open_run(pane.current.name)
 
     def on_listing_opened(self, event: Listing.Opened) -> None:
         """Go in."""
@@ -152,38 +228,48 @@ class OverviewScreen(BaseScreen):
         self.tab = name
         for tab in TABS:
             self.set_class(tab == name, f"-tab-{tab}")
-        self.call_after_refresh(self._focus_tab)
+        self.call_after_refresh(self.query_one(f"#{name}").focus)
         self._titles()
-
-    def _focus_tab(self) -> None:
-        found = self.query_one(f"#{self.tab}")
-        if found.can_focus:
-            found.focus()
 
     def out(self) -> bool:
         """Clear marks, then the filter, then go to the runs."""
-        listing = self.focused if isinstance(self.focused, Listing) else self.query_one(RunsTable)
-        if listing.clear_marks():
+        pane = self._pane()
+        if isinstance(pane, Listing) and pane.clear_marks():
             return True
-        if listing.filter:
-            listing.apply_filter("")
+        if self._filter_of(pane):
+            self._apply_filter(pane, "")
             return True
         if self.tab != "runs":
             self.action_pane("runs")
             return True
         return False
 
+    def _pane(self) -> Listing[Any] | EventFeed:
+        """The pane that keys are about: the one with the focus, else the runs."""
+        return self.focused if isinstance(self.focused, Listing | EventFeed) else self.query_one(RunsTable)
+
+    @staticmethod
+    def _filter_of(pane: Listing[Any] | EventFeed) -> str:
+        found = pane.filter if isinstance(pane, Listing) else pane.view.filter
+        return found.text if found else ""
+
+    @staticmethod
+    def _apply_filter(pane: Listing[Any] | EventFeed, text: str) -> None:
+        if isinstance(pane, Listing):
+            pane.apply_filter(text)
+        else:
+            pane.narrow(words=text)
+
     def action_filter(self) -> None:
-        """Type a filter for the list that has the focus."""
-        self._filtering = self.focused if isinstance(self.focused, Listing) else self.query_one(RunsTable)
-        self._focus_before = self._filtering
-        self.query_one(FilterBar).open("filter", self._filtering.filter.text, hint="text  key=value  !not  ~fuzzy")
+        """Type a filter for the pane that has the focus."""
+        self._filtering = self._focus_before = self._pane()
+        self.query_one(FilterBar).open("filter", self._filter_of(self._filtering), hint="text  key=value  !not  ~fuzzy")
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         """Filter as it is typed."""
         event.stop()
         if event.purpose == "filter":
-            self._filtering.apply_filter(event.text)
+            self._apply_filter(self._filtering, event.text)
 
     def on_filter_bar_ended(self, event: FilterBar.Ended) -> None:
         """Keep the filter, or drop it."""
@@ -192,7 +278,7 @@ class OverviewScreen(BaseScreen):
             return
         event.stop()
         if not event.kept:
-            self._filtering.apply_filter("")
+            self._apply_filter(self._filtering, "")
         self.restore_focus()
 
     def action_larger(self) -> None:
@@ -238,33 +324,33 @@ class OverviewScreen(BaseScreen):
         table.refresh()
 
     def action_copy_value(self) -> None:
-        """Copy the name of the run, the id of the request."""
-        listing = self.focused
-        if isinstance(listing, RunsTable) and listing.current is not None:
-            self.app.copy(listing.current.run.name)
-        elif isinstance(listing, InboxPane) and listing.current is not None:
-            self.app.copy(listing.current.id)
+        """Copy the name of the run, the id of the request, the words of a line."""
+        pane = self.focused if isinstance(self.focused, Lines) else self._pane()
+        if isinstance(pane, Lines):
+            self.app.copy(pane.value_here())
+        elif (current := pane.current) is not None:
+            self.app.copy(current.run.name if isinstance(current, RunLine) else current.id)
 
     def action_copy_json(self) -> None:
-        """Copy the item as the daemon gave it."""
-        items = self._items()
+        """Copy what is marked, else what the cursor is on, as the daemon gave it."""
+        items = self._items(self._pane())
         if items:
             self.app.copy(json.dumps(items[0] if len(items) == 1 else {"items": items}, ensure_ascii=False, indent=2))
 
     def action_export(self) -> None:
         """Write what is marked, else all that is listed, to a file."""
-        listing = self.focused
-        if isinstance(listing, RunsTable):
-            rows = listing.chosen() if listing.marks else list(listing.shown)
-            self.app.export("runs", [dict(row.run.item) for row in rows])
+        pane = self._pane()
+        if isinstance(pane, EventFeed):
+            self.app.export("events", pane.everything()["items"])
+        else:
+            self.app.export(pane.id or "list", self._items(pane, whole=not pane.marks))
 
-    def _items(self) -> list[dict[str, object]]:
-        listing = self.focused
-        if isinstance(listing, RunsTable):
-            return [dict(row.run.item) for row in listing.chosen()]
-        if isinstance(listing, InboxPane):
-            return [dict(row.item) for row in listing.chosen()]
-        return []
+    @staticmethod
+    def _items(pane: Listing[Any] | EventFeed, *, whole: bool = False) -> list[Mapping[str, Any]]:
+        if isinstance(pane, EventFeed):
+            return [found] if (found := pane.item_here()) else []
+        rows = pane.shown if whole else pane.chosen()
+        return [dict(row.run.item if isinstance(row, RunLine) else row.item) for row in rows]
 
     # ---- the run under the cursor
 

@@ -112,7 +112,6 @@ class RunScreen(DetailScreen):
 
     def on_mount(self) -> None:
         """Show what is known, and read the rest."""
-        super().on_mount()
         self._seen_place = self.app.state.events.base
         self.set_interval(0.1, self._flush)
         self._show()

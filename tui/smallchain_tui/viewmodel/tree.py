@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from smallchain.protocol.text import one_line, pad, width
+from smallchain.protocol.text import cut, one_line, pad, width
 from smallchain_tui.viewmodel.conversation import exact_dollars
 from smallchain_tui.viewmodel.glyphs import Glyphs, colour_of
 from smallchain_tui.viewmodel.line import Line, Span, cell, to_right
@@ -103,7 +103,7 @@ def heading(cells: int) -> Line:
     wide, middle = cells >= 110, cells >= 70
     figures = (32 if wide else 22 if middle else 11) + (8 if middle else 0)
     room = max(cells - figures - 18, 12)
-    words = pad("RUN, TOOL CALL", room) + "  " + pad("STATUS", 16) + f"{'COST':>11}"
+    words = pad(cut("RUN, TOOL CALL", room), room) + "  " + pad("STATUS", 16) + f"{'COST':>11}"
     words += (f"{'OF IT OWN':>11}" if middle else "") + (f"{'SHARE':<10}".rjust(10) if wide else "") + (f"{'TIME':>8}" if middle else "")
     return ((words, "muted"),)
 

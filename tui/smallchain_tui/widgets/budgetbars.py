@@ -12,6 +12,8 @@ from smallchain_tui.widgets.lines import Lines
 class BudgetBars(Lines):
     """Shows budgets."""
 
+    has_cursor = False
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._budgets: Sequence[Budget] = ()

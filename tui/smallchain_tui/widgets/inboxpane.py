@@ -21,7 +21,7 @@ class InboxPane(Listing[RequestRow], inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("inbox")
     row_height = 3
-    hints = ("inbox.open", "inbox.mark", "inbox.approve_marked", "inbox.filter", "inbox.snooze")
+    hints = ("inbox.open", "inbox.mark", "inbox.approve_marked", "inbox.snooze")
     empty = "nobody waits for you"
 
     class Snoozed(Listing.Opened):

@@ -13,6 +13,8 @@ from smallchain_tui.widgets.lines import Lines
 class SpendChart(Lines):
     """Shows sums of settled model calls; says so while they are not known."""
 
+    has_cursor = False
+
     def __init__(self, *, now: Callable[[], datetime], id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._now = now

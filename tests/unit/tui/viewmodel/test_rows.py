@@ -40,4 +40,4 @@ def test_a_request_keeps_its_arguments_raw() -> None:
 def test_whatever_the_item_holds_it_is_a_row(row: Any, item: dict[str, Any]) -> None:
     found = row.of(item)
 
-    assert found.item is item
+    assert row.of(found.item) == found
