@@ -147,6 +147,13 @@ def test_each_verb_of_a_kind_goes_its_own_way(kind: str, verb: str, act: Act) ->
     assert sent(held, at=2.0).request() == act
 
 
+def test_what_is_chosen_and_sent_in_one_burst_is_not_sent() -> None:
+    chosen = opened(kind="settle", digest="").choose("run_again", 1.0)
+
+    assert chosen.send(1.1, why_not=None).stage is Stage.OPENED
+    assert chosen.send(2.0, why_not=None).stage is Stage.HELD
+
+
 def test_to_run_a_high_risk_call_again_needs_the_word() -> None:
     assert opened(kind="settle", risk="high").choose("run_again", 1.0).send(2.0, why_not=None).stage is Stage.CONFIRMING
 
