@@ -38,10 +38,12 @@ _PLACEHOLDERS = {
 
 
 class ActScreen(DecidingScreen):
-    """One act: `pause`, `resume`, `cancel`, `retry`, `fork`, `start`, `budget`."""
+    """One act: `pause`, `resume`, `cancel`, `retry`, `fork`, `budget` on a run; `start`, for which `run` is the name of a task."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("act"), *bindings("request")]
     scopes: ClassVar[tuple[str, ...]] = ("app", "anywhere", "deciding", "act", "request")
+
+    note_hint = "a note: it is kept, and told with the act"
 
     def __init__(self, verb: str, run: str = "", *, at: int = 0) -> None:
         super().__init__()
@@ -70,10 +72,11 @@ class ActScreen(DecidingScreen):
         with Pane(id="ways-pane"):
             yield Reader(id="ways")
         fields = next((way.fields for way in self._subject().ways if way.fields), ())
+        known = {"at": str(self._at or ""), "task": self.run_name}
         for name in fields:
             with Horizontal(classes="field"):
                 yield Static(f" {name:<9}", markup=False)
-                yield TextField(str(self._at) if name == "at" and self._at else "", id=f"field-{name}", placeholder=_PLACEHOLDERS[name])
+                yield TextField(known.get(name, ""), id=f"field-{name}", placeholder=_PLACEHOLDERS[name])
 
     def on_mount(self) -> None:
         """Show the ways."""

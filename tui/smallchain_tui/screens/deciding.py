@@ -54,6 +54,7 @@ class DecidingScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("deciding")]
     AUTO_FOCUS = ""
     scopes: ClassVar[tuple[str, ...]] = ("app", "anywhere", "deciding")
+    note_hint = "a note: it is kept, and the model is told"
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +74,7 @@ class DecidingScreen(BaseScreen):
         with Vertical(id="deciding"):
             yield from self.parts()
         with Pane(id="note-pane"):
-            yield TextField(id="note", placeholder="a note: it is kept, and the model is told")
+            yield TextField(id="note", placeholder=self.note_hint)
         with Horizontal(id="word-line"):
             yield Static("", id="word-label", markup=False)
             yield WordField(id="word")

@@ -356,8 +356,9 @@ class RunScreen(DetailScreen):
         self.app.open_act("cancel", self.run_name)
 
     def action_fork(self) -> None:
-        """Fork it."""
-        self.app.open_act("fork", self.run_name)
+        """Fork it, at the message under the cursor."""
+        row = self.query_one(ConversationView).current
+        self.app.open_act("fork", self.run_name, at=row.seq if row is not None else 0)
 
     def action_budget(self) -> None:
         """Raise a budget."""
