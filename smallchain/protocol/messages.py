@@ -110,6 +110,12 @@ class ApproveMessage(Message):
     expect_digest: Word | None = None
 
 
+class CheckMessage(Message):
+    """Arguments that somebody thinks of putting in the place of the model's, all of them."""
+
+    arguments: dict[str, Any]
+
+
 class DenyMessage(Message):
     """Let a call not run; the model is told so, with the note."""
 

@@ -17,6 +17,8 @@ from support.daemon import PATIENCE_S
 from support.programs import needed
 
 _LOOK_S = 0.05
+TERM = "tmux-256color"
+"""What a terminal calls itself, unless a test says otherwise."""
 _CONF = """\
 set -g remain-on-exit on
 set -g status off
@@ -30,18 +32,26 @@ class Terminal:
     """A terminal of some size in which one program runs."""
 
     def __init__(
-        self, folder: Path, words: Sequence[str], *, environ: Mapping[str, str], columns: int = 160, lines: int = 45, name: str = "terminal"
+        self,
+        folder: Path,
+        words: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        columns: int = 160,
+        lines: int = 45,
+        term: str = TERM,
+        name: str = "terminal",
     ) -> None:
         self._tmux = [needed("tmux"), "-S", str(folder / f"{name}.tmux"), "-f", str(folder / f"{name}.conf")]
         self._environ = dict(environ)
         self._written = folder / f"{name}.bytes"
         self._code = folder / f"{name}.code"
-        (folder / f"{name}.conf").write_text(_CONF.format(term=environ.get("TERM", "tmux-256color")), encoding="ascii")
+        (folder / f"{name}.conf").write_text(_CONF.format(term=term), encoding="ascii")
         go = folder / f"{name}.go"
         os.mkfifo(go)
         self._go = os.open(go, os.O_RDWR)
         try:  # the shell waits for a line, so that the program begins when all that it writes is kept
-            command = f"read -r _ < {shlex.quote(str(go))}; {shlex.join(words)}; echo $? > {shlex.quote(str(self._code))}"
+            command = f"read -r _ < {shlex.quote(str(go))}; {shlex.join(words)}; echo $? > {shlex.quote(str(self._code))}; read -r _"
             self._do("new-session", "-d", "-x", str(columns), "-y", str(lines), "-s", "s", f"exec sh -c {shlex.quote(command)}")
             self._do("pipe-pane", "-t", "s", f"exec cat >> {shlex.quote(str(self._written))}")
             os.write(self._go, b"go\n")

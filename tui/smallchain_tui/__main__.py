@@ -45,10 +45,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from smallchain.protocol.client import Client
 
-    client = Client(settings, timeout_s=10.0, via="dashboard")
-    from smallchain_tui.app import Dashboard
+    if arguments.log:
+        from smallchain_tui.log import to_file
 
-    app = Dashboard(client, options)
+        try:
+            to_file(settings.state_dir)
+        except OSError as error:
+            print(f"smallchain-tui: no log: {error}", file=sys.stderr)
+            return 73  # EX_CANTCREAT (sysexits.h)
+    client = Client(settings, timeout_s=10.0, via="dashboard")
+    if linear(os.environ):
+        from smallchain_tui.linear import sit
+
+        return sit(client, read_only=options.read_only)
+    from smallchain_tui.app import Dashboard
+    from smallchain_tui.desk import Desk
+
+    app = Dashboard(client, options, desk=Desk.of(settings.state_dir))
     app.run(mouse=options.mouse)
     return app.return_code or 0
 

@@ -71,6 +71,10 @@ class Link:
         """`{"item": ..., "related": {...}}` of one thing. Raises SmallchainError."""
         return await self.get(path_of("describe", kind, ref))
 
+    async def check(self, ref: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Whether arguments could take the place of a waiting call's: `fault`, `changes`. Decides nothing. Raises SmallchainError."""
+        return await self._in_thread(lambda: self._client.post(path_of("check", ref), {"arguments": dict(arguments)}))
+
     async def act(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A POST, done once. Raises Refused without sending anything while nothing may be changed, and what the daemon raises."""
         why = self._why_not()

@@ -6,11 +6,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from smallchain.engine.human.deciding import decide_request
+from smallchain.engine.human.deciding import check_edits, decide_request
 from smallchain.model.delivery import Heard, Said, Verb
 from smallchain.model.errors import Refused, Unknown
 from smallchain.model.human import Grant, HumanRequest, RequestKind
-from smallchain.protocol.messages import AnswerMessage, ApproveMessage, DenyMessage, Message, SettleMessage
+from smallchain.protocol.messages import AnswerMessage, ApproveMessage, CheckMessage, DenyMessage, Message, SettleMessage
 from smallchain.store import approvals, eventlog, requests, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchaind.api import items, keyed
@@ -27,6 +27,16 @@ def routes(house: House) -> APIRouter:
         """Let a call run that waits for an approval."""
         words = {"edits": message.arguments, "for_run": message.for_run, "expect_digest": message.expect_digest, "note": message.note}
         return await _decide(house, request, ref, Verb.APPROVE, **words)
+
+    @router.post("/v1/check/{ref:path}")
+    async def check(ref: str, message: CheckMessage) -> dict[str, Any]:
+        """Whether `arguments` could take the place of the model's: `fault` says why not, `changes` what differs. Decides nothing."""
+
+        def look(tx: Tx) -> dict[str, Any]:
+            fault, changes = check_edits(tx, find_request(tx, ref), message.arguments)
+            return {"fault": fault, "changes": list(changes)}
+
+        return await house.database.read(look)
 
     @router.post("/v1/deny/{ref:path}")
     async def deny(ref: str, message: DenyMessage, request: Request) -> dict[str, Any]:

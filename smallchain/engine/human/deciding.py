@@ -185,6 +185,22 @@ def _edited(tx: Tx, pins: Pins, run: Run, call: ToolCall, edits: dict[str, Any])
     return arguments
 
 
+def check_edits(tx: Tx, request: HumanRequest, edits: dict[str, Any], /) -> tuple[str, tuple[str, ...]]:
+    """Whether arguments could be put in the place of the model's: why not (empty: they could), and what they change. Changes nothing.
+
+    Raises Refused where the request is no approval, or is closed.
+    """
+    if request.kind is not RequestKind.APPROVAL:
+        raise Refused(f"request {request.id[-8:]} is {_named(request.kind)}: it has no arguments to put in place")
+    _check_open(tx, request)
+    call, run = _call_of(tx, request)
+    try:
+        arguments = _edited(tx, pins_of(tx, run.root_id), run, call, edits)
+    except (BadInput, Refused) as error:
+        return error.message, ()
+    return "", differences(args.read(call.arguments), arguments)
+
+
 def _deny(tx: Tx, request: HumanRequest, said: Said) -> Heard:
     call, run = _call_of(tx, request)
     _close(tx, run, request, said, f"denied {call.function}")
