@@ -45,6 +45,15 @@ FILES = (
     ("~/.local/state/smallchain/smallchain.db", "the database: everything that counts"),
     ("~/.local/state/smallchain/daemon.log", "the log of a daemon that the command has started"),
 )
+TUI_VARIABLES = (
+    ("SMALLCHAIN_ACCESSIBLE", "1: the inbox in sentences, line by line; so does TERM=dumb"),
+    ("SMALLCHAIN_REDUCED_MOTION", "1: nothing moves by itself"),
+    ("NO_COLOR", "any value: no colours"),
+)
+TUI_FILES = (
+    ("~/.config/smallchain/tui.toml", "theme, keys, notifications"),
+    ("~/.local/state/smallchain/tui.log", "what the dashboard itself did, with --log"),
+)
 SIGNALS = (
     (
         "SIGTERM, SIGINT",
@@ -119,6 +128,10 @@ def smallchain_tui() -> str:
             ".SH OPTIONS\n",
             *_options(_flags(parser)),
             *_options(_of_group(parser, "paths")),
+            ".SH ENVIRONMENT\n",
+            *_tags((*TUI_VARIABLES, *VARIABLES)),
+            ".SH FILES\n",
+            *_tags(TUI_FILES),
             _see_also(("smallchain", 1), ("smallchaind", 8)),
         ]
     )
