@@ -163,6 +163,18 @@ async def test_to_run_a_task_its_fields_are_filled_in(fake: FakeDaemon) -> None:
         assert sent(fake) == [("/v1/runs", {"task": "daily digest", "message": "only AI"})]
 
 
+async def test_what_is_known_stands_in_the_fields_already(fake: FakeDaemon) -> None:
+    async with deciding(fake) as seen:
+        await open_act(seen, "start", "daily digest")
+        assert "same: smallchain run 'daily digest'" in seen.text()
+        await seen.press("escape")
+        seen.app.open_act("fork", "pay-3", at=7)
+        await seen.opened()
+
+        assert "same: smallchain fork pay-3 --at 7" in seen.text()
+        assert sent(fake) == []
+
+
 async def test_budgets_have_their_place_and_say_that_they_come_later(fake: FakeDaemon) -> None:
     async with deciding(fake) as seen:
         await seen.until(lambda: seen.app.state.loaded and seen.app.may_act() is None, "the runs")

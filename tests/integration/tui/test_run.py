@@ -51,7 +51,7 @@ async def test_the_conversation_shows_calls_costs_and_which_sentences_are_ours(f
         assert f"-> {CHILD}" in seen.line_with("delegate_to_writer  message=write it")
         assert "awaiting_approval" in seen.line_with("publish_post  title=AI news")
         assert "ours: template turns_left" in seen.line_with("You have 2 turns left")
-        assert "1 model calls  600 tokens in, 11 out  $0.0018" in seen.text()
+        assert "1 model call  600 tokens in, 11 out  $0.0018" in seen.text()
 
 
 async def test_a_message_is_read_in_place_with_space(fake: FakeDaemon) -> None:
@@ -267,3 +267,14 @@ async def test_a_document_beside_takes_the_focus_folds_and_turns_to_json(fake: F
 
         assert '"arguments": {…}' in seen.text()
         assert seen.app.screen.query_one("#preview", DocumentView).has_focus
+
+
+@pytest.mark.parametrize(("key", "sign"), [("colon", ":"), ("slash", "/")])
+async def test_what_is_typed_is_seen_above_the_hints(fake: FakeDaemon, key: str, sign: str) -> None:
+    async with opened(fake, NARROW) as seen:
+        await seen.press(key)
+        await seen.type("first")
+        await seen.sees(f"{sign} first")
+
+        assert seen.lines()[-2].startswith(f"{sign} first")
+        assert "help" in seen.lines()[-1]

@@ -38,10 +38,12 @@ _PLACEHOLDERS = {
 
 
 class ActScreen(DecidingScreen):
-    """One act: `pause`, `resume`, `cancel`, `retry`, `fork`, `start`, `budget`."""
+    """One act: `pause`, `resume`, `cancel`, `retry`, `fork`, `budget` on a run; `start`, for which `run` is the name of a task."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("act"), *bindings("request")]
     scopes: ClassVar[tuple[str, ...]] = ("app", "anywhere", "deciding", "act", "request")
+
+    note_hint = "a note: it is kept, and told with the act"
 
     def __init__(self, verb: str, run: str = "", *, at: int = 0) -> None:
         super().__init__()
@@ -70,10 +72,11 @@ class ActScreen(DecidingScreen):
         with Pane(id="ways-pane"):
             yield Reader(id="ways")
         fields = next((way.fields for way in self._subject().ways if way.fields), ())
+        known = {"at": str(self._at or ""), "task": self.run_name}
         for name in fields:
             with Horizontal(classes="field"):
                 yield Static(f" {name:<9}", markup=False)
-                yield TextField(str(self._at) if name == "at" and self._at else "", id=f"field-{name}", placeholder=_PLACEHOLDERS[name])
+                yield TextField(known.get(name, ""), id=f"field-{name}", placeholder=_PLACEHOLDERS[name])
 
     def on_mount(self) -> None:
         """Show the ways."""
@@ -190,7 +193,7 @@ class ActScreen(DecidingScreen):
 
     def action_choose(self) -> None:
         """A digit chooses a way."""
-        key = self.heard()
+        key = self.heard("request.choose")
         if key is None or not key.name.isdecimal() or int(key.name) > len(key.before.subject.verbs):
             return
         self._chosen = int(key.name)
@@ -203,7 +206,7 @@ class ActScreen(DecidingScreen):
         if verb is None:
             self.tell("choose how first")
         else:
-            self.verdict(Verdict(verb))
+            self.verdict(Verdict(verb), "act.go")
 
     def action_send(self) -> None:
         """Send what is filled in; keep a note; confirm a word."""
@@ -211,7 +214,7 @@ class ActScreen(DecidingScreen):
         if decision is None or verb is None or decision.stage is not Stage.OPENED or not isinstance(decision.subject, OnRun):
             super().action_send()
             return
-        key = self.heard()
+        key = self.heard("deciding.send")
         if key is None:
             return
         if fault := decision.subject.fault(verb):
