@@ -41,6 +41,7 @@ class ItemScreen(DetailScreen):
         self._stale = True
         self._loading = False
         self._problem = ""
+        self._seen_seq = 0
 
     def crumbs(self) -> tuple[str, ...]:
         """Where one is."""
@@ -79,7 +80,9 @@ class ItemScreen(DetailScreen):
     def state_changed(self, changed: Changed) -> None:
         """An event of its run came: it may be another than it was."""
         run = self.app.state.run_named(self.thing.run) if self.thing is not None and self.thing.run else None
-        if CONNECTION in changed or (EVENTS in changed and self.kind in ("toolcall", "run") and run is not None and not run.is_over):
+        newest = self.app.state.last_event.get(run.id) if run is not None else None
+        seq, self._seen_seq = self._seen_seq, newest.seq if newest is not None else 0
+        if CONNECTION in changed or (EVENTS in changed and self.kind in ("toolcall", "run") and self._seen_seq > seq):
             self._read_again()
 
     def _read_again(self) -> None:

@@ -27,7 +27,7 @@ from smallchain_tui.viewmodel.line import Line, Span, flow
 from smallchain_tui.viewmodel.ring import Ring
 from smallchain_tui.viewmodel.rows import EventRow, Item, RunRow, number, text
 from smallchain_tui.viewmodel.spend import Budget, Spend
-from smallchain_tui.viewmodel.state import CONNECTION, RUNS, Changed
+from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, RUNS, Changed
 from smallchain_tui.viewmodel.words import age, clock, span
 from smallchain_tui.widgets.budgetbars import BudgetBars
 from smallchain_tui.widgets.callsview import CallsView
@@ -113,31 +113,35 @@ class RunScreen(DetailScreen):
     def on_mount(self) -> None:
         """Show what is known, and read the rest."""
         self._seen_place = self.app.state.events.base
-        self.set_interval(0.1, self._flush)
         self._show()
+        self._read_what_is_stale()
 
     def state_changed(self, changed: Changed) -> None:
         """An event of this run came, or the run is another than it was."""
+        if EVENTS in changed:
+            self._take_events()
         if CONNECTION in changed and self.app.state.connection.live:
             self._stale = True
         if changed & {RUNS, CONNECTION}:
             self._show()
+        self._read_what_is_stale()
 
     def ticked(self, now: datetime) -> None:
-        """Ages go on."""
+        """Ages go on, and so does the rate of events."""
         self._show_facts(now)
+        self.query_one(EventFeed).flush()
 
-    def _flush(self) -> None:
-        """Ten times a second: new events go into the feed, and what they are about is read again."""
-        if not self.is_current:
-            return
+    def _take_events(self) -> None:
+        """New events of this run go into its feed; what they are about is to be read again."""
         ring, mine = self.app.state.events, self.run_id
         fresh = ring.entries[max(self._seen_place - ring.base, 0) :]
         self._seen_place = ring.base + len(ring)
         rows = [entry for entry in fresh if isinstance(entry, EventRow) and entry.run_id == mine] if mine else []
         if rows and self._ring.take(rows):
             self._stale = True
-        self.query_one(EventFeed).flush()
+            self.query_one(EventFeed).flush()
+
+    def _read_what_is_stale(self) -> None:
         if self._stale and not self._loading and self.app.state.connection.live:
             self._stale, self._loading = False, True
             self.run_worker(self._load(), group="load", exit_on_error=False)
@@ -146,23 +150,28 @@ class RunScreen(DetailScreen):
         """Read the run, then let as much time go by as four such readings take."""
         begun = asyncio.get_running_loop().time()
         try:
-            link = self.app.link
-            first = not self._described
-            self._described = await link.describe("run", self.run_name)
-            transcript = await link.get(path_of("transcript", self.run_name))
-            related = self._described.get("related")
-            self._conversation = conversation(transcript, related if isinstance(related, dict) else {})
-            calls = await link.items("toolcalls", {"run": self.run_name})
-            self._show_parts(calls)
-            await self._load_spend()
-            if first:
-                self._ring.take([EventRow.of(item) for item in await link.items("events", {"run": self.run_name, "tail": _EVENTS})])
+            await self._read()
             self._problem = ""
         except SmallchainError as error:
             self._problem = one_line(error.message)
-        self.draw_titles()
-        await asyncio.sleep(max(_LEAST_S, 4 * (asyncio.get_running_loop().time() - begun)))
-        self._loading = False
+        finally:
+            self.draw_titles()
+            self._show_facts(self.app.now())
+            await asyncio.sleep(max(_LEAST_S, 4 * (asyncio.get_running_loop().time() - begun)))
+            self._loading = False
+        self._read_what_is_stale()
+
+    async def _read(self) -> None:
+        link, first = self.app.link, not self._described
+        self._described = await link.describe("run", self.run_name)
+        transcript = await link.get(path_of("transcript", self.run_name))
+        related = self._described.get("related")
+        self._conversation = conversation(transcript, related if isinstance(related, dict) else {})
+        self._show_parts(await link.items("toolcalls", {"run": self.run_name}))
+        await self._load_spend()
+        if first:
+            self._ring.take([EventRow.of(item) for item in await link.items("events", {"run": self.run_name, "tail": _EVENTS})])
+            self.query_one(EventFeed).flush()
 
     async def _load_spend(self) -> None:
         chart = self.query_one(SpendChart)

@@ -230,7 +230,13 @@ class EventFeed(Lines):
     def _measure(self) -> None:
         """The new size; neither the cursor nor the place moves by it."""
         self._own_moves += 1
-        self.virtual_size = Size(0, self.count())
+        size = Size(0, self.count())
+        if self.show_vertical_scrollbar and size.height > self.container_size.height:
+            # Only the bar's proportions change. Set as usual, the size asks for a layout of the whole screen, ten times a second.
+            self.set_reactive(EventFeed.virtual_size, size)
+            self.vertical_scrollbar.window_virtual_size = size.height
+        else:
+            self.virtual_size = size
         self._own_moves -= 1
         self.refresh()
 
