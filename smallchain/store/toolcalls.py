@@ -167,7 +167,7 @@ def open_of_run(tx: Tx, run_id: str, /) -> list[ToolCall]:
 
 def unsettled_ids(tx: Tx, /) -> list[str]:
     """Ids of the calls that a loop, and not only the world, can move."""
-    return [row["id"] for row in tx.all("toolcalls.unsettled")]
+    return [row["id"] for row in tx.all("toolcalls.unsettled", now=to_text(tx.now))]
 
 
 def pending_ids(tx: Tx, /) -> list[str]:

@@ -45,6 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from smallchain.protocol.client import Client
 
+    if arguments.log:
+        from smallchain_tui.log import to_file
+
+        try:
+            to_file(settings.state_dir)
+        except OSError as error:
+            print(f"smallchain-tui: no log: {error}", file=sys.stderr)
+            return 73  # EX_CANTCREAT (sysexits.h)
     client = Client(settings, timeout_s=10.0, via="dashboard")
     if linear(os.environ):
         from smallchain_tui.linear import sit

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
+from textual.worker import Worker, WorkerState
 
 from smallchain.model.errors import SmallchainError, Unknown
 from smallchain.protocol.client import Client
@@ -26,6 +27,7 @@ from smallchain_tui.desk import Desk
 from smallchain_tui.feed import Feed
 from smallchain_tui.keymap import Keys, bindings
 from smallchain_tui.link import Link
+from smallchain_tui.log import log
 from smallchain_tui.options import Options
 from smallchain_tui.screens.base import BaseScreen, ComingScreen
 from smallchain_tui.screens.overview import OverviewScreen
@@ -114,6 +116,8 @@ class Dashboard(App[None]):
     def _paint(self) -> None:
         """Take in what has come, and paint what it changed."""
         changed = self.state.take_connection(self.feed.connection)
+        if changed:
+            log.info("connection: %s %s", self.state.connection.standing, self.state.connection.detail)
         changed |= self.state.take_events(self.feed.drain())
         self.changed(changed)
         self._read_what_is_stale()
@@ -125,6 +129,16 @@ class Dashboard(App[None]):
             if isinstance(screen, BaseScreen) and screen.is_mounted:
                 screen.ticked(now)
                 screen.refresh_lines()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A worker of ours ended with a fault that nobody foresaw."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.broke(event.worker.error)
+
+    def broke(self, error: BaseException) -> None:
+        """Say that a part of the dashboard broke; the rest goes on, since somebody may be deciding something."""
+        log.error("a part broke: %s", "".join(traceback.format_exception(error)))
+        self.tell(f"a part of the dashboard broke: {type(error).__name__}; --log writes down where", severity="error")
 
     def changed(self, changed: Changed) -> None:
         """Tell the screen in front which parts of the state changed."""
@@ -190,6 +204,7 @@ class Dashboard(App[None]):
 
     async def act(self, path: str, body: Mapping[str, Any] | None = None, *, twin: str = "") -> dict[str, Any] | None:
         """Change something, and say so with its twin; None where it was refused or failed, which is said too."""
+        log.info("act: POST %s", path)
         try:
             answer = await self.link.act(path, body)
         except SmallchainError as error:
@@ -331,6 +346,7 @@ class Dashboard(App[None]):
         self.bell()
         error = self._exception
         told = "".join(traceback.format_exception(error)) if error is not None else "the dashboard broke"
+        log.critical("%s", told)
         words = "\nThe dashboard broke; the daemon and its runs go on. Please report what stands above.\n"
         self._exit_renderables.append(Text(visible(told, multiline=True) + words))
         self._close_messages_no_wait()

@@ -6,7 +6,7 @@ third, people have chosen the colours themselves.
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 DARK = "smallchain-dark"
 LIGHT = "smallchain-light"
@@ -108,6 +108,8 @@ def themes() -> list[Theme]:
 
 
 def _theme(name: str, colours: dict[str, str], *, dark: bool, ansi: bool = False) -> Theme:
+    # What Textual's own stylesheet names in its ANSI themes has to be there too.
+    theirs = BUILTIN_THEMES["ansi-dark"].variables if ansi else {}
     cursor = {
         "block-cursor-background": colours["cursor"],
         "block-cursor-foreground": colours["ink"],
@@ -134,5 +136,5 @@ def _theme(name: str, colours: dict[str, str], *, dark: bool, ansi: bool = False
         boost=colours["raised"],
         dark=dark,
         ansi=ansi,
-        variables={**cursor, **colours},
+        variables={**theirs, **cursor, **colours},
     )

@@ -27,7 +27,8 @@ WHERE runs.id = :run_id AND toolcalls.phase NOT IN ('succeeded', 'failed', 'reje
 -- unsettled: ids of the calls that a loop, and not only the world, can move
 SELECT toolcalls.id FROM toolcalls JOIN runs ON runs.no = run_no
 WHERE toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
-  AND (toolcalls.phase IN ('pending', 'executing', 'sleeping') OR (toolcalls.phase = 'ready' AND runs.paused = 0))
+  AND (toolcalls.phase IN ('pending', 'executing') OR (toolcalls.phase = 'sleeping' AND toolcalls.due_at <= :now)
+    OR (toolcalls.phase = 'ready' AND runs.paused = 0))
 UNION ALL
 SELECT toolcalls.id FROM toolcalls JOIN runs ON runs.parent_call_id = toolcalls.id
 WHERE toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')

@@ -83,6 +83,12 @@ async def test_far_behind_it_jumps_and_marks_what_it_skipped(tmp_path: Path) -> 
             gaps = [entry for entry in seen.app.state.events.entries if isinstance(entry, Gap)]
             assert gaps == [Gap(1, 5502)]
 
+            await seen.press("3", "g", "j")
+            await seen.sees("-- up to 5500 events skipped (load: enter) --")
+            await seen.press("enter")
+            await seen.sees("event 2 ")
+            assert [entry for entry in seen.app.state.events.entries if isinstance(entry, Gap)] == [Gap(1001, 5502)]
+
 
 async def test_a_database_that_was_put_back_is_shown_from_anew(tmp_path: Path) -> None:
     fake = FakeDaemon(tmp_path / "d.sock")

@@ -251,6 +251,16 @@ async def test_a_pane_grows_and_shrinks(fake: FakeDaemon) -> None:
         await seen.until(lambda: seen.app.screen.query_one("#pane-runs").size.height < before, "a smaller pane")
 
 
+async def test_each_theme_draws_and_l_goes_round(fake: FakeDaemon) -> None:
+    async with dashboard(fake, now=Clock()) as seen:
+        await seen.sees("hello-1")
+        for name in ("light", "ansi", "dark"):
+            await seen.press("L")
+            await seen.sees(f"theme: {name}")
+            assert "! blog-7" in seen.text()
+            assert seen.app.return_code is None
+
+
 def _written(folder: Path) -> tuple[str, int]:
     (file,) = folder.glob("smallchain-runs-*.json")
     return file.read_text(), file.stat().st_mode & 0o777

@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import Worker, WorkerState
 
 from smallchain_tui.keymap import bindings, hint_of
 from smallchain_tui.viewmodel.connection import Standing
@@ -120,8 +121,7 @@ class BaseScreen(Screen[None]):
             total = len(state.runs)
             middle.append((f"runs {total}{'' if state.complete else '+'}", "muted"))
             for index, (word, number) in enumerate(state.counts().items()):
-                sign = f"{app.glyphs.of(word)} " if self.size.width < 100 else ""
-                shown = f"{number} {word.lower()}" if self.size.width >= 100 else f"{number}{sign}"
+                shown = f"{number} {word.lower()}" if self.size.width >= 100 else f"{number}{app.glyphs.of(word)}"
                 middle.append((("  " if index else ": ") + shown, colour_of(word)))
         right: list[Piece] = []
         if state.requests:
@@ -149,6 +149,11 @@ class BaseScreen(Screen[None]):
         if self._told is not None:
             self._told.stop()
         self._told = self.set_timer(_TOLD_FOR_S, lambda: self.query_one(StatusLine).tell(""))
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A worker of this screen ended with a fault that nobody foresaw."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.app.broke(event.worker.error)
 
     # ---- keys
 

@@ -19,6 +19,7 @@ from smallchain.model.errors import SmallchainError
 from smallchain_tui.keymap import bindings
 from smallchain_tui.screens.base import BaseScreen
 from smallchain_tui.viewmodel import attention
+from smallchain_tui.viewmodel.ring import Gap
 from smallchain_tui.viewmodel.rows import EventRow
 from smallchain_tui.viewmodel.spend import Spend
 from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, REQUESTS, RUNS, Changed
@@ -126,6 +127,14 @@ class OverviewScreen(BaseScreen):
         after = max(0, seq - 1 - _OLDER)
         return [row for row in await self.app.link.events(after=after, limit=_OLDER) if row.seq < seq]
 
+    async def _load_gap(self, feed: EventFeed, gap: Gap) -> None:
+        try:
+            rows = await self.app.link.events(after=gap.after, limit=1000)
+        except SmallchainError as error:
+            self.tell(f"not loaded: {error.message}", severity="error")
+        else:
+            feed.fill(gap, rows)
+
     def _read_spend(self) -> None:
         """What was spent is summed up by the daemon: asked for now and then, not at each event."""
         if self.app.state.connection.live:
@@ -188,6 +197,8 @@ class OverviewScreen(BaseScreen):
         pane = event.lines
         if isinstance(pane, EventFeed) and isinstance(pane.current, EventRow):
             self.app.open_item("event", str(pane.current.seq), run=pane.current.run)
+        elif isinstance(pane, EventFeed) and isinstance(pane.current, Gap):
+            self.run_worker(self._load_gap(pane, pane.current), group="gap", exclusive=True, exit_on_error=False)
         elif isinstance(pane, DelegationTree) and pane.current is not None:
             self.app.open_run(pane.current.name)
 

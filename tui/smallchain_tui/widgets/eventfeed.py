@@ -17,7 +17,7 @@ from smallchain.protocol.text import one_line, visible_json
 from smallchain_tui.keymap import bindings
 from smallchain_tui.viewmodel.eventview import LEVELS, Entry, EventView, event_line, in_short
 from smallchain_tui.viewmodel.line import Line
-from smallchain_tui.viewmodel.ring import Ring
+from smallchain_tui.viewmodel.ring import Gap, Ring
 from smallchain_tui.viewmodel.rows import EventRow
 from smallchain_tui.widgets.lines import Lines
 
@@ -95,6 +95,13 @@ class EventFeed(Lines):
         if down := self.view.catch_up_older():
             self._measure()
             self._keep_place(down)
+
+    def fill(self, gap: Gap, rows: Sequence[EventRow]) -> None:
+        """Put loaded events in a gap's place; the reader stands at the first of them."""
+        self.view.ring.fill(gap, rows)
+        self.view.narrow()
+        self._measure()
+        self.move_to(self.view.place_of(gap.after + 1))
 
     # ---- what it shows
 

@@ -236,10 +236,13 @@ class Lines(ScrollView, can_focus=True):
             line = tuple((text, "muted") for text, _ in line)
         style = partial(self._style, on_it=on_it)
         gutter = Segment(f"{self.glyphs.pointer} " if on_it and self.has_focus else "  ", style("accent"))
-        segments = [gutter, *(Segment(visible(text), style(name)) for text, name in line)]
+        segments = [gutter, *(Segment(self._drawn(text), style(name)) for text, name in line)]
         if (chosen := self.text_selection) is not None:
             segments = self._selected(segments, chosen, index)
         return Strip(segments).adjust_cell_length(cells, style("")).apply_offsets(0, index)
+
+    def _drawn(self, text: str) -> str:
+        return visible(text).replace("…", "~") if self.glyphs.ascii else visible(text)
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """What the mouse marked, as text."""
@@ -276,6 +279,7 @@ class Lines(ScrollView, can_focus=True):
             known = self.rich_style + self.get_component_rich_style(f"lines--{name or 'ink'}", partial=True)
             if on_it:
                 ground = self.get_component_rich_style("lines--cursor" if self.has_focus else "lines--cursor-blurred", partial=True)
+                known = self.rich_style if ground.reverse else known  # reversed colours would make a chequered line
                 known += ground.background_style + Style(reverse=ground.reverse)
             self._known_styles[name, on_it] = known
         return known

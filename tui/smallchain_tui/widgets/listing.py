@@ -253,6 +253,7 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
             found = self.rich_style + self.get_component_rich_style(f"listing--{name or 'ink'}", partial=True)
             if under:
                 ground = self.get_component_rich_style(f"listing--{under}", partial=True)
+                found = self.rich_style if ground.reverse else found  # reversed colours would make a chequered line
                 found += ground.background_style + Style(reverse=ground.reverse, bold=ground.bold)
             found += Style(bold=True) if "bold" in more else Style()
             self._styles_of[colour, under] = found
@@ -296,6 +297,7 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
         hits = self.filter.highlights()
         for text, colour in pieces:
             shown, style = one_line(text), self.style(colour, under=under)
+            shown = shown.replace("…", "~") if self.ascii else shown
             segments += _marked(shown, hits, style, self.style("hit")) if hits else [Segment(shown, style)]
         return Strip(segments).adjust_cell_length(cells, self.style("", under=under))
 
@@ -304,6 +306,14 @@ def fitted(text: str, cells: int, *, right: bool = False) -> str:
     """A raw text made visible, cut and padded to a width."""
     shown = cut(one_line(text), cells) if cells > 0 else ""
     return " " * (cells - width(shown)) + shown if right else pad(shown, cells)
+
+
+def fitted_name(name: str, cells: int) -> str:
+    """A run's name in a width: of one that is too long its end is kept, since children begin alike."""
+    shown = one_line(name)
+    if width(shown) <= cells or "/" not in shown or not shown.isascii():
+        return fitted(name, cells)
+    return pad("…" + shown[len(shown) - cells + 1 :], cells) if cells > 1 else shown[:cells]
 
 
 def _marked(text: str, hits: Sequence[str], style: Style, hit: Style) -> list[Segment]:

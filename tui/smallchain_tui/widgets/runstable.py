@@ -13,7 +13,7 @@ from smallchain_tui.keymap import bindings
 from smallchain_tui.viewmodel.glyphs import Glyphs, colour_of
 from smallchain_tui.viewmodel.rows import EventRow, RequestRow, RunRow
 from smallchain_tui.viewmodel.words import age, dollars
-from smallchain_tui.widgets.listing import Listing, Piece, fitted
+from smallchain_tui.widgets.listing import Listing, Piece, fitted, fitted_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,8 @@ class RunsTable(Listing[RunLine]):
         pieces: list[Piece] = [(Glyphs(self.ascii).of(run.status) + " ", f"{colour} bold")]
         for title, size in self._columns(cells):
             text, style = values[title]
-            pieces.append((fitted(text, size, right=title in _RIGHT) + "  ", style))
+            shown = fitted_name(text, size) if title == "RUN" else fitted(text, size, right=title in _RIGHT)
+            pieces.append((shown + "  ", style))
         return pieces
 
     def _columns(self, cells: int) -> list[tuple[str, int]]:
