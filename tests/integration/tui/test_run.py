@@ -267,3 +267,14 @@ async def test_a_document_beside_takes_the_focus_folds_and_turns_to_json(fake: F
 
         assert '"arguments": {…}' in seen.text()
         assert seen.app.screen.query_one("#preview", DocumentView).has_focus
+
+
+@pytest.mark.parametrize(("key", "sign"), [("colon", ":"), ("slash", "/")])
+async def test_what_is_typed_is_seen_above_the_hints(fake: FakeDaemon, key: str, sign: str) -> None:
+    async with opened(fake, NARROW) as seen:
+        await seen.press(key)
+        await seen.type("first")
+        await seen.sees(f"{sign} first")
+
+        assert seen.lines()[-2].startswith(f"{sign} first")
+        assert "help" in seen.lines()[-1]

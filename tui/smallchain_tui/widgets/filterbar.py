@@ -1,4 +1,7 @@
-"""The line in which a filter or a command is typed; it stands above the status line while somebody types."""
+"""The line in which a filter or a command is typed; it stands above the status line while somebody types.
+
+It is not docked: what is docked to the same edge lies one above the other, and only the last is seen.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,9 @@ class FilterBar(Horizontal):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
     DEFAULT_CSS = """
-    FilterBar { height: 1; dock: bottom; }
+    FilterBar { height: 1; }
     FilterBar Label { width: 2; text-style: bold; }
-    FilterBar Input { width: 1fr; height: 1; border: none; padding: 0; background: transparent; }
+    FilterBar Input, FilterBar Input:focus { width: 1fr; height: 1; border: none; padding: 0; background: transparent; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:
