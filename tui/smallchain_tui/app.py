@@ -10,7 +10,8 @@ import importlib
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,13 +29,15 @@ from smallchain_tui.feed import Feed
 from smallchain_tui.keymap import Keys, bindings
 from smallchain_tui.link import Link
 from smallchain_tui.log import log
+from smallchain_tui.notify import Herald
 from smallchain_tui.options import Options
 from smallchain_tui.screens.base import BaseScreen, ComingScreen
 from smallchain_tui.screens.overview import OverviewScreen
 from smallchain_tui.viewmodel.glyphs import Glyphs
-from smallchain_tui.viewmodel.state import Changed, State
-from smallchain_tui.viewmodel.words import count
+from smallchain_tui.viewmodel.state import REQUESTS, RUNS, Changed, State
+from smallchain_tui.viewmodel.words import clock, count
 
+SNOOZE = timedelta(minutes=10)
 FLUSH_S = 0.1
 """How often what changed is painted."""
 _READ_AGAIN_S = 0.3
@@ -79,6 +82,8 @@ class Dashboard(App[None]):
         self.state = State()
         self.feed = Feed(client, now=now)
         self.link = Link(client, why_not=self.may_act)
+        self.herald = Herald(options.notify, write=self._write_terminal, toast=lambda line: self.notify(line, markup=False, timeout=8))
+        self._news = False
         self._read_at = 0.0
         self._all_took_s = 0.0
         self._reading = False
@@ -112,6 +117,7 @@ class Dashboard(App[None]):
     def on_unmount(self) -> None:
         """The feed's thread ends with us."""
         self.feed.stop()
+        self.herald.close()
 
     def _paint(self) -> None:
         """Take in what has come, and paint what it changed."""
@@ -125,6 +131,9 @@ class Dashboard(App[None]):
         second = int(now.timestamp())
         if second != self._ticked_at:
             self._ticked_at = second
+            if self._news or self.herald.waits:
+                self._news = False
+                self.herald.look(self.state, self.monotonic())
             screen = self.screen
             if isinstance(screen, BaseScreen) and screen.is_mounted:
                 screen.ticked(now)
@@ -142,6 +151,7 @@ class Dashboard(App[None]):
 
     def changed(self, changed: Changed) -> None:
         """Tell the screen in front which parts of the state changed."""
+        self._news |= bool(changed & {RUNS, REQUESTS})
         screen = self.screen
         if changed and isinstance(screen, BaseScreen):
             screen.caught_up(changed)
@@ -201,6 +211,13 @@ class Dashboard(App[None]):
         screen = next((each for each in reversed(self.screen_stack) if isinstance(each, BaseScreen)), None)
         if screen is not None:
             screen.tell(message, twin=twin, severity=severity)
+
+    def put_off(self, id: str) -> None:
+        """Put a request behind the others for ten minutes; it waits on, and nobody is told."""
+        until = self.now() + SNOOZE
+        self.desk.keep(id, replace(self.desk.draft(id), snoozed_until=until.timestamp()))
+        self.tell(f"put off until {clock(until, local=self.options.local_time)}; it waits on, and nobody was told")
+        self.changed(frozenset((REQUESTS,)))
 
     async def act(self, path: str, body: Mapping[str, Any] | None = None, *, twin: str = "") -> dict[str, Any] | None:
         """Change something, and say so with its twin; None where it was refused or failed, which is said too."""
@@ -336,6 +353,13 @@ class Dashboard(App[None]):
         from smallchain_tui.commands import carry_out
 
         carry_out(self, text)
+
+    def _write_terminal(self, sequence: str) -> None:
+        """Put a sequence of our own into the terminal, where there is one."""
+        driver = self._driver
+        if driver is not None and not self.is_headless:
+            driver.write(sequence)
+            driver.flush()
 
     # ---- when it breaks
 

@@ -5,6 +5,7 @@ The one rule: a fault in the file is told with its place, and never keeps the da
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,12 +20,13 @@ _NOTIFY = ("bell", "title", "osc", "command")
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """How somebody is told that a person is needed. `osc`: desktop notifications by OSC 9 and 777; `command` gets the request as JSON."""
+    """How somebody is told that a person is needed: the bell, the window's title, a notification of the desktop by the terminal's
+    escape (`osc`: `9` or `777`), and a `command` of words, never of a shell, which gets ids in its environment."""
 
     bell: bool = True
     title: bool = True
-    osc: bool = False
-    command: str = ""
+    osc: str = ""
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,25 @@ def _notify(found: Any, faults: list[str]) -> Notify:
         faults.append(f"{FILE}: [notify] is a table of {', '.join(_NOTIFY)}")
         return Notify()
     faults += [f"{FILE}: [notify] has no setting {name!r}" for name in found if name not in _NOTIFY]
-    return Notify(
-        bell=found.get("bell") is not False,
-        title=found.get("title") is not False,
-        osc=found.get("osc") is True,
-        command=_text(found, "command"),
-    )
+    osc = "9" if found.get("osc") is True else str(found.get("osc") or "")
+    if osc not in ("", "9", "777"):
+        faults.append(f"{FILE}: [notify] osc is 9 or 777")
+        osc = ""
+    return Notify(bell=found.get("bell") is not False, title=found.get("title") is not False, osc=osc, command=_words(found, faults))
+
+
+def _words(found: Mapping[str, Any], faults: list[str]) -> tuple[str, ...]:
+    """The words of the command: a list, or a text that is split as a shell would, and given to none."""
+    command = found.get("command", [])
+    try:
+        words = shlex.split(command) if isinstance(command, str) else command
+    except ValueError as error:
+        faults.append(f"{FILE}: [notify] command: {error}")
+        return ()
+    if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
+        faults.append(f"{FILE}: [notify] command is a list of words")
+        return ()
+    return tuple(words)
 
 
 def _text(found: Mapping[str, Any], name: str) -> str:

@@ -163,7 +163,7 @@ class BulkScreen(DecidingScreen):
 
     def _twin(self, verb: str, note: str) -> str:
         ids = [twins.short(row.asked.id) for row in self.bulk.taken]
-        return twins.command(verb, *ids, *(["--note", note] if note else []))
+        return twins.command(verb, ids, [("--note", note)] if note else [])
 
     # ---- keys
 

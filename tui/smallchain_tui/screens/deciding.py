@@ -30,13 +30,11 @@ from smallchain_tui.viewmodel.asking import hiding, waiting
 from smallchain_tui.viewmodel.decision import Act, Decision, Ending, How, Stage, Verdict
 from smallchain_tui.viewmodel.rows import RequestRow
 from smallchain_tui.viewmodel.state import CONNECTION, REQUESTS, Changed
-from smallchain_tui.viewmodel.words import clock
 from smallchain_tui.widgets.pane import Pane
 from smallchain_tui.widgets.reader import Reader
 from smallchain_tui.widgets.textfield import TextField, WordField
 
 TICK_S = 0.1
-SNOOZE_S = 600.0
 _KEEP_AFTER_S = 0.5
 ENDED_COLOURS = {How.ACKED: "$done bold", How.CONFLICT: "$waiting bold", How.EXPIRED: "$paused bold", How.WITHDRAWN: "$paused bold"}
 
@@ -585,11 +583,9 @@ class RequestScreenBase(DecidingScreen):
 
     def action_snooze(self) -> None:
         """Put it off for ten minutes, and go on."""
-        until = self.app.now().timestamp() + SNOOZE_S
         self.keep_draft()
-        self.app.desk.keep(self.request_id, replace(self.app.desk.draft(self.request_id), snoozed_until=until))
-        self.app.tell(f"put off until {clock(datetime.fromtimestamp(until, self.app.now().tzinfo))}; it waits on, and nobody was told")
         super().action_back()
+        self.app.put_off(self.request_id)
 
     def action_exactly(self) -> None:
         """What is hidden, written out, and back."""

@@ -91,7 +91,7 @@ class OverviewScreen(BaseScreen):
             self._show_runs()
         if REQUESTS in changed:
             rows = attention.inbox(self.app.state.requests.values())
-            self.query_one(InboxPane).show_requests(rows, self.app.now())
+            self.query_one(InboxPane).show_requests(rows, self.app.now(), self.app.desk.snoozed(self.app.now().timestamp()))
         if EVENTS in changed:
             self.query_one(EventFeed).flush()
         if changed & {RUNS, EVENTS}:
@@ -211,6 +211,11 @@ class OverviewScreen(BaseScreen):
                 self.app.open_run(run.name)
         else:
             self.app.open_request(event.key)
+
+    def on_inbox_pane_snoozed(self, event: InboxPane.Snoozed) -> None:
+        """Put a request behind the others."""
+        event.stop()
+        self.app.put_off(event.key)
 
     def on_listing_counted(self) -> None:
         """Titles count."""

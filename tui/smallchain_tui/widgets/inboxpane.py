@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 
 from textual.binding import BindingType
@@ -15,8 +15,6 @@ from smallchain_tui.viewmodel.rows import RequestRow
 from smallchain_tui.viewmodel.words import age, span
 from smallchain_tui.widgets.listing import Listing, Piece, fitted
 
-_SNOOZE = timedelta(minutes=10)
-
 
 class InboxPane(Listing[RequestRow], inherit_bindings=False):
     """Open requests. Enter, `y` and `n` look at one; nothing is decided from the list."""
@@ -26,11 +24,14 @@ class InboxPane(Listing[RequestRow], inherit_bindings=False):
     hints = ("inbox.open", "inbox.mark", "inbox.approve_marked", "inbox.snooze")
     empty = "nobody waits for you"
 
+    class Snoozed(Listing.Opened):
+        """Somebody wants to put a request off."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.now: datetime | None = None
-        self.snoozed: dict[str, datetime] = {}
-        """Until when a request stands behind the others."""
+        self.put_off: frozenset[str] = frozenset()
+        """Requests that stand behind the others."""
 
     def key_of(self, row: RequestRow) -> str:
         """Requests are known by their ids."""
@@ -48,11 +49,11 @@ class InboxPane(Listing[RequestRow], inherit_bindings=False):
             "arguments": summary(row),
         }
 
-    def show_requests(self, rows: list[RequestRow], now: datetime) -> None:
+    def show_requests(self, rows: list[RequestRow], now: datetime, put_off: frozenset[str] = frozenset()) -> None:
         """Have these, in this order; those that were put off come last."""
         self.now = now
-        self.snoozed = {id: until for id, until in self.snoozed.items() if until > now}
-        self.show(sorted(rows, key=lambda row: row.id in self.snoozed))
+        self.put_off = put_off
+        self.show(sorted(rows, key=lambda row: row.id in put_off))
 
     def tick(self, now: datetime) -> None:
         """Let the waiting times go on."""
@@ -61,10 +62,9 @@ class InboxPane(Listing[RequestRow], inherit_bindings=False):
             self.refresh()
 
     def action_snooze(self) -> None:
-        """Put the request behind the others for ten minutes, here alone."""
-        if self.current is not None and self.now is not None:
-            self.snoozed[self.current_key] = self.now + _SNOOZE
-            self.show_requests(list(self.rows), self.now)
+        """Put the request behind the others for a while; it waits on."""
+        if self.current is not None:
+            self.post_message(self.Snoozed(self, self.current_key))
 
     def pieces_of(self, row: RequestRow, line: int, cells: int) -> list[Piece]:
         """One of the three lines."""
