@@ -58,7 +58,7 @@ SCREENS = {
 class Dashboard(App[None]):
     """The dashboard of one daemon. `now` is the clock of all that is shown, `monotonic` (seconds) that of keys: tests give their own."""
 
-    CSS_PATH = "style.tcss"
+    CSS_PATH = Path(__file__).with_name("style.tcss")
     TITLE = "smallchain"
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
     ENABLE_COMMAND_PALETTE = True
