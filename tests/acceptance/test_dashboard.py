@@ -309,7 +309,7 @@ def test_a_high_risk_wants_its_word_typed_and_a_wrong_one_sends_nothing(house: H
 
 def test_a_question_is_answered_by_one_of_its_choices(house: House) -> None:
     id_ = house.asked("ask", name="market report")
-    board = house.deciding("Which market first?")
+    board = house.deciding("Your answer")
 
     house.press(board, "2", "> 2  Asia")
     house.press(board, "C-s", "answered")
@@ -329,7 +329,7 @@ def test_several_are_approved_together_after_a_list_and_high_risks_are_left_out(
     house.press(board, "Y", "2 approvals are decided together", "1 left out", "HIGH")
     house.press(board, "y", "type 2")
     board.type("2")
-    house.press(board, "C-s", "done")
+    house.press(board, "C-s", "2 of 2 counted")
 
     house.daemon.over("first post")
     house.daemon.over("second post")
@@ -439,7 +439,7 @@ def test_no_screen_lets_hostile_text_act_on_the_terminal(hostile: House) -> None
     seen: list[str] = []
     look("w", "e", "J", "Escape", "1", "?", "Escape")  # the panes, and help
     for key in ("Enter", "Enter"):  # both requests: what hides is written out, edited, given up
-        look("a", key, "r", "d", "e", "Escape", "tab", "Escape", "Escape", "Escape", "j")
+        look("a", key, "r", "d", "e", "Escape", "Tab", "Escape", "Escape", "Escape", "j")
     for name in ("good", "bad", "asking"):
         board.press("Escape", "Escape", ":")
         board.type(f"run {name}")
