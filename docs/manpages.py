@@ -17,7 +17,7 @@ from smallchain.cli.starters import STARTERS
 from smallchain.model.manifest import json_schema
 from smallchain.protocol import faults
 from smallchain_tui.__main__ import parser as tui_parser
-from smallchain_tui.keymap import ACTIONS, Keys
+from smallchain_tui.keymap import ACTIONS, TITLES, Keys
 from smallchaind.__main__ import parser as daemon_parser
 
 EXITS = (
@@ -46,6 +46,16 @@ FILES = (
     ("~/.local/state/smallchain/smallchain.db", "the database: everything that counts"),
     ("~/.local/state/smallchain/daemon.log", "the log of a daemon that the command has started"),
 )
+TUI_VARIABLES = (
+    ("SMALLCHAIN_ACCESSIBLE", "1: the inbox in sentences, line by line; so does TERM=dumb"),
+    ("SMALLCHAIN_REDUCED_MOTION", "1: nothing moves by itself"),
+    ("NO_COLOR", "any value: no colours"),
+    ("VISUAL, EDITOR", "the editor of `ctrl+o`"),
+)
+TUI_FILES = (
+    ("~/.config/smallchain/tui.toml", "theme, keys, notifications"),
+    ("~/.local/state/smallchain/tui.log", "what the dashboard itself did, with --log"),
+)
 SIGNALS = (
     (
         "SIGTERM, SIGINT",
@@ -61,20 +71,12 @@ DAEMON_EXITS = (
     (74, "the disk failed"),
     (75, "another daemon holds the state folder or answers on the socket, or the disk is full"),
 )
-DASHBOARD_EXITS = (
+TUI_EXITS = (
     (0, "the person has left; of --keys: tui.toml is right"),
     (1, "it broke; the daemon and its runs go on"),
     (faults.EXIT_USAGE, "the command line is wrong"),
     (faults.EXIT_BAD_INPUT, "of --keys: tui.toml has mistakes"),
 )
-DASHBOARD_VARIABLES = (
-    ("NO_COLOR", "set to anything: no colours"),
-    ("TERM", "dumb: no screens, but the inbox in sentences"),
-    ("SMALLCHAIN_ACCESSIBLE", "1: the same, for screen readers"),
-    ("SMALLCHAIN_REDUCED_MOTION", "1: nothing moves by itself"),
-    ("VISUAL, EDITOR", "the editor of `ctrl+o`"),
-)
-DASHBOARD_FILES = (("~/.config/smallchain/tui.toml", "theme, notifications and keys; what may stand there is in docs/dashboard.md"),)
 
 
 def smallchain() -> str:
@@ -137,11 +139,11 @@ def smallchain_tui() -> str:
             ".SH KEYS\nThe same key may mean another thing on another screen; those of one screen are under one heading.\n",
             *_keys(),
             ".SH EXIT STATUS\n",
-            *_tags((str(code), what) for code, what in DASHBOARD_EXITS),
+            *_tags((str(code), what) for code, what in TUI_EXITS),
             ".SH ENVIRONMENT\n",
-            *_tags((*VARIABLES, *DASHBOARD_VARIABLES)),
+            *_tags((*TUI_VARIABLES, *VARIABLES)),
             ".SH FILES\n",
-            *_tags(DASHBOARD_FILES),
+            *_tags(TUI_FILES),
             _see_also(("smallchain", 1), ("smallchaind", 8)),
         ]
     )
@@ -293,7 +295,7 @@ def _reference(about: dict[str, Any]) -> str:
 def _keys() -> Iterator[str]:
     """The key map, a heading a scope."""
     for scope in dict.fromkeys(action.scope for action in ACTIONS):
-        yield f".SS {_text(scope)}\n"
+        yield f".SS {_text(TITLES[scope])}\n"
         yield from _tags((keys, what) for keys, what, _ in Keys({}).lines([scope]) if keys)
 
 

@@ -170,6 +170,24 @@ SCREENS: Mapping[str, tuple[str, ...]] = {
 }
 """Which scopes are heard at the same time."""
 
+TITLES: Mapping[str, str] = {
+    "app": "Everywhere",
+    "anywhere": "Each screen",
+    "overview": "The overview",
+    "lists": "Lists",
+    "runs": "The run under the cursor",
+    "lines": "Panes of lines",
+    "events": "Events",
+    "inbox": "The inbox",
+    "deciding": "Deciding",
+    "approval": "An approval",
+    "request": "A question, and other requests",
+    "bulk": "Several at once",
+    "act": "A dialog",
+    "detail": "One run, one thing",
+}
+"""What the help page calls a scope."""
+
 _BY_ID = {action.id: action for action in ACTIONS}
 _FORBIDDEN = frozenset(("ctrl+k", "f10", "f11"))
 

@@ -18,7 +18,7 @@ def test_an_id_stands_once_and_its_scope_is_known() -> None:
     ids = [action.id for action in ACTIONS]
 
     assert len(ids) == len(set(ids))
-    assert {action.scope for action in ACTIONS} == {scope for scopes in keymap.SCREENS.values() for scope in scopes}
+    assert {action.scope for action in ACTIONS} == {scope for scopes in keymap.SCREENS.values() for scope in scopes} == set(keymap.TITLES)
 
 
 def test_no_key_is_one_that_terminals_take() -> None:

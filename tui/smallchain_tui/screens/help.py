@@ -11,22 +11,12 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from smallchain_tui.keymap import TITLES
 from smallchain_tui.viewmodel import glyphs
 
 if TYPE_CHECKING:
     from smallchain_tui.app import Dashboard
 
-_TITLES = {
-    "app": "Everywhere",
-    "anywhere": "Each screen",
-    "overview": "Overview",
-    "lists": "Lists",
-    "runs": "The run under the cursor",
-    "inbox": "Inbox",
-    "events": "Events",
-    "approval": "Deciding",
-    "detail": "One thing",
-}
 _FILTER = """\
 blog            in any field            status=failed   in one field
 "two words"     with a space            !done           what does not have it
@@ -70,7 +60,7 @@ class HelpScreen(ModalScreen[None]):
     def _page(self) -> Content:
         parts: list[Content] = []
         for scope in (*self._scopes[2:], *self._scopes[:2]):
-            parts.append(Content.styled(_TITLES.get(scope, scope).upper() + "\n", "bold $accent-text"))
+            parts.append(Content.styled(TITLES[scope].upper() + "\n", "bold $accent-text"))
             for keys, what, _ in self.app.keys.lines([scope]):
                 parts.append(Content.assemble((f"  {keys:<16}", "bold $ink"), (f"{what}\n", "$ink")))
             parts.append(Content("\n"))
