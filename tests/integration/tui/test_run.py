@@ -51,7 +51,7 @@ async def test_the_conversation_shows_calls_costs_and_which_sentences_are_ours(f
         assert f"-> {CHILD}" in seen.line_with("delegate_to_writer  message=write it")
         assert "awaiting_approval" in seen.line_with("publish_post  title=AI news")
         assert "ours: template turns_left" in seen.line_with("You have 2 turns left")
-        assert "1 model calls  600 tokens in, 11 out  $0.0018" in seen.text()
+        assert "1 model call  600 tokens in, 11 out  $0.0018" in seen.text()
 
 
 async def test_a_message_is_read_in_place_with_space(fake: FakeDaemon) -> None:

@@ -23,7 +23,7 @@ from smallchain_tui.viewmodel import parts
 from smallchain_tui.viewmodel.conversation import Conversation, Said, conversation, exact_dollars
 from smallchain_tui.viewmodel.document import read
 from smallchain_tui.viewmodel.glyphs import colour_of
-from smallchain_tui.viewmodel.line import Line, Span
+from smallchain_tui.viewmodel.line import Line, Span, flow
 from smallchain_tui.viewmodel.ring import Ring
 from smallchain_tui.viewmodel.rows import EventRow, Item, RunRow, number, text
 from smallchain_tui.viewmodel.spend import Budget, Spend
@@ -213,19 +213,18 @@ class RunScreen(DetailScreen):
             first.append((f"  until {clock(row.due_at, local=self.app.options.local_time)}", colour))
         cost = exact_dollars(row.tree_cost_nanousd)
         own = f" ({exact_dollars(row.cost_nanousd)} its own)" if row.tree_cost_nanousd != row.cost_nanousd else ""
-        second: list[Span] = [
-            ("task ", "muted"),
-            (one_line(row.task or "-"), ""),
-            ("  agent ", "muted"),
-            (one_line(row.agent or "-"), ""),
-            ("  llm ", "muted"),
-            (one_line(row.llm or "-"), ""),
-            ("  cost ", "muted"),
-            (cost + own, "number"),
-            (f"  turn {row.turns}  depth {row.depth}  priority {row.priority}", "muted"),
-            (f"  started {clock(row.started_at, local=self.app.options.local_time)}  {lasted}", "muted"),
+        groups: list[Line] = [
+            (("task ", "muted"), (one_line(row.task or "-"), "")),
+            (("agent ", "muted"), (one_line(row.agent or "-"), "")),
+            (("llm ", "muted"), (one_line(row.llm or "-"), "")),
+            (("cost ", "muted"), (cost + own, "number")),
+            ((f"turn {row.turns}", "muted"),),
+            ((f"depth {row.depth}", "muted"),),
+            ((f"priority {row.priority}", "muted"),),
+            ((f"started {clock(row.started_at, local=self.app.options.local_time)}", "muted"),) if row.started_at else (),
+            ((lasted, "muted"),),
         ]
-        lines: list[Line] = [tuple(first), tuple(second)]
+        lines: list[Line] = [tuple(first), *flow(groups, self.size.width - 4)]
         if row.error:
             lines.append((("error  ", "failed"), (one_line(row.error), "failed")))
         for request in self.app.state.requests_of(row.id)[:2]:

@@ -16,7 +16,7 @@ from smallchain_tui.viewmodel.document import read
 from smallchain_tui.viewmodel.glyphs import Glyphs, colour_of
 from smallchain_tui.viewmodel.line import Line, Span, cell, to_right, wrapped
 from smallchain_tui.viewmodel.rows import Item, moment, money, number, sequence, text
-from smallchain_tui.viewmodel.words import clock, span
+from smallchain_tui.viewmodel.words import clock, count, span
 
 KINDS = {"system": "muted", "user": "accent", "llm": "strong", "call": "key", "result": "", "ours": "ours"}
 """What a row can be, and its style."""
@@ -59,7 +59,7 @@ class Conversation:
     def total(self) -> str:
         """What the conversation came to, in words."""
         tokens = f"{self.input_tokens:,} tokens in, {self.output_tokens:,} out"
-        return f"{len(self.rows)} rows  {self.calls} model calls  {tokens}  {exact_dollars(self.cost_nanousd)}"
+        return f"{count(len(self.rows), 'row')}  {count(self.calls, 'model call')}  {tokens}  {exact_dollars(self.cost_nanousd)}"
 
 
 def conversation(transcript: Item, related: Item) -> Conversation:
@@ -112,7 +112,7 @@ def body(said: Said, cells: int) -> list[Line]:
 
 def exact_dollars(nanousd: int) -> str:
     """Money of single calls: four places where two would say nothing; exact enough to add up by eye."""
-    if nanousd and abs(nanousd) < NANO // 10:
+    if abs(nanousd) < NANO // 10 and nanousd % (NANO // 100):
         return f"${nanousd / NANO:.4f}" if abs(nanousd) >= NANO // 10_000 else f"${nanousd / NANO:.6f}"
     return f"${nanousd / NANO:,.2f}"
 

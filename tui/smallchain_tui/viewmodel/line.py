@@ -42,6 +42,23 @@ def columns(*cells: Span, gap: str = "  ") -> Line:
     return tuple(spans)
 
 
+def flow(groups: Iterable[Line], cells: int, *, gap: str = "  ") -> list[Line]:
+    """Groups of spans one after the other, on as many lines as it takes; a group is never broken."""
+    lines: list[list[Span]] = []
+    left = 0
+    for group in groups:
+        size = width(text_of(group))
+        if not size:
+            continue
+        if lines and size + len(gap) <= left:
+            lines[-1] += [(gap, ""), *group]
+            left -= size + len(gap)
+        else:
+            lines.append([*group])
+            left = cells - size
+    return [tuple(line) for line in lines]
+
+
 def wrapped(text: str, cells: int) -> Iterator[str]:
     """One line of text as lines that are at most so wide, broken at spaces where there are any; nothing is left out."""
     cells = max(cells, 8)

@@ -17,6 +17,7 @@ from smallchain_tui.viewmodel.conversation import exact_dollars
 from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.line import Line, Span, cell, to_right
 from smallchain_tui.viewmodel.rows import Item, moment, money, number, text
+from smallchain_tui.viewmodel.words import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def _share(name: str, cost: int, calls: int, whole: int, cells: int, glyphs: Gly
     percent = f"{cost / whole:.0%}" if whole else "-"
     return (
         cell(one_line(name), min(24, cells // 3)), to_right(exact_dollars(cost), 11, "number"), to_right(percent, 6),
-        ("  ", ""), (used * full, "accent"), (left * (length - full), "muted"), (f"  {calls} calls", "muted"),
+        ("  ", ""), (used * full, "accent"), (left * (length - full), "muted"), (f"  {count(calls, 'call')}", "muted"),
     )  # fmt: skip
 
 

@@ -80,9 +80,9 @@ def tree_line(node: Node, cells: int, glyphs: Glyphs, *, whole_nanousd: int, now
     figures = (32 if wide else 22 if middle else 11) + (8 if middle else 0)
     state = f"{glyphs.of(node.status)} {one_line(node.status)}"
     name = f"{node.label}{f' (+{node.children})' if node.folded else ''}"
-    room = max(cells - figures - 18, 12)
+    room = max(cells - figures - 21, 12)
     first = cell(one_line(name), max(room - width(lead), 6), "strong" if node.kind == "run" else "")
-    spans: list[Span] = [(lead, "muted"), first, ("  ", ""), cell(state, 16, style)]
+    spans: list[Span] = [(lead, "muted"), first, ("  ", ""), cell(state, 19, style)]
     if node.kind == "run":
         spans.append(to_right(exact_dollars(node.total_nanousd), 11, "number"))
         if middle:
@@ -102,8 +102,8 @@ def heading(cells: int) -> Line:
     """What the columns are."""
     wide, middle = cells >= 110, cells >= 70
     figures = (32 if wide else 22 if middle else 11) + (8 if middle else 0)
-    room = max(cells - figures - 18, 12)
-    words = pad(cut("RUN, TOOL CALL", room), room) + "  " + pad("STATUS", 16) + f"{'COST':>11}"
+    room = max(cells - figures - 21, 12)
+    words = pad(cut("RUN, TOOL CALL", room), room) + "  " + pad("STATUS", 19) + f"{'COST':>11}"
     words += (f"{'OF IT OWN':>11}" if middle else "") + (f"{'SHARE':<10}".rjust(10) if wide else "") + (f"{'TIME':>8}" if middle else "")
     return ((words, "muted"),)
 

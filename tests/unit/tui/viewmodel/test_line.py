@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smallchain.protocol.text import visible, width
-from smallchain_tui.viewmodel.line import cell, columns, marked, text_of, to_right, wrapped
+from smallchain_tui.viewmodel.line import cell, columns, flow, marked, text_of, to_right, wrapped
 
 
 @given(st.text(), st.integers(8, 60))
@@ -24,6 +24,12 @@ def test_words_are_broken_between_them_where_there_is_a_space() -> None:
 def test_a_cell_is_exactly_as_wide_as_it_is_told_with_wide_characters_too() -> None:
     assert [width(cell(text, 7)[0]) for text in ("a", "日本語日本語", "exactly")] == [7, 7, 7]
     assert to_right("$1.12", 8) == ("   $1.12", "")
+
+
+def test_groups_flow_onto_as_many_lines_as_it_takes_and_are_never_broken() -> None:
+    lines = flow([(("task ", "muted"), ("blog", "")), (), (("agent ", "muted"), ("manager", "")), (("cost $1", ""),)], 24)
+
+    assert [text_of(line) for line in lines] == ["task blog  agent manager", "cost $1"]
 
 
 def test_cells_of_no_width_leave_no_gap() -> None:
