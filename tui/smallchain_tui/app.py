@@ -121,6 +121,8 @@ class Dashboard(App[None]):
 
     def _paint(self) -> None:
         """Take in what has come, and paint what it changed."""
+        if not self.screen_stack:
+            return  # the program is ending
         changed = self.state.take_connection(self.feed.connection)
         if changed:
             log.info("connection: %s %s", self.state.connection.standing, self.state.connection.detail)
@@ -267,13 +269,16 @@ class Dashboard(App[None]):
         """The list before several are approved together."""
         self._open("bulk", "smallchain approve ID...", list(ids))
 
-    def open_act(self, verb: str, run: str = "") -> None:
-        """The dialog of an act: `pause`, `resume`, `cancel`, `retry`, `fork`, `budget` on a run, or `start` of a task."""
+    def open_act(self, verb: str, run: str = "", *, at: int = 0) -> None:
+        """The dialog of an act: `pause`, `resume`, `cancel`, `retry`, `fork`, `budget` on a run, or `start` of a task.
+
+        `at`: the message that a fork begins with.
+        """
         why = self.may_act()
         if why is not None:
             self.tell(why, severity="error")
             return
-        self._open("act", f"smallchain {'run TASK' if verb == 'start' else f'{verb} {run!r}'}", verb, run)
+        self._open("act", f"smallchain {'run TASK' if verb == 'start' else f'{verb} {run!r}'}", verb, run, at=at)
 
     def _open(self, which: str, meanwhile: str, *words: Any, **more: Any) -> None:
         module, name = SCREENS[which]

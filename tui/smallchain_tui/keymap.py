@@ -202,6 +202,10 @@ class Keys:
         """The keys of an action, with commas between; empty: none. Raises KeyError for an id that is not in the table."""
         return self.moved.get(id, _BY_ID[id].keys)
 
+    def names(self, id: str) -> frozenset[str]:
+        """The keys of an action, by Textual's names."""
+        return frozenset(_split(self.of(id)))
+
     def shown(self, id: str) -> str:
         """The first key of an action as people write it: `?`, `ctrl+p`."""
         return spelt(self.of(id).partition(",")[0].strip())

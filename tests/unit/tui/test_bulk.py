@@ -33,7 +33,7 @@ def test_what_needs_a_look_of_its_own_is_left_out_and_named() -> None:
         "HIGH risk is opened alone",
         "a question is answered by itself",
         "it is decided already",
-        "1 hidden characters: open it",
+        "1 hidden character: open it",
         "mixed alphabets (p\u0430ypal): open it",
         "its arguments are longer than a line: open it",
         "its arguments are no object",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallchain_tui.viewmodel.decision import ARM_S, HOLD_S, NOT_ARMED, Act, Asked, Decision, How, Stage, Verdict
@@ -147,6 +147,13 @@ def test_each_verb_of_a_kind_goes_its_own_way(kind: str, verb: str, act: Act) ->
     assert sent(held, at=2.0).request() == act
 
 
+def test_what_is_chosen_and_sent_in_one_burst_is_not_sent() -> None:
+    chosen = opened(kind="settle", digest="").choose("run_again", 1.0)
+
+    assert chosen.send(1.1, why_not=None).stage is Stage.OPENED
+    assert chosen.send(2.0, why_not=None).stage is Stage.HELD
+
+
 def test_to_run_a_high_risk_call_again_needs_the_word() -> None:
     assert opened(kind="settle", risk="high").choose("run_again", 1.0).send(2.0, why_not=None).stage is Stage.CONFIRMING
 
@@ -250,6 +257,7 @@ def typed_at(decision: Decision, key: str, now: float) -> Decision:
             return decision.other(now)
 
 
+@settings(deadline=None)
 @given(STEPS, st.sampled_from(["normal", "high"]))
 def test_whatever_is_typed_only_a_lone_verdict_key_after_the_delay_is_ever_sent(steps: list[tuple[float, str]], risk: str) -> None:
     decision, now, last = opened(risk=risk, tool="ab"), 0.0, 0.0
@@ -271,6 +279,7 @@ def test_whatever_is_typed_only_a_lone_verdict_key_after_the_delay_is_ever_sent(
         last = now
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0, 0.39), KEYS), max_size=40))
 def test_no_burst_of_keys_ever_sends_anything(burst: list[tuple[float, str]]) -> None:
     decision, now = opened(), 0.0

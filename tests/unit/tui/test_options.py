@@ -19,12 +19,14 @@ def test_without_a_file_all_is_as_it_comes(tmp_path: Path) -> None:
 
 
 def test_what_stands_in_the_file_holds(tmp_path: Path) -> None:
-    text = 'theme = "light"\nascii = true\nmouse = false\n[keys]\n"runs.pause" = "P"\n[notify]\nbell = false\ncommand = "notify-send"\n'
+    text = (
+        'theme = "light"\nascii = true\nmouse = false\n[keys]\n"runs.pause" = "P"\n[notify]\nbell = false\ncommand = "notify-send -u low"\n'
+    )
     found = _read(tmp_path, text)
 
     assert found.faults == ()
     assert (found.theme, found.ascii, found.mouse, found.keys.shown("runs.pause")) == ("light", True, False, "P")
-    assert (found.notify.bell, found.notify.title, found.notify.command) == (False, True, "notify-send")
+    assert (found.notify.bell, found.notify.title, found.notify.command) == (False, True, ("notify-send", "-u", "low"))
 
 
 def test_flags_and_variables_stand_before_the_file(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ class ActScreen(DecidingScreen):
 
     def action_choose(self) -> None:
         """A digit chooses a way."""
-        key = self.heard()
+        key = self.heard("request.choose")
         if key is None or not key.name.isdecimal() or int(key.name) > len(key.before.subject.verbs):
             return
         self._chosen = int(key.name)
@@ -203,7 +203,7 @@ class ActScreen(DecidingScreen):
         if verb is None:
             self.tell("choose how first")
         else:
-            self.verdict(Verdict(verb))
+            self.verdict(Verdict(verb), "act.go")
 
     def action_send(self) -> None:
         """Send what is filled in; keep a note; confirm a word."""
@@ -211,7 +211,7 @@ class ActScreen(DecidingScreen):
         if decision is None or verb is None or decision.stage is not Stage.OPENED or not isinstance(decision.subject, OnRun):
             super().action_send()
             return
-        key = self.heard()
+        key = self.heard("deciding.send")
         if key is None:
             return
         if fault := decision.subject.fault(verb):

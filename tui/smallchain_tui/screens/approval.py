@@ -218,15 +218,15 @@ class ApprovalScreen(RequestScreenBase):
 
     def action_approve(self) -> None:
         """Approve once."""
-        self.verdict(Verdict(Verb.APPROVE))
+        self.verdict(Verdict(Verb.APPROVE), "approval.approve")
 
     def action_deny(self) -> None:
         """Deny; the note is written first."""
-        self.verdict(Verdict(Verb.DENY))
+        self.verdict(Verdict(Verb.DENY), "approval.deny")
 
     def action_always(self) -> None:
         """Approve, and do not ask again in this run."""
-        self.verdict(Verdict(Verb.APPROVE, for_run=True))
+        self.verdict(Verdict(Verb.APPROVE, for_run=True), "approval.always")
 
     def action_turn(self) -> None:
         """The next part."""

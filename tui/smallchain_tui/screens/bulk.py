@@ -169,11 +169,11 @@ class BulkScreen(DecidingScreen):
 
     def action_approve(self) -> None:
         """Approve all that are taken, after their number was typed."""
-        self.verdict(Verdict(Verb.APPROVE))
+        self.verdict(Verdict(Verb.APPROVE), "bulk.approve")
 
     def action_deny(self) -> None:
         """Deny all that are taken; the note is written first."""
-        self.verdict(Verdict(Verb.DENY))
+        self.verdict(Verdict(Verb.DENY), "bulk.deny")
 
     # ---- sent
 

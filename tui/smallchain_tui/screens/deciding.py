@@ -21,7 +21,7 @@ from textual.widgets import Static, TextArea
 
 from smallchain.model.errors import Busy, SmallchainError, Unreachable
 from smallchain.protocol.client import path_of
-from smallchain.protocol.text import one_line
+from smallchain.protocol.text import one_line, width
 from smallchain_tui import twins
 from smallchain_tui.keymap import bindings
 from smallchain_tui.screens.base import BaseScreen
@@ -162,23 +162,24 @@ class DecidingScreen(BaseScreen):
             self._live = live
             self.disturbed()
 
-    def heard(self) -> _Key | None:
-        """The key whose action this is, once; None for an action that no key of this screen has called, or that came too late."""
+    def heard(self, id: str) -> _Key | None:
+        """The key whose action (`id` in the key map) this is, once; None for one that no key of this screen has called, or that is late:
+        under load, the next key may be here before the action of the last."""
         key, self._key = self._key, None
-        if key is None or self.decision is not key.after:
+        if key is None or self.decision is not key.after or key.name not in self.app.keys.names(id):
             self.tell("only a key on this screen decides")
             return None
         return key
 
-    def verdict(self, verdict: Verdict) -> None:
-        """A verdict key was pressed."""
-        key = self.heard()
+    def verdict(self, verdict: Verdict, id: str) -> None:
+        """A verdict key was pressed, that of an action of the key map."""
+        key = self.heard(id)
         if key is not None:
             self.step(key.before.press(verdict, key.at, why_not=self.app.may_act()))
 
     def action_send(self) -> None:
         """Send, or keep, what is written."""
-        key = self.heard()
+        key = self.heard("deciding.send")
         if key is not None:
             self.step(key.before.send(key.at, why_not=self.app.may_act()))
 
@@ -538,19 +539,22 @@ class RequestScreenBase(DecidingScreen):
         high = row.risk.casefold() == "high"
         first: list[tuple[str, str]] = [
             (f"{self.app.glyphs.of('open')} ", "$waiting bold"),
-            (row.tool or row.kind, "$ink bold"),
+            (one_line(row.tool or row.kind, cells=64), "$ink bold"),
             ("   ", ""),
         ]
         if row.risk:
             first.append(
                 (f"risk {row.risk.upper()}   " if row.risk != "normal" else "risk normal   ", "$failed bold" if high else "$muted")
             )
-        first += [("run ", "$muted"), (row.run, "$ink"), (f"   {row.path}" if row.path else "", "$muted")]
+        room = self.size.width - 3 - sum(width(one_line(text)) for text, _ in first)
+        run = one_line(f"run {row.run}", cells=max(12, room // 2))
+        path = one_line(row.path, cells=max(8, room - width(run) - 3))
+        first += [(run, "$ink"), (f"   {path}" if row.path else "", "$muted")]
         ids = self._others()
         place = f"{ids.index(self.request_id) + 1} of {len(ids)}" if self.request_id in ids else f"{len(ids)} more wait" if ids else ""
         second: list[tuple[str, str]] = [(waiting(row, now), "$waiting" if row.expires_at else "$muted"), (f"   {place}", "$ink")]
         if self.size.width >= 100:
-            second.append((f"   request {row.id[-8:]}   digest {row.digest[:12] or 'none'}", "$muted"))
+            second.append((f"   request {row.id[-8:]}" + (f"   digest {row.digest[:12]}" if row.digest else ""), "$muted"))
         pieces = [*visibly(first), ("\n", ""), *visibly(second)]
         if row.why and self.size.width < 100 and row.kind == "approval":
             pieces += [("\nwhy: ", "$muted"), (one_line(row.why, cells=max(20, self.size.width - 8)), "$ink")]

@@ -29,7 +29,7 @@ class QuestionScreen(RequestScreen):
     def choose(self, index: int) -> None:
         """Put a choice into the field."""
         labels = self.labels()
-        if self.heard() is not None and index < len(labels):
+        if self.heard("request.choose") is not None and index < len(labels):
             self.query_one("#text", TextField).fill(labels[index])
 
     def wants_text(self, decision: Decision) -> bool:

@@ -52,7 +52,7 @@ class RequestScreen(RequestScreenBase):
 
     def choose(self, index: int) -> None:
         """Choose one."""
-        key = self.heard()
+        key = self.heard("request.choose")
         if key is not None and index < len(key.before.subject.verbs):
             self.step(key.before.choose(key.before.subject.verbs[index], key.at))
 

@@ -82,18 +82,19 @@ def diff_rows(before: Mapping[str, Any], after: Mapping[str, Any], *, title: str
 def context_rows(row: RequestRow, before: Sequence[RequestRow] | None, *, outcomes: bool = True, local: bool = False) -> list[Row]:
     """Why it is asked, what each answer leads to, and what was decided before (None: not known) about the same tool in the same run."""
     rows: list[Row] = []
+    wide = 0
     if row.why:
         rows += [Row("", "why, in the model's words", "muted"), *_barred(row.why), Row("", "")]
-    rows.append(Row("", "why it is asked", "muted"))
-    rows += [Row("  ", one_line(row.rule or row.question))]
-    if row.path:
-        rows.append(Row("  ", one_line(row.path), "muted"))
+    rows.append(Row("", "why it is asked" if row.rule else "who asks", "muted"))
+    rows += [Row("  ", one_line(row.rule))] if row.rule else []
+    rows.append(Row("  ", one_line(row.path or row.run), "muted"))
     if row.outcomes and outcomes:
         rows += [Row("", ""), Row("", "what comes of it", "muted")]
-        wide = max(len(verb) for verb in row.outcomes)
+        wide = max(len("nobody"), *(len(verb) for verb in row.outcomes))
         rows += [Row(f"  {one_line(verb).replace('_', ' '):<{wide}}  ", one_line(what)) for verb, what in row.outcomes.items()]
     if row.expires_at is not None:
-        rows.append(Row("  nobody  ", f"at {clock(row.expires_at, local=local)}: {one_line(row.on_expiry) or 'the model is told'}"))
+        lead = f"  {'nobody':<{wide}}  " if outcomes else "  nobody: "
+        rows.append(Row(lead, f"at {clock(row.expires_at, local=local)}: {one_line(row.on_expiry) or 'the model is told'}"))
     rows += _history(row, before, local=local) if before is not None else []
     rows += _told(row)
     return rows

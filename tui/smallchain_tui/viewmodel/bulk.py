@@ -130,7 +130,7 @@ def _why_left_out(item: Mapping[str, Any], asked: Asked, texts: list[str], line:
     if not isinstance(item.get("arguments"), dict):
         return "its arguments are no object"
     if hidden := sum(map(sanitised, texts)):
-        return f"{hidden} hidden characters: open it"
+        return f"{hidden} hidden {'character' if hidden == 1 else 'characters'}: open it"
     if mixed := next((word for text in texts for word in mixed_script_words(text)), None):
         return f"mixed alphabets ({mixed}): open it"
     if len(line) > LONGEST_LINE:

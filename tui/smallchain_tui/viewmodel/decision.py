@@ -259,6 +259,8 @@ class Decision:
             return replace(self, quiet_since=now, notice=f"not sent: {why_not}")
         if self.subject.needs_text(verdict.verb) and not self.text.strip():
             return replace(self, quiet_since=now, notice="nothing is written yet")
+        if self.stage is Stage.OPENED and not self.subject.needs_text(verdict.verb) and not self.armed(now):
+            return replace(self, quiet_since=now, notice=NOT_ARMED)
         if self.stage is not Stage.CONFIRMING:
             return replace(self, verdict=verdict)._hold_or_confirm(now)
         if self.typed != self.subject.word:
