@@ -148,7 +148,7 @@ def test_what_needs_a_person_is_on_top_and_q_says_that_the_runs_go_on(house: Hou
     house.begin("wait")
 
     board = house.open()
-    screen = board.shows("connected", "morning post", "approval: post", "Failed", "the prompt is too long", "inbox 1")
+    screen = board.shows("connected", "morning post", "approval: post", "Failed", "the conversation is longer", "inbox 1")
 
     rows = [line[:40] for line in screen.splitlines() if re.search(r"morning post|break-|wait-", line[:40])]
     assert ["morning" in rows[0], "break" in rows[1], "wait" in rows[2]] == [True] * 3, screen
