@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: demo test bench soak fuzz quick wheel-test check format docs setup clean
+.PHONY: demo test bench soak fuzz quick wheel-test check format docs pictures setup clean
 
 demo: $(STAMP)  ## run the delegation example, offline
 	$(BIN)/smallchain demo
@@ -49,6 +49,9 @@ format: $(STAMP)  ## put the code into its form
 
 docs: $(STAMP)  ## write the generated pages
 	$(BIN)/python docs/generate.py
+
+pictures: $(STAMP)  ## draw the dashboard's pictures anew, from the demo's scene; needs libfaketime
+	PYTHONPATH=tests $(BIN)/python docs/pictures.py
 
 setup: $(STAMP)  ## everything, in .venv
 

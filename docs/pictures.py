@@ -1,7 +1,7 @@
 """The pictures of the README: the real dashboard on the demo's newsroom, at fixed times of a day; `make pictures` draws them.
 
 The one rule: nothing is posed. The daemon runs the scene, on a clock that this script moves (libfaketime); the dashboard reads it over the
-socket. Only what differs each time is evened out: the random ids become numbers.
+socket. Only what differs each time is evened out: random ids become numbers, and so does the process.
 """
 
 from __future__ import annotations
@@ -26,28 +26,42 @@ from support.daemon import PATIENCE_S, Daemon, Item, a_folder
 
 HERE = Path(__file__).parent / "pictures"
 DAY = "2026-11-24"
-NOW = datetime(2026, 11, 24, 9, 2, 5, tzinfo=UTC)
+NOW = datetime(2026, 11, 24, 8, 59, 41, tzinfo=UTC)
 PACE = 0.1
 """The scene's own delays take this part of their time."""
 
 Done = Callable[[Mapping[str, Item], list[Item]], bool]
 """Whether a run has come as far as it is to, by the runs by name and the open requests."""
 
+
+def is_at(name: str, **facts: Any) -> Done:
+    """A run stands so."""
+    return lambda runs, _: all(runs.get(name, {}).get(fact) == value for fact, value in facts.items())
+
+
+def are_asked(number: int) -> Done:
+    """So many requests are open."""
+    return lambda _, requests: len(requests) == number
+
+
+def scouts_read(runs: Mapping[str, Item], requests: list[Item]) -> bool:
+    """Both scouts have looked everything up."""
+    return all(is_at(f"market report/scout-{number}", turns=2, phase="calling_model")(runs, requests) for number in (1, 2))
+
+
 TIMETABLE: tuple[tuple[str, str, str, Done], ...] = (
-    ("06:12:00", "count_readers", "readers, early", lambda runs, _: runs["readers, early"]["status"] == "Succeeded"),
-    ("07:31:40", "count_readers", "readers", lambda runs, _: runs["readers"]["status"] == "Succeeded"),
-    ("08:02:10", "read_archive", "archive", lambda runs, _: runs["archive"]["status"] == "Failed"),
-    ("08:10:03", "crawl", "night crawl", lambda runs, _: runs["night crawl"]["phase"] == "backing_off"),
-    ("08:21:30", "letters", "letters", lambda _, requests: len(requests) == 3),
-    (
-        "08:40:12",
-        "market_report",
-        "market report",
-        lambda runs, _: all(runs.get(f"market report/scout-{n}", {}).get("turns") == 2 for n in (1, 2)),
-    ),
-    ("08:56:20", "watch_wires", "wires", lambda runs, _: runs["wires"]["turns"] == 8),
-    ("08:58:04", "write_post", "launch post", lambda _, requests: len(requests) == 5),
+    ("03:20:05", "write_post", "early post", are_asked(1)),
+    ("07:31:40", "count_readers", "readers", is_at("readers", status="Succeeded")),
+    ("08:02:10", "read_archive", "archive", is_at("archive", status="Failed")),
+    ("08:10:03", "crawl", "night crawl", is_at("night crawl", phase="backing_off")),
+    ("08:21:30", "letters", "letters", are_asked(3)),
+    ("08:40:12", "market_report", "market report", scouts_read),
+    ("08:54:20", "watch_wires", "wires", is_at("wires", turns=8, phase="calling_model")),
+    ("08:57:04", "write_post", "launch post", are_asked(5)),
 )
+"""When which task begins, the run's name, and when it has come as far as it is to."""
+EARLY = "03:41:30"
+"""When somebody approves the early post."""
 
 
 def main() -> int:
@@ -84,6 +98,11 @@ def play(daemon: Daemon, clock: Path) -> None:
             return done({run["name"]: run for run in daemon.items("runs")}, daemon.items("requests"))
 
         daemon.until(come)
+        if name == "early post":
+            clock.write_text(f"{DAY} {EARLY}\n", encoding="ascii")
+            (asked,) = daemon.items("requests")
+            daemon.client().post(path_of("approve", asked["id"]), {"note": "good, post it"})
+            daemon.over(name)
     clock.write_text(f"{DAY} {NOW:%H:%M:%S}\n", encoding="ascii")
 
 
@@ -125,9 +144,12 @@ async def draw(daemon: Daemon) -> None:
 
 
 def numbered(daemon: Daemon) -> dict[str, str]:
-    """Another id of the same length for each random one, in the order of their making."""
+    """For the process and each random id another of the same length, in the order of their making."""
     found = sorted({str(item["id"]) for kind in ("runs", "requests", "toolcalls") for item in daemon.items(kind)})
-    return {id[-8:]: f"{0x1A2B0000 + 0x0C3D * number:08x}" for number, id in enumerate(found)}
+    pid = str(daemon.pid)
+    return {f"pid&#160;{pid}": f"pid&#160;{'4121000'[: len(pid)]}"} | {
+        id[-8:]: f"{0x1A2B0000 + 0x0C3D * number:08x}" for number, id in enumerate(found)
+    }
 
 
 def save(app: Dashboard, name: str, ids: Mapping[str, str]) -> None:
@@ -135,6 +157,8 @@ def save(app: Dashboard, name: str, ids: Mapping[str, str]) -> None:
     svg = app.export_screenshot(title="smallchain-tui")
     svg = re.sub(r"@font-face\s*\{.*?\}\s*", "", svg, flags=re.DOTALL)
     svg = svg.replace("Fira Code, monospace", "ui-monospace, 'DejaVu Sans Mono', monospace")
+    svg = re.sub(r'<clipPath id="[^"]+-line-\d+">.*?</clipPath>\s*', "", svg, flags=re.DOTALL)  # of each line: what no text here leaves
+    svg = re.sub(r' clip-path="url\(#[^)]+-line-\d+\)"', "", svg)
     svg = re.sub(r"terminal-[0-9]+-", f"{name}-", svg).replace("<svg ", '<svg xml:space="preserve" ', 1)
     for random, number in ids.items():
         svg = svg.replace(random, number)

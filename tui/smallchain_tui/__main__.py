@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 65 if options.faults else 0
 
     from smallchain.protocol.client import Client
+    from smallchain.protocol.faults import EXIT_USAGE
 
     if arguments.log:
         from smallchain_tui.log import to_file
@@ -58,6 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from smallchain_tui.linear import sit
 
         return sit(client, read_only=options.read_only)
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):  # what Textual reads from, and draws on
+        told = "`smallchain inbox` and `smallchain get runs` print, and TERM=dumb reads the inbox in lines"
+        print(f"smallchain-tui: this is no terminal; {told}", file=sys.stderr)
+        return EXIT_USAGE
     from smallchain_tui.app import Dashboard
     from smallchain_tui.desk import Desk
 

@@ -36,6 +36,7 @@ from smallchain_tui.screens.overview import OverviewScreen
 from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.state import REQUESTS, RUNS, Changed, State
 from smallchain_tui.viewmodel.words import clock, count
+from smallchain_tui.widgets import scrollbars
 
 SNOOZE = timedelta(minutes=10)
 FLUSH_S = 0.1
@@ -74,6 +75,7 @@ class Dashboard(App[None]):
     ) -> None:
         self.options = options
         self.glyphs = Glyphs(options.ascii)
+        scrollbars.draw(ascii=options.ascii)
         super().__init__()
         self.desk = desk or Desk(None)
         self.now = now

@@ -103,6 +103,8 @@ class BaseScreen(Screen[None]):
 
     def refresh_lines(self) -> None:
         """Draw the header line and the hints anew, where they differ."""
+        if not self.query(HeaderLine) or not self.query(StatusLine):
+            return  # the screen is being taken down: its widgets go first
         self.query_one(HeaderLine).show(self.header())
         self.query_one(StatusLine).show_hints(self._hints())
 
