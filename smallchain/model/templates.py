@@ -13,6 +13,11 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     "no_output": ("a tool that succeeded without saying anything", "(no output)"),
     "tool_failed": ("a tool that failed", "Error: {detail}"),
     "tool_timed_out": ("a tool that took too long", "Error: {detail}"),
+    "tool_out_of_memory": ("a tool that needed more memory than it may have", "Error: {detail}"),
+    "tool_killed": ("a tool that crashed or was killed", "Error: {detail}"),
+    "tool_flooded": ("a tool that printed without end", "Error: {detail}"),
+    "tool_not_started": ("a tool of which nothing ran", "Error: {detail}"),
+    "tool_unknown": ("a tool of which it is not known whether it did its work", "Error: {detail}"),
     "unknown_function": (
         "a call of a function that does not exist",
         "Error: there is no function named {name}. The functions are: {names}",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from smallchain.model.fence import Limits, Mount
 from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase
 
 
@@ -38,6 +39,11 @@ class Start:
     """What the tool's `env` resolved to."""
     folder: str = ""
     """The folder of the YAML file: relative paths start there; empty: the job folder."""
+    isolation: str = "auto"
+    """`auto`, `required`, `container` or `none`, as in YAML."""
+    network: bool = False
+    mounts: tuple[Mount, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     def __repr__(self) -> str:
         return f"Start({self.tool}, call {self.call_id}, attempt {self.attempt})"
@@ -48,10 +54,17 @@ class OutcomeKind(StrEnum):
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    """It ran and said no, crashed, was killed or answered with an error."""
+    """It ran and said no: an exit code, an answer that is an error."""
     TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+    KILLED = "killed"
+    """A signal ended it: it crashed, or somebody else ended it."""
+    FLOODED = "flooded"
+    """It printed more than anybody would read, and was ended."""
     NOT_STARTED = "not_started"
     """Nothing ran: the one failure that may be tried again even for `once`."""
+    UNKNOWN = "unknown"
+    """It was started or sent, and what became of it is not known: for `once`, a person must say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,16 +142,26 @@ def _watch_child(facts: CallFacts) -> Decision:
 
 
 def after_outcome(outcome: Outcome, /, *, effects: Effects, attempts: int, retries: int) -> str:
-    """Where an attempt's outcome leads. What ran is tried again only if doing it twice is harmless; what never started, always."""
+    """Where an attempt's outcome leads. What ran is tried again only if doing it twice is harmless; what never started, always.
+    Of what may have happened and must not be doubled, a person says what became of it."""
     harmless = effects is not Effects.ONCE or outcome.kind is OutcomeKind.NOT_STARTED
     match outcome.kind:
         case OutcomeKind.SUCCEEDED:
             return "finished"
-        case OutcomeKind.FAILED | OutcomeKind.NOT_STARTED | OutcomeKind.TIMED_OUT if harmless and attempts <= retries:
+        case _ if harmless and attempts <= retries:
             return "retry_due"
+        case OutcomeKind.UNKNOWN if not harmless:
+            return "interrupted_once"
         case OutcomeKind.TIMED_OUT:
             return "took_too_long"
-        case OutcomeKind.FAILED | OutcomeKind.NOT_STARTED:
+        case (
+            OutcomeKind.FAILED
+            | OutcomeKind.OUT_OF_MEMORY
+            | OutcomeKind.KILLED
+            | OutcomeKind.FLOODED
+            | OutcomeKind.NOT_STARTED
+            | OutcomeKind.UNKNOWN
+        ):
             return "went_wrong"
         case _:
             assert_never(outcome.kind)

@@ -103,7 +103,7 @@ class ToolCallKind:
         if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != effect.attempt:
             return
         if call.effects is Effects.ONCE:
-            _put_in_doubt(tx, runs.get(tx, call.run_id), call, error)
+            _put_in_doubt(tx, runs.get(tx, call.run_id), call, error, crashes=1)
         else:
             record_outcome(tx, call.id, effect.attempt, Outcome(OutcomeKind.FAILED, error))
 
@@ -257,19 +257,19 @@ def _interrupted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decis
 
 
 def _in_doubt(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
-    _put_in_doubt(tx, run, call, "the daemon ended while it ran")
+    _put_in_doubt(tx, run, call, "the daemon ended while it ran", crashes=1)
 
 
-def _put_in_doubt(tx: Tx, run: Run, call: ToolCall, why: str) -> None:
-    toolcalls.settle_attempt(tx, call, outcome="unknown", detail=why)
-    call = toolcalls.move(tx, call, "interrupted_once", crashes=call.crashes + 1, detail=why)
-    eventlog.tell(tx, "ToolCallInDoubt", eventlog.about_call(call), of=run, tool=call.function)
+def _put_in_doubt(tx: Tx, run: Run, call: ToolCall, why: str, *, crashes: int = 0) -> None:
+    toolcalls.settle_attempt(tx, call, outcome=OutcomeKind.UNKNOWN, detail=why)
+    call = toolcalls.move(tx, call, "interrupted_once", crashes=call.crashes + crashes, detail=why)
+    eventlog.tell(tx, "ToolCallInDoubt", eventlog.about_call(call), of=run, tool=call.function, detail=why)
     ask_to_settle(tx, run, call)
 
 
 def ask_to_settle(tx: Tx, run: Run, call: ToolCall, /) -> HumanRequest:
     """Ask a person what became of a call in doubt."""
-    question = f"{call.function} was running when the daemon ended: did it happen? `smallchain settle {call.id[-8:]}` tells it"
+    question = f"{call.function}: {call.detail}; did it happen? `smallchain settle {call.id[-8:]}` tells it"
     return ask(tx, run, kind=RequestKind.SETTLE, question=question, call=call, arguments=args.read(call.arguments))
 
 
@@ -384,6 +384,16 @@ _IN_USE: Memo[ToolInUse] = Memo()
 
 # ---- recording what came back
 
+_TEMPLATES = {
+    OutcomeKind.FAILED: "tool_failed",
+    OutcomeKind.TIMED_OUT: "tool_timed_out",
+    OutcomeKind.OUT_OF_MEMORY: "tool_out_of_memory",
+    OutcomeKind.KILLED: "tool_killed",
+    OutcomeKind.FLOODED: "tool_flooded",
+    OutcomeKind.NOT_STARTED: "tool_not_started",
+    OutcomeKind.UNKNOWN: "tool_unknown",
+}
+
 
 def record_outcome(tx: Tx, call_id: str, attempt: int, outcome: Outcome, /) -> None:
     """Record what came of an attempt; a call that moved on meanwhile (cancelled, settled) keeps its result."""
@@ -407,9 +417,10 @@ def record_outcome(tx: Tx, call_id: str, attempt: int, outcome: Outcome, /) -> N
         else:
             _end(tx, run, call, cause, "no_output")
         eventlog.tell(tx, "ToolCallSucceeded", about, of=run, tool=call.function)
+    elif cause == "interrupted_once":
+        _put_in_doubt(tx, run, call, first_line)
     else:
-        template = "tool_timed_out" if cause == "took_too_long" else "tool_failed"
-        _end(tx, run, call, cause, template, detail=outcome.text)
+        _end(tx, run, call, cause, _TEMPLATES[outcome.kind], detail=outcome.text)
         reason = "ToolCallTimedOut" if cause == "took_too_long" else "ToolCallFailed"
         eventlog.tell(tx, reason, about, of=run, tool=call.function, detail=first_line)
 

@@ -255,7 +255,11 @@ def ended(what: OutcomeKind, *, effects: Effects = Effects.NONE, attempts: int =
     [
         (OutcomeKind.SUCCEEDED, "finished"),
         (OutcomeKind.FAILED, "went_wrong"),
+        (OutcomeKind.OUT_OF_MEMORY, "went_wrong"),
+        (OutcomeKind.KILLED, "went_wrong"),
+        (OutcomeKind.FLOODED, "went_wrong"),
         (OutcomeKind.NOT_STARTED, "went_wrong"),
+        (OutcomeKind.UNKNOWN, "went_wrong"),
         (OutcomeKind.TIMED_OUT, "took_too_long"),
     ],
 )
@@ -263,18 +267,28 @@ def test_without_retries_the_outcome_is_the_end(what: OutcomeKind, cause: str) -
     assert ended(what) == cause
 
 
-@pytest.mark.parametrize("what", [OutcomeKind.FAILED, OutcomeKind.NOT_STARTED, OutcomeKind.TIMED_OUT])
+@pytest.mark.parametrize("what", [kind for kind in OutcomeKind if kind is not OutcomeKind.SUCCEEDED])
 def test_what_went_wrong_is_tried_again_as_often_as_the_tool_says(what: OutcomeKind) -> None:
     assert [ended(what, attempts=attempts, retries=2) == "retry_due" for attempts in (1, 2, 3)] == [True, True, False]
 
 
-@pytest.mark.parametrize("what", [OutcomeKind.FAILED, OutcomeKind.TIMED_OUT])
+@pytest.mark.parametrize("what", [kind for kind in OutcomeKind if kind is not OutcomeKind.NOT_STARTED])
 def test_what_ran_and_must_not_be_doubled_is_never_tried_again(what: OutcomeKind) -> None:
     assert ended(what, effects=Effects.ONCE, retries=9) != "retry_due"
 
 
 def test_what_never_started_may_be_tried_again_even_when_it_must_not_be_doubled() -> None:
     assert ended(OutcomeKind.NOT_STARTED, effects=Effects.ONCE, retries=1) == "retry_due"
+
+
+@pytest.mark.parametrize("retries", [0, 9])
+def test_of_what_may_have_happened_and_must_not_be_doubled_a_person_says_what_became_of_it(retries: int) -> None:
+    assert TOOLCALL["executing"][ended(OutcomeKind.UNKNOWN, effects=Effects.ONCE, retries=retries)] == "in_doubt"
+
+
+def test_every_outcome_that_is_no_success_has_words_of_its_own() -> None:
+    assert set(kind._TEMPLATES) == {what for what in OutcomeKind if what is not OutcomeKind.SUCCEEDED}
+    assert len(set(kind._TEMPLATES.values())) == len(kind._TEMPLATES)
 
 
 @given(what=st.sampled_from(OutcomeKind), effects=st.sampled_from(Effects), attempts=st.integers(1, 9), retries=st.integers(0, 9))
