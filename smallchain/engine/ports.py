@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from smallchain.model.code import Fault, Function
 from smallchain.model.delivery import ChannelInUse, Delivered, Delivery, Heard, Said, Undelivered
 from smallchain.model.llm import Endpoint, Failure, ModelRequest, Reply
+from smallchain.model.mcp import McpEnded, McpEndpoint, McpTool
 from smallchain.model.money import Price
 from smallchain.model.toolcall import Outcome, Start
 
@@ -62,6 +63,18 @@ class Toolbox(Executor, Protocol):
 
     def compute(self, start: Start, /) -> Outcome:
         """Run one attempt of an instant executor; see `Instant.compute`."""
+        ...
+
+
+class McpServers(Protocol):
+    """Runs or reaches MCP servers, each from one task."""
+
+    async def keep(self, endpoint: McpEndpoint, heard: Callable[[Sequence[tuple[McpTool, str]]], Awaitable[None]], /) -> McpEnded:
+        """Start a server and keep it until it ends; cancelled, it is stopped with all that it started.
+
+        `heard` is given what it lists, each time it says that this has changed: each tool, and why it cannot be used (empty if it can).
+        Another call for the same name stops the server of the first, which then ends as `wanted`.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from smallchain.store import eventlog, resources, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.resources import Written
 
-_WORDS = {"llm": "LLM", "agent": "Agent", "tool": "Tool", "channel": "Channel"}
+_WORDS = {"llm": "LLM", "agent": "Agent", "tool": "Tool", "channel": "Channel", "mcp_server": "MCP server"}
 _REASONS = {Readiness.READY: "ResourceReady", Readiness.PENDING: "ResourcePending", Readiness.ERROR: "ResourceError"}
 
 

@@ -26,7 +26,8 @@ class Child:
 
 @dataclass(slots=True)  # not frozen: one is made at each step, and each field of a frozen one is a call
 class CallFacts:
-    """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep), empty when it may.
+    """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep, an MCP server that is not
+    there), empty when it may. `lost`: why it never may (its tool was refused by a person).
     `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run."""
 
     id: str
@@ -42,6 +43,7 @@ class CallFacts:
     attempt_is_open: bool = False
     due_at: datetime | None = None
     held: str = ""
+    lost: str = ""
     fault_in_arguments: str = ""
     rule: Word = Word.NEVER
     why: str = ""
@@ -80,6 +82,8 @@ def _admit(facts: CallFacts) -> Decision:
         return Decision(cause="not_possible", detail="too_many_calls")
     if not facts.target_kind:
         return Decision(cause="not_possible", detail="unknown_function")
+    if facts.lost:
+        return Decision(cause="refused_by_policy", detail=facts.lost)
     if facts.fault_in_arguments:
         return Decision(cause="not_possible", detail="bad_arguments")
     if facts.held:
@@ -108,6 +112,12 @@ def _start(facts: CallFacts, now: datetime) -> Decision:
         return STAY
     if facts.due_at is not None and now < facts.due_at:
         return Decision(look_at=facts.due_at)
+    if facts.lost:
+        return Decision(cause="refused_by_policy", detail=facts.lost)
+    if facts.fault_in_arguments:
+        return Decision(cause="not_possible", detail="bad_arguments")
+    if facts.held:
+        return Decision(detail=facts.held)
     gate = _gate(facts)
     if gate is not None:
         return gate

@@ -16,8 +16,8 @@ from smallchain.engine.run import decide as run_rules
 from smallchain.engine.run.kind import stop_and_ask
 from smallchain.engine.specs import Pins, ToolInUse, in_use, pins_of, typed, why_unsupported
 from smallchain.engine.toolcall import arguments as args
+from smallchain.engine.toolcall import atserver, gates, policy
 from smallchain.engine.toolcall import decide as rules
-from smallchain.engine.toolcall import gates, policy
 from smallchain.engine.toolcall.ending import end as _end
 from smallchain.model.agent import MOST_CALLS, limits_of
 from smallchain.model.decision import Decision, Effect
@@ -77,7 +77,7 @@ class ToolCallKind:
 
     def _is_instant(self, tx: Tx, run: Run, call: ToolCall) -> bool:
         tool = pins_of(tx, run.root_id).tool(call.tool)
-        return tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin")
+        return call.target_kind == "tool" and tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin")
 
     def _compute(self, tx: Tx, call: ToolCall) -> None:
         """Start and outcome in one commit: a crash leaves neither, and a pure tool may be started again."""
@@ -135,6 +135,10 @@ def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
         case CallPhase.PENDING if call.target_kind:
             facts.fault_in_arguments = _fault_in_arguments(pins, run, call)
             facts.held = _held(tx, pins, run, call)
+            if call.target_kind == "mcp":
+                atserver.observe(tx, pins, run, call, facts)
+        case CallPhase.READY if call.target_kind == "mcp":
+            atserver.observe(tx, pins, run, call, facts)
         case CallPhase.READY if call.target_kind == "agent":
             agent = pins.agent(run.agent)
             made = runs.children_of(tx, run.id)
@@ -161,9 +165,8 @@ def _fault_in_arguments(pins: Pins, run: Run, call: ToolCall) -> str:
     tool = pins.tool(call.tool) if call.target_kind == "tool" else None
     if tool is not None and tool.spec.builtin is not None:
         return ""  # a built-in reads numbers in texts too, and answers what it cannot read
-    agent = pins.agent(run.agent)
-    function = pins.functions(agent).get(call.function) if agent is not None else None
-    return args.fault(given, function.parameters) if function is not None else ""
+    function = pins.function(run.agent, call.function)
+    return args.fault(given, function.fits) if function is not None else ""
 
 
 def _held(tx: Tx, pins: Pins, run: Run, call: ToolCall) -> str:
@@ -331,13 +334,15 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
         return None
     run = runs.get(tx, call.run_id)
     pins = pins_of(tx, run.root_id)
-    tool = pins.tool(call.tool)
-    if tool is None:
-        raise Unknown(f"run {run.name!r} is not pinned to a tool {call.tool!r}")
     given = approvals.of_call(tx, call)
     arguments = policy.arguments_of(call, given)
     if given is not None and given.digest != policy.target_of(pins, run, call).digest(arguments):
         raise Outdated
+    if call.target_kind == "mcp":
+        return Prepared(atserver.start_of(tx, pins, run, call, arguments), {})
+    tool = pins.tool(call.tool)
+    if tool is None:
+        raise Unknown(f"run {run.name!r} is not pinned to a tool {call.tool!r}")
     row = resources.get(tx, "tool", call.tool)
     current = _current(tx, call.tool) or tool
     executor: dict[str, Any] = {"builtin": tool.spec.builtin}
@@ -402,8 +407,7 @@ def record_outcome(tx: Tx, call_id: str, attempt: int, outcome: Outcome, /) -> N
         return
     run = runs.get(tx, call.run_id)
     toolcalls.settle_attempt(tx, call, outcome=outcome.kind, exit_code=outcome.exit_code, detail=outcome.text[:500])
-    tool = pins_of(tx, run.root_id).tool(call.tool)
-    retries = tool.spec.retries if tool is not None else 0
+    retries = _retries(tx, run, call)
     cause = rules.after_outcome(outcome, effects=call.effects, attempts=call.attempts, retries=retries)
     about = eventlog.about_call(call)
     first_line = outcome.text.strip().partition("\n")[0][:300]
@@ -423,6 +427,13 @@ def record_outcome(tx: Tx, call_id: str, attempt: int, outcome: Outcome, /) -> N
         _end(tx, run, call, cause, _TEMPLATES[outcome.kind], detail=outcome.text)
         reason = "ToolCallTimedOut" if cause == "took_too_long" else "ToolCallFailed"
         eventlog.tell(tx, reason, about, of=run, tool=call.function, detail=first_line)
+
+
+def _retries(tx: Tx, run: Run, call: ToolCall) -> int:
+    if call.target_kind == "mcp":
+        return atserver.RETRIES
+    tool = pins_of(tx, run.root_id).tool(call.tool)
+    return tool.spec.retries if tool is not None else 0
 
 
 # ---- what people do

@@ -34,13 +34,13 @@ SELECT * FROM requests WHERE call_id = :call_id ORDER BY id DESC LIMIT 1;
 SELECT id FROM requests WHERE substr(id, 1, length(:part)) = :part OR substr(id, -length(:part)) = :part LIMIT 2;
 
 -- list_open: what waits for a person, oldest first, with the names of runs
-SELECT requests.*, runs.name AS run FROM requests JOIN runs ON runs.id = requests.run_id WHERE requests.phase = 'open' ORDER BY requests.id;
+SELECT requests.*, coalesce(runs.name, '') AS run FROM requests LEFT JOIN runs ON runs.id = requests.run_id WHERE requests.phase = 'open' ORDER BY requests.id;
 
 -- list: all requests there ever were, oldest first, with the names of runs
-SELECT requests.*, runs.name AS run FROM requests JOIN runs ON runs.id = requests.run_id ORDER BY requests.id;
+SELECT requests.*, coalesce(runs.name, '') AS run FROM requests LEFT JOIN runs ON runs.id = requests.run_id ORDER BY requests.id;
 
 -- list_of_run: all requests of a run
-SELECT requests.*, runs.name AS run FROM requests JOIN runs ON runs.id = requests.run_id WHERE requests.run_id = :run_id ORDER BY requests.id;
+SELECT requests.*, coalesce(runs.name, '') AS run FROM requests LEFT JOIN runs ON runs.id = requests.run_id WHERE requests.run_id = :run_id ORDER BY requests.id;
 
 -- list_one: one request
-SELECT requests.*, runs.name AS run FROM requests JOIN runs ON runs.id = requests.run_id WHERE requests.id = :id;
+SELECT requests.*, coalesce(runs.name, '') AS run FROM requests LEFT JOIN runs ON runs.id = requests.run_id WHERE requests.id = :id;
