@@ -84,9 +84,9 @@ class Gate:
         finally:
             self.waiting -= 1
 
-    def let_through(self, text: str = "done", kind: OutcomeKind = OutcomeKind.SUCCEEDED) -> None:
+    def let_through(self, text: str = "done", kind: OutcomeKind = OutcomeKind.SUCCEEDED, **more: Any) -> None:
         """Answer one start, the one that waits or the next to come."""
-        self._outcomes.put_nowait(Outcome(kind, text))
+        self._outcomes.put_nowait(Outcome(kind, text, **more))
 
     async def came(self, count: int) -> list[Start]:
         """The starts, as soon as there are so many."""
