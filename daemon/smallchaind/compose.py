@@ -168,7 +168,7 @@ async def compose(
         ToolCallKind(database, tools, secrets),
         LLMKind(database, providers, secrets),
         AgentKind(database, strategies),
-        ToolKind(),
+        ToolKind(database, tools),
         ChannelKind(database, channels, secrets),
         RequestKind(),
         DeliveryKind(database, channels, secrets, key=key, callback_url=f"{heard_at.url}{ROOT}/{REQUESTS}" if heard_at else ""),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from smallchain.engine.ports import Executor, Instant
+from smallchain.engine.ports import Checked, Executor, Instant
 from smallchain.model.ids import did_you_mean
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
+from smallchain.model.toolspec import ToolSpec
 
 PROCESSES_AT_A_TIME = 8
 
@@ -31,6 +32,20 @@ class Tools:
         """Run one attempt of an instant executor at once, on whichever thread."""
         (name,) = start.executor
         return self._in_process[name].compute(start)
+
+    async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
+        """Why the tool's executor can't run it now; empty when nothing speaks against it."""
+        executor = self._of(tool)
+        return await executor.check(tool, folder=folder) if executor is not None else ""
+
+    def fence(self, tool: ToolSpec, /) -> str:
+        """What its executor puts around the tool; empty for nothing."""
+        executor = self._of(tool)
+        return executor.fence(tool) if executor is not None else ""
+
+    def _of(self, tool: ToolSpec) -> Checked | None:
+        found = self._processes.get(tool.executor.kind) if tool.executor is not None else None
+        return found if isinstance(found, Checked) else None
 
     async def execute(self, start: Start, /) -> Outcome:
         """Run one attempt with the executor that its spec names."""
