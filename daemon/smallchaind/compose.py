@@ -18,6 +18,7 @@ from smallchain.engine.human.kind import DeliveryKind, RequestKind, told_of
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
+from smallchain.engine.mcpserver.kind import McpServerKind
 from smallchain.engine.pace.kind import PaceKind
 from smallchain.engine.ports import Channel, Clock, Provider
 from smallchain.engine.readiness import ReadinessKind
@@ -41,6 +42,7 @@ from smallchain.services.llm import pricing
 from smallchain.services.llm.openai import OpenAIProvider
 from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
+from smallchain.services.mcp.servers import Servers
 from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
@@ -83,6 +85,7 @@ class House:
     inbox: Inbox
     callbacks: Mapping[str, Subject]
     """What callbacks can be about, by the word in their path."""
+    mcp: Servers
     code: tuple[Workers, ...]
     """The processes of context strategies, models and tools that are a person's own functions."""
     stopping: asyncio.Event
@@ -148,6 +151,7 @@ async def compose(
     functions = Workers(marks=own)
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
     jobs = _empty(settings.state_dir / "jobs")
+    servers = Servers(homes=settings.state_dir / "mcp", marks=_marks_of_servers(settings), end_leftovers=end_leftovers)
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
         processes={
@@ -155,6 +159,7 @@ async def compose(
             "local_bash": BashExecutor(jobs=jobs),
             "function": FunctionExecutor(functions),
         },
+        elsewhere={"mcp": servers},
     )
     channels: dict[str, Channel] = {
         **await asyncio.to_thread(installed),
@@ -170,6 +175,7 @@ async def compose(
         AgentKind(database, strategies),
         ToolKind(database, tools),
         ChannelKind(database, channels, secrets),
+        McpServerKind(database, servers, secrets),
         RequestKind(),
         DeliveryKind(database, channels, secrets, key=key, callback_url=f"{heard_at.url}{ROOT}/{REQUESTS}" if heard_at else ""),
         ReadinessKind(),
@@ -210,6 +216,7 @@ async def compose(
         key=key,
         inbox=inbox,
         callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now)},
+        mcp=servers,
         code=(strategies, models, functions),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),
@@ -229,8 +236,12 @@ async def end_orphans(database: Database, settings: Settings) -> None:
     def left(tx: Tx) -> list[dict[str, str]]:
         return [marks(call.id, attempt=call.attempts) for call in toolcalls.executing(tx)]
 
-    for each in [*await database.read(left), _marks_of_own_code(settings)]:
+    for each in [*await database.read(left), _marks_of_own_code(settings), _marks_of_servers(settings)]:
         await asyncio.to_thread(end_leftovers, each)
+
+
+def _marks_of_servers(settings: Settings) -> dict[str, str]:
+    return {"SMALLCHAIN_MCP_SERVERS_OF": str(settings.state_dir.resolve())}
 
 
 def _marks_of_own_code(settings: Settings) -> dict[str, str]:

@@ -25,7 +25,7 @@ _MOST = 1000
 _WORD_BREAKS = " \t\n\"'@><=;|&(:"
 _NAMES_OF = {"RUN": "runs", "TASK": "tasks"}
 _FILES = ("FILE", "FILE|DIR|-", "PATH")
-_GOES_BY_ID = ("toolcalls", "requests", "grants")
+_GOES_BY_ID = ("toolcalls", "requests", "grants", "artifacts")
 _DECIDES = {"approve": "approval", "deny": "approval", "answer": "question"}
 """What kind of request a command answers."""
 

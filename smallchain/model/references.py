@@ -245,7 +245,6 @@ _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 # THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
 _UNSUPPORTED: Mapping[str, _Rows] = {
     "agent": (
-        ("`{mcp: ...}`", partial(_entry, "mcp")),
         ("`detach: allowed`", partial(_entry, "detach")),
         ("`budget`", partial(_has, "budget")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
@@ -268,7 +267,6 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
     ),
     "run": (("`budget`", partial(_has, "budget")),),
     "defaults": (("`isolation: required` or `container`", _fences),),
-    "mcp_server": (("`mcp_servers`", _always),),
     "budget": (("`budgets`", _always),),
     "schedule": (("`schedules`", _always),),
 }

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from smallchain.model.artifact import TOLD, Artifact
 from smallchain.model.fence import Limits, Mount
 from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase
 
@@ -76,6 +77,13 @@ class Outcome:
     exit_code: int | None = None
     cut: bool = False
     """The output was longer than the cap."""
+    artifacts: tuple[Artifact, ...] = ()
+    """What is stored with the outcome, in its transaction; see `model.artifact` for the bounds."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether to go through it takes longer than others should wait."""
+        return bool(self.artifacts) or len(self.text) > TOLD
 
 
 @dataclass(frozen=True)  # without slots, for `changed`

@@ -23,6 +23,7 @@ from smallchain.engine.human.kind import DeliveryKind, RequestKind
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
+from smallchain.engine.mcpserver.kind import McpServerKind
 from smallchain.engine.pace.kind import PaceKind
 from smallchain.engine.ports import Channel, Executor
 from smallchain.engine.readiness import ReadinessKind
@@ -42,11 +43,13 @@ from smallchain.services.humans.terminal import TerminalChannel
 from smallchain.services.llm.openai import OpenAIProvider
 from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
+from smallchain.services.mcp.servers import Servers
 from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
 from smallchain.services.tools.function import FunctionExecutor
+from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.registry import Tools
 from smallchain.store import alarms, eventlog, messages, requests, runs, toolcalls
 from smallchain.store.contract import Tx
@@ -100,9 +103,9 @@ class Gate:
         """Whatever the test says."""
         return self.around
 
-    def let_through(self, text: str = "done", kind: OutcomeKind = OutcomeKind.SUCCEEDED) -> None:
+    def let_through(self, text: str = "done", kind: OutcomeKind = OutcomeKind.SUCCEEDED, **more: Any) -> None:
         """Answer one start, the one that waits or the next to come."""
-        self._outcomes.put_nowait(Outcome(kind, text))
+        self._outcomes.put_nowait(Outcome(kind, text, **more))
 
     async def came(self, count: int) -> list[Start]:
         """The starts, as soon as there are so many."""
@@ -143,7 +146,8 @@ class House:
             "local_bash": BashExecutor(jobs=folder / "jobs"),
             "function": FunctionExecutor(self.workers),
         }
-        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes)
+        self.servers = Servers(homes=folder / "mcp", marks={"SMALLCHAIN_MCP_SERVERS_OF": str(folder)}, end_leftovers=end_leftovers)
+        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes, elsewhere={"mcp": self.servers})
         self.caller = ModelCaller(database, self._providers, secrets, _NoPrices(), self.workers)
         every: list[Kind] = [
             RunKind(self.caller),
@@ -152,6 +156,7 @@ class House:
             AgentKind(database, self.workers),
             ToolKind(database, tools),
             ChannelKind(database, self.channels, secrets),
+            McpServerKind(database, self.servers, secrets),
             RequestKind(),
             DeliveryKind(database, self.channels, secrets, key=KEY),
             ReadinessKind(),

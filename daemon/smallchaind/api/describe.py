@@ -18,7 +18,7 @@ from smallchain.model.jsonmode import tools_text
 from smallchain.model.money import show_dollars
 from smallchain.model.references import references
 from smallchain.model.run import Run
-from smallchain.store import composed, eventlog, messages, modelcalls, resources, toolcalls
+from smallchain.store import artifacts, composed, eventlog, messages, modelcalls, resources, toolcalls
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -116,6 +116,9 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
         found["told"] = _told(tx, found["toolcall_id"])
         related["deliveries"] = found["deliveries"]
     if kind == "toolcall":
+        related["artifacts"] = [
+            items.artifact(row) for row in artifacts.of_descendants(tx, found["run_id"]) if row["call_id"] == found["id"]
+        ]
         related["attempts"] = [dict(row) for row in tx.all("toolcalls.attempts", call_id=found["id"])]
     return {"item": found, "related": related}
 
@@ -163,6 +166,7 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
             "toolcalls": calls,
             "children": [each for each in tree if each["parent_id"] == run.id],
             "requests": items.requests_of(tx, tx.all("requests.list_of_run", run_id=run.id)),
+            "artifacts": [items.artifact(row) for row in artifacts.of_descendants(tx, run.id)],
             "events": [items.event(row) for row in eventlog.after(tx, after, most=_EVENTS, run_id=run.id)],
             "pins": [
                 {"kind": row["kind"], "name": row["name"], "digest": row["digest"], "current": bool(row["current"])}

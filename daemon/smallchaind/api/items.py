@@ -10,6 +10,7 @@ from typing import Any
 from smallchain.engine import reach
 from smallchain.engine.pace.kind import standing
 from smallchain.engine.specs import why_unsupported
+from smallchain.model.artifact import Kept
 from smallchain.model.delivery import VERBS
 from smallchain.model.errors import Refused, Unknown
 from smallchain.model.human import RequestKind
@@ -19,7 +20,7 @@ from smallchain.model.money import show_dollars
 from smallchain.model.outcomes import outcome
 from smallchain.model.run import Run, status_of
 from smallchain.model.templates import TEMPLATES
-from smallchain.store import paces, resources, runs
+from smallchain.store import artifacts, paces, resources, runs
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -247,6 +248,23 @@ def grant(row: Row, /) -> Item:
     }
 
 
+def artifact(row: Row, /) -> Item:
+    """What a tool call left behind, without its bytes."""
+    return {
+        "kind": "artifact",
+        "name": row["name"],
+        "id": row["id"],
+        "run": row["run"],
+        "run_id": row["run_id"],
+        "tool": row["tool"],
+        "toolcall_id": row["call_id"],
+        "media_type": row["media_type"],
+        "size_bytes": row["size_bytes"],
+        "digest": row["digest"],
+        "created_at": row["created_at"],
+    }
+
+
 def event(row: Row, /) -> Item:
     """An event."""
     return {
@@ -303,6 +321,20 @@ def find_run(tx: Tx, ref: str, /) -> Run:
     if found is None:
         near = did_you_mean(ref, (row["name"] for row in tx.all("runs.list")))
         raise Unknown(f"there is no run {ref!r}", hint=near or "`smallchain get runs` lists them")
+    return found
+
+
+def find_artifact(tx: Tx, ref: str, /) -> Kept:
+    """An artifact by its id or a part of it (from 6 characters, its beginning or end); raises Unknown, Refused."""
+    ref = ref.removeprefix("artifact/")
+    found = artifacts.find(tx, ref)
+    if found is None and len(ref) >= 6:
+        ids = artifacts.by_part(tx, ref.lower())
+        if len(ids) > 1:
+            raise Refused(f"{ref!r} is part of several artifacts' ids", hint="write more of it")
+        found = artifacts.find(tx, ids[0]) if ids else None
+    if found is None:
+        raise Unknown(f"there is no artifact {ref!r}", hint="`smallchain get artifacts` lists them")
     return found
 
 

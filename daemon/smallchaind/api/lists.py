@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from smallchain.engine.specs import typed
+from smallchain.model.artifact import Kept
 from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.ids import did_you_mean
-from smallchain.store import eventlog, files, requests, resources, runs
+from smallchain.store import artifacts, eventlog, files, requests, resources, runs
 from smallchain.store.contract import Tx
 from smallchain.store.times import to_text
 from smallchaind.api import items
@@ -28,9 +29,9 @@ WRITTEN = {
     "budgets": "budget",
     "schedules": "schedule",
 }
-NOT_YET = ("spend", "artifacts")
+NOT_YET = ("spend",)
 """Kinds whose loops come later: their lists are there, and empty."""
-KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "grants", "events", "files", "templates", *NOT_YET)
+KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "grants", "artifacts", "events", "files", "templates", *NOT_YET)
 
 _MOST_EVENTS = 1000
 _Seq = Annotated[int, Query(ge=0, le=2**62)]
@@ -61,6 +62,18 @@ def routes(house: House) -> APIRouter:
             return {"items": [items.event(row) for row in rows], "last": eventlog.last(tx)}
 
         return await house.database.read(look)
+
+    @router.get("/v1/artifacts/{ref}/content", response_class=Response)
+    async def content(ref: str) -> Response:
+        """The bytes of an artifact, as they came from the tool."""
+
+        def look(tx: Tx) -> tuple[Kept, bytes]:
+            kept = items.find_artifact(tx, ref)
+            return kept, artifacts.data(tx, kept.id)
+
+        kept, data = await house.database.read(look)
+        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return Response(data, media_type=kept.media_type, headers=headers)
 
     @router.get("/v1/{kind}", response_model=dict[str, Any])
     async def of_kind(
@@ -110,6 +123,8 @@ def listed(tx: Tx, kind: str, run: str | None, whole: bool) -> list[Item]:
     if kind == "grants":
         tree = {each.id for each in runs.tree(tx, of)} if of else None
         return [items.grant(row) for row in tx.all("grants.list") if tree is None or row["run_id"] in tree]
+    if kind == "artifacts":
+        return [items.artifact(row) for row in (artifacts.of_descendants(tx, of) if of else artifacts.everything(tx))]
     if kind == "files":
         return [items.file(row) for row in files.everything(tx)]
     if kind == "templates":

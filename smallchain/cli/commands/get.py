@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
@@ -9,7 +10,8 @@ from smallchain.cli.commands.kinds import columns_of, kind
 from smallchain.cli.console import note
 from smallchain.cli.render import FORMATS, Item, add_output, show_items
 from smallchain.cli.session import Session
-from smallchain.model.errors import Unknown
+from smallchain.model.errors import BadInput, Refused, Unknown
+from smallchain.protocol.client import Client, path_of
 from smallchain.protocol.text import visible
 
 DESCRIPTION = """\
@@ -22,6 +24,8 @@ smallchain get runs -o wide --status Running
 smallchain get runs --watch
 smallchain get toolcalls --run 'my first run'
 smallchain get run 'my first run' -o json
+smallchain get artifacts --run 'my first run'
+smallchain get artifacts 9f3c21ab --save chart.png
 smallchain get events --pretty
 smallchain get events --follow --after 41 -o jsonl
 smallchain get events --since 10m --run 'my first run'
@@ -38,6 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--run", metavar="RUN", help="only what belongs to this run (of runs: it and its descendants)")
     parser.add_argument("--status", metavar="STATUS", help="only with this status (of toolcalls and requests: phase)")
     parser.add_argument("--all", action="store_true", help="of requests: the answered ones too")
+    parser.add_argument("--save", metavar="FILE", help="of one artifact: its bytes, into a new file, or - for standard output")
     parser.add_argument("-w", "--watch", action="store_true", help="go on with each row that is new or changes, until interrupted")
     events = parser.add_argument_group("events")
     events.add_argument("--pretty", action="store_true", help="as lines of a log")
@@ -68,6 +73,10 @@ def execute(arguments: Namespace, session: Session) -> int:
             arguments.refuse(f"--{flag} is for events")
     if arguments.run is not None and plural not in _OF_A_RUN:
         arguments.refuse(f"--run is for {', '.join(_OF_A_RUN)}")
+    if arguments.save is not None:
+        if plural != "artifacts" or len(arguments.names) != 1:
+            arguments.refuse("--save is for one artifact")
+        return _save(session.client, arguments.names[0], arguments.save)
     if arguments.watch:
         return _watch(arguments, session)
     items = session.client.items(plural, _query(arguments))
@@ -77,6 +86,25 @@ def execute(arguments: Namespace, session: Session) -> int:
     _look_for(arguments, items)
     if not show:
         note(f"No {plural} found.")
+    return 0
+
+
+def _save(client: Client, ref: str, path: str) -> int:
+    """The bytes of an artifact are a stranger's: they go into a file that was not there, or where no terminal reads them."""
+    if path == "-" and sys.stdout.isatty():
+        raise Refused("an artifact's bytes don't go to a terminal", hint="name a file, or write `--save - | less`")
+    data = client.download(f"{path_of('artifacts', ref.removeprefix('artifact/'))}/content")
+    if path == "-":
+        sys.stdout.buffer.write(data)
+        return 0
+    try:
+        with open(path, "xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise Refused(f"{path} is there already", hint="remove it, or choose another name") from None
+    except OSError as error:
+        raise BadInput(f"{path} can't be written: {error.strerror}") from error
+    note(f"{len(data)} bytes in {visible(path)}")
     return 0
 
 

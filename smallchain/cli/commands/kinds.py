@@ -211,6 +211,16 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         column("VIA", "via", wide=True),
         column("REVOKED BY", "revoked_by", wide=True),
     ),
+    "artifacts": (
+        _ID,
+        _NAME,
+        column("RUN", "run"),
+        column("TOOL", "tool"),
+        column("MEDIA TYPE", "media_type"),
+        column("SIZE", "size_bytes"),
+        _AGE,
+        column("DIGEST", "digest", wide=True),
+    ),
     "deliveries": (
         column("CHANNEL", "channel"),
         column("PHASE", "phase"),

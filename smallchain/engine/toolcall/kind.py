@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +17,7 @@ from smallchain.engine.run import decide as run_rules
 from smallchain.engine.run.kind import stop_and_ask
 from smallchain.engine.specs import Pins, ToolInUse, in_use, pins_of, typed, why_unsupported
 from smallchain.engine.toolcall import arguments as args
-from smallchain.engine.toolcall import atserver, gates, policy
+from smallchain.engine.toolcall import atserver, gates, keeping, policy
 from smallchain.engine.toolcall import decide as rules
 from smallchain.engine.toolcall.ending import end as _end
 from smallchain.model.agent import MOST_CALLS, limits_of
@@ -54,7 +55,7 @@ class ToolCallKind:
             toolcalls.save(tx, call, detail=decision.detail)
             eventlog.tell(tx, "ToolCallHeld", eventlog.about_call(call), of=run, tool=call.function, detail=decision.detail)
         if decision.effects and self._is_instant(tx, run, call):
-            return Step(effects=decision.effects, at_once=lambda: self._compute(tx, call))
+            return Step(effects=decision.effects, at_once=lambda: self._compute(tx, run, call))
         return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
@@ -72,14 +73,16 @@ class ToolCallKind:
             outcome = Outcome(OutcomeKind.NOT_STARTED, f"{start.start.tool} could not start: {error}")
         else:
             outcome = await self._tools.execute(replace(start.start, env=env))
-        told = self._masked(outcome)
+        told = (
+            await asyncio.to_thread(keeping.masked, outcome, self._secrets) if outcome.is_large else keeping.masked(outcome, self._secrets)
+        )
         await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, told))
 
     def _is_instant(self, tx: Tx, run: Run, call: ToolCall) -> bool:
         tool = pins_of(tx, run.root_id).tool(call.tool)
         return call.target_kind == "tool" and tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin")
 
-    def _compute(self, tx: Tx, call: ToolCall) -> None:
+    def _compute(self, tx: Tx, run: Run, call: ToolCall) -> None:
         """Start and outcome in one commit: a crash leaves neither, and a pure tool may be started again."""
         try:
             prepared = prepare(tx, call.id, call.attempts)
@@ -87,12 +90,9 @@ class ToolCallKind:
             _not_as_approved(tx, call.id, call.attempts)
             return
         if prepared is not None:
-            outcome = self._tools.compute(prepared.start)
-            record_outcome(tx, call.id, call.attempts, self._masked(outcome))
-
-    def _masked(self, outcome: Outcome) -> Outcome:
-        text = self._secrets.mask(outcome.text)
-        return outcome if text == outcome.text else replace(outcome, text=text)
+            looks = keeping.LOOKS.get(str(prepared.start.executor.get("builtin")))
+            outcome = looks(tx, run, prepared.start.arguments) if looks else self._tools.compute(prepared.start)
+            record_outcome(tx, call.id, call.attempts, keeping.masked(outcome, self._secrets))
 
     async def _value(self, value: str | dict[str, Any]) -> str:
         return value if isinstance(value, str) else await self._secrets.resolve(value)
@@ -416,15 +416,12 @@ def record_outcome(tx: Tx, call_id: str, attempt: int, outcome: Outcome, /) -> N
         toolcalls.move(tx, call, cause, due_at=tx.now + wait, detail=first_line)
         eventlog.tell(tx, "ToolCallRetried", about, of=run, tool=call.function, detail=first_line)
     elif cause == "finished":
-        if outcome.text.strip():
-            toolcalls.move(tx, call, cause, result=outcome.text)
-        else:
-            _end(tx, run, call, cause, "no_output")
+        finish(tx, run, call, cause, outcome)
         eventlog.tell(tx, "ToolCallSucceeded", about, of=run, tool=call.function)
     elif cause == "interrupted_once":
         _put_in_doubt(tx, run, call, first_line)
     else:
-        _end(tx, run, call, cause, _TEMPLATES[outcome.kind], detail=outcome.text)
+        finish(tx, run, call, cause, outcome, template=_TEMPLATES[outcome.kind])
         reason = "ToolCallTimedOut" if cause == "took_too_long" else "ToolCallFailed"
         eventlog.tell(tx, reason, about, of=run, tool=call.function, detail=first_line)
 
@@ -434,6 +431,16 @@ def _retries(tx: Tx, run: Run, call: ToolCall) -> int:
         return atserver.RETRIES
     tool = pins_of(tx, run.root_id).tool(call.tool)
     return tool.spec.retries if tool is not None else 0
+
+
+def finish(tx: Tx, run: Run, call: ToolCall, cause: str, outcome: Outcome, /, *, template: str = "") -> ToolCall:
+    """End a call with what came of it: the text that the model is told, and all that is kept beside it."""
+    text, added = keeping.keep(tx, run, call, outcome)
+    if template:
+        return _end(tx, run, call, cause, template, detail=text)
+    if text.strip():
+        return toolcalls.move(tx, call, cause, result=text, template=added)
+    return _end(tx, run, call, cause, "no_output")
 
 
 # ---- what people do

@@ -64,6 +64,7 @@ class Connection:
         self._why = ""
         self._places = asyncio.Semaphore(_AT_A_TIME)
         self._transport: http.Transport | None = None
+        self._lines: Lines | None = None
 
     # ---- the owner's side
 
@@ -97,10 +98,10 @@ class Connection:
         """Why it ended; empty where its process tells."""
         if self._command is not None:
             self.process = await ServerProcess.start(self._command, self._spawn)
-            lines = Lines(self.process)
+            lines = self._lines = Lines(self.process)
             try:
                 why = await self._serve(Guarded(lines, lines.send, self._changed), Writing(lines.send), heard)
-                has_exited = self._wanted or await self.process.exits_within(_EXIT_S)
+                has_exited = self._wanted or bool(lines.fault) or await self.process.exits_within(_EXIT_S)
             finally:
                 await _outlast(self.process.end())
             return lines.fault or why or ("" if has_exited else "it closed its standard output")
@@ -218,7 +219,8 @@ class Connection:
             status = dict(error.error.data)["status"]
             return Outcome(OutcomeKind.UNKNOWN if status >= 500 else OutcomeKind.FAILED, words)
         if _is_closed(error):
-            return Outcome(OutcomeKind.UNKNOWN, "its MCP server ended before it answered")
+            fault = f": {self._lines.fault}" if self._lines is not None and self._lines.fault else ""
+            return Outcome(OutcomeKind.UNKNOWN, f"its MCP server ended before it answered{fault}")
         if self._transport is not None and error.message == "Session terminated":
             self._lose("it ended the session")
             return _not_started("its MCP server has ended the session")

@@ -9,6 +9,7 @@ from typing import Any
 
 import mcp_types as types
 
+from smallchain.model.artifact import Artifact
 from smallchain.model.toolcall import Outcome, OutcomeKind
 
 KEPT = 256 << 10
@@ -24,12 +25,13 @@ def outcome_of(result: types.CallToolResult, /) -> Outcome:
     text = "\n".join(answer.texts).replace("\0", "\ufffd").encode("utf-8", "replace").decode().strip()
     kind = OutcomeKind.FAILED if result.is_error else OutcomeKind.SUCCEEDED
     empty = "it failed and said nothing" if result.is_error else "(no output)"
-    return Outcome(kind, text[:KEPT] or empty, cut=len(text) > KEPT)
+    return Outcome(kind, text[:KEPT] or empty, cut=len(text) > KEPT, artifacts=tuple(answer.artifacts))
 
 
 class _Answer:
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.artifacts: list[Artifact] = []
 
     def take(self, block: types.ContentBlock) -> None:
         match block:
@@ -54,11 +56,13 @@ class _Answer:
 
     def _keep(self, what: str, media_type: str, data: str) -> None:
         try:
-            size = len(base64.b64decode(data, validate=True))
+            whole = base64.b64decode(data, validate=True)
         except (binascii.Error, ValueError):
             self.texts.append(f"[{what} ({media_type}): it is not base64, so it is not kept]")
             return
-        self.texts.append(f"[{what} ({media_type}), {size} bytes]")
+        name = f"{what} {len(self.artifacts) + 1}"
+        self.artifacts.append(Artifact(name, media_type, whole))
+        self.texts.append(f"[{name}]")
 
 
 def _reads_as(text: str, value: Any) -> bool:

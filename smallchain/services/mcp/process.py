@@ -28,8 +28,9 @@ _GRACE_S = 2.0
 _KEPT_LINES = 50
 _KEPT_OF_LINE = 500
 _CHUNK = 64 << 10
+_MUCH = _CHUNK // 4
 _PAUSE_S = 0.02
-"""After a whole chunk of standard error: at most 3 MB a second are read of it."""
+"""After much on standard error at a time: at most 3 MB a second are read of it."""
 _SETPRIV = "/usr/bin/setpriv"
 
 
@@ -172,7 +173,7 @@ class ServerProcess:
             if line.strip():
                 self.said(line.decode("utf-8", "replace").rstrip())
         self._rest = self._rest[:_KEPT_OF_LINE]
-        if len(data) == _CHUNK and not self.gone.is_set():
+        if len(data) >= _MUCH and not self.gone.is_set():
             self._loop.remove_reader(self._stderr)
             self._loop.call_later(_PAUSE_S, self._read_on)
 

@@ -14,13 +14,22 @@ PROCESSES_AT_A_TIME = 8
 
 
 class Tools:
-    """The executor of executors. Those `in_process` start at once, those with `processes` wait for one of `at_most` places.
+    """The executor of executors. Those `in_process` and `elsewhere` start at once, those with `processes` wait for one of `at_most` places.
 
     The time spent waiting for a place is no part of the attempt's time-out.
     """
 
-    def __init__(self, *, in_process: Mapping[str, Instant], processes: Mapping[str, Executor], at_most: int = PROCESSES_AT_A_TIME) -> None:
+    def __init__(
+        self,
+        *,
+        in_process: Mapping[str, Instant],
+        processes: Mapping[str, Executor],
+        elsewhere: Mapping[str, Executor] | None = None,
+        at_most: int = PROCESSES_AT_A_TIME,
+    ) -> None:
+        """`elsewhere`: executors whose tools run in nothing that this daemon starts for the call."""
         self._in_process = dict(in_process)
+        self._elsewhere = dict(elsewhere or {})
         self._processes = dict(processes)
         self._places = asyncio.Semaphore(at_most)
 
@@ -55,10 +64,12 @@ class Tools:
         name = names[0]
         if name in self._in_process:
             return await self._in_process[name].execute(start)
+        if name in self._elsewhere:
+            return await self._elsewhere[name].execute(start)
         if name in self._processes:
             async with self._places:
                 return await self._processes[name].execute(start)
-        known = [*self._in_process, *self._processes]
+        known = [*self._in_process, *self._processes, *self._elsewhere]
         return _not_started(start, f"names the executor {name!r}, which is not here; {did_you_mean(name, known)}", known)
 
 
