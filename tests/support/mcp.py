@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from smallchain.model.mcp import McpEnded, McpEndpoint, McpTool
+from smallchain.model.mcp import McpEnded, McpEndpoint, McpTool, taken
 from smallchain.model.toolcall import Start
 from smallchain.services.mcp.servers import Servers
 from smallchain.services.tools.process import end_leftovers
@@ -38,13 +38,14 @@ def relist(folder: Path, *tools: dict[str, Any]) -> None:
     (folder / "tools.json").write_text(json.dumps({"tools": list(tools)}))
 
 
-def start_of(server: str, tool: str, *, timeout_s: float = 10.0, **arguments: Any) -> Start:
-    """An attempt at a call."""
+def start_of(server: str, name: str, *, timeout_s: float = 10.0, digest: str | None = None, **arguments: Any) -> Start:
+    """An attempt at a call of a tool as `tool` makes it."""
+    mark = taken(name, "", tool(name)["inputSchema"])[0].digest if digest is None else digest
     return Start(
         call_id="call",
         run_id="run",
-        tool=f"{server}__{tool}",
-        executor={"mcp": {"server": server, "tool": tool, "digest": ""}},
+        tool=f"{server}__{name}",
+        executor={"mcp": {"server": server, "tool": name, "digest": mark}},
         arguments=arguments,
         parameters=(),
         idempotency_key="call.1",

@@ -54,6 +54,9 @@ class McpServerKind:
         decision = decide(facts, now=tx.now)
         if decision.cause == "missing" and (row.status, row.detail) != (Readiness.PENDING, decision.detail):
             readiness.record(tx, row, Readiness.PENDING, detail=decision.detail, checked=facts.mark)
+        elif row.status is Readiness.READY and not row.checked:  # other words: what was ready is not what will be
+            resources.set_status(tx, row, Readiness.PENDING, detail="it is being started")
+            tx.wake("readiness", "")
         return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:

@@ -56,12 +56,16 @@ def start_of(tx: Tx, pins: Pins, run: Run, call: ToolCall, arguments: dict[str, 
     pinned = pins.server(function.server) if function is not None else None
     if function is None or pinned is None:
         raise Unknown(f"run {run.name!r} is not pinned to a tool {call.tool!r}")
+    executor = policy.mcp_executor(pins, function)
+    tool = mcptools.get(tx, function.server, function.target)
+    if tool is not None and tool.accepted_digest:
+        executor["mcp"]["digest"] = tool.accepted_digest  # what its server must have listed last, or nothing goes out
     timeout = timedelta(seconds=(_now(tx, function.server) or pinned).timeout_s)
     return Start(
         call_id=call.id,
         run_id=run.id,
         tool=call.tool,
-        executor=policy.mcp_executor(pins, function),
+        executor=executor,
         arguments=arguments,
         parameters=tuple(function.fits.get("properties", {})),
         idempotency_key=call.idempotency_key,

@@ -65,6 +65,8 @@ class Connection:
         self._places = asyncio.Semaphore(_AT_A_TIME)
         self._transport: http.Transport | None = None
         self._lines: Lines | None = None
+        self._digests: dict[str, str] = {}
+        """Of the tools as they were listed last."""
 
     # ---- the owner's side
 
@@ -173,6 +175,7 @@ class Connection:
             cursor = page.next_cursor
             if not cursor or len(found) >= MOST_TOOLS:
                 break
+        self._digests = {name: tool.digest for name, (tool, _) in found.items()}
         return list(found.values())
 
     # ---- the callers' side
@@ -191,6 +194,8 @@ class Connection:
         session = self._session
         if session is None or self._end.is_set():
             return _not_started(f"MCP server '{self._endpoint.name}' does not run")
+        if self._digests.get(tool) != start.executor["mcp"]["digest"]:
+            return _not_started(f"MCP server '{self._endpoint.name}' has changed this tool meanwhile, or has it no more")
         params = types.CallToolRequestParams(name=tool, arguments=start.arguments, _meta=_meta(start))
         try:
             async with asyncio.timeout(start.timeout.total_seconds()):

@@ -17,7 +17,8 @@ from smallchain.model.delivery import Verb
 from smallchain.model.errors import BadInput, Refused
 from smallchain.model.human import HumanRequest, RequestKind
 from smallchain.model.lifecycles import CallPhase, Readiness, RunPhase
-from smallchain.store import artifacts, mcptools, requests, resources
+from smallchain.store import artifacts, mcptools, requests, resources, runs, toolcalls
+from smallchain.store.resources import Written
 from support.house import House, a_house, is_legal
 from support.mcp import raw, relist, tool
 
@@ -155,7 +156,7 @@ async def test_an_error_of_a_tool_is_a_result_that_the_model_can_act_on(house: H
 async def test_each_attempt_carries_the_same_idempotency_key(house: House, folder: Path) -> None:
     await house.apply(work(raw(folder, "meta"), asks(("raw__meta", {}))))
     await house.run(RUN, RunPhase.SUCCEEDED)
-    (call,) = await house.calls(RUN) if (await house.now(RUN)).turns == 1 else (await house.calls(RUN))[:1]
+    call = await house.until(lambda tx: next(iter(_calls(tx)), None))
 
     assert json.loads((await house.results(RUN))[0])["smallchain/idempotency_key"] == call.idempotency_key
 
@@ -173,9 +174,6 @@ async def test_secrets_reach_a_server_by_reference_and_nothing_else_of_the_daemo
     assert told["TOKEN"] == "[secret:FILES_TOKEN]"
     assert told["PLAIN"] == "text"
     assert "CANARY" not in told
-    assert set(told) == {"TOKEN", "PLAIN", "PATH", "HOME", "LANG", "PWD", "SMALLCHAIN_MCP_SERVERS_OF", "SMALLCHAIN_MCP_SERVER"} & set(
-        told
-    ) | {"TOKEN", "PLAIN", "PATH", "HOME", "LANG"}
 
 
 # ---- approvals
@@ -189,7 +187,7 @@ async def test_the_strictest_rule_over_a_servers_tool_wins(house: House, folder:
     assert request.path == "assistant > raw__echo"
     await house.say(Verb.APPROVE, request, expect_digest=request.digest)
     await house.run(RUN, RunPhase.SUCCEEDED)
-    assert await house.results(RUN) == ['{"a": 1}']
+    assert await house.results(RUN) == ['[approved by ann]\n{"a": 1}']
 
 
 async def test_an_agents_entry_can_ask_where_its_server_does_not(house: House, folder: Path) -> None:
@@ -203,6 +201,13 @@ async def test_an_agents_entry_can_ask_where_its_server_does_not(house: House, f
 
 
 # ---- a server that dies
+
+
+async def failed(house: House, count: int) -> Written:
+    """A server that has ended so many times in a row."""
+    found = await house.until(lambda tx: (row := resources.get(tx, "mcp_server", "raw")) and row.failures >= count and row)
+    assert isinstance(found, Written)
+    return found
 
 
 async def test_a_server_that_dies_within_a_call_that_happens_once_puts_it_in_doubt(house: House, folder: Path) -> None:
@@ -221,12 +226,11 @@ async def test_a_call_that_is_harmless_twice_is_tried_again_when_its_server_is_b
     await house.call(RUN, CallPhase.READY)
     assert "exit code 3; it said last: my last words" in await server(house, Readiness.ERROR)
 
-    for _ in range(3):
+    for count in (1, 2, 3):
+        await failed(house, count)
         await house.wait(10 * SECOND)
-        await server(house, Readiness.READY)
-        await house.until(lambda tx: (row := resources.get(tx, "mcp_server", "raw")) and row.status is Readiness.ERROR)
     await house.run(RUN, RunPhase.SUCCEEDED)
-    (call,) = [each for each in await house.calls(RUN) if each.function == "raw__die"] or (await house.calls(RUN))[:1]
+    call = await house.until(lambda tx: next(iter(_calls(tx)), None))
 
     assert call.attempts == 3
     assert is_legal(await house.conversation(RUN))
@@ -234,14 +238,10 @@ async def test_a_call_that_is_harmless_twice_is_tried_again_when_its_server_is_b
 
 async def test_a_server_that_ends_again_and_again_is_told_as_a_crash_loop_with_its_last_words(house: House, folder: Path) -> None:
     await house.apply(work(raw(folder, "echo", mode="dies")))
-    for _ in range(5):
-        await server(house, Readiness.ERROR)
-        await house.idle()
+    for count in range(1, 6):
+        found = await failed(house, count)
         await house.wait(timedelta(minutes=6))
-        await house.idle()
-    found = await house.until(lambda tx: (row := resources.get(tx, "mcp_server", "raw")) and row.failures >= 5 and row)
 
-    assert found is not None
     assert found.detail.startswith("it has ended ")
     assert "times in a row: exit code 7" in found.detail
     assert "no \\u{1B}[31mconfiguration" in found.detail
@@ -261,8 +261,6 @@ async def test_a_call_waits_while_its_server_is_away(house: House, folder: Path)
 
 
 def _calls(tx: Any) -> list[Any]:
-    from smallchain.store import runs, toolcalls
-
     run = runs.by_name(tx, RUN)
     return toolcalls.of_run(tx, run.id) if run is not None else []
 
@@ -298,9 +296,8 @@ async def test_a_crash_of_the_daemon_within_a_call_puts_it_in_doubt(tmp_path: Pa
 
 
 async def test_a_changed_tool_is_held_until_somebody_accepts_it_and_both_forms_are_shown(house: House, folder: Path) -> None:
-    await house.apply(work(raw(folder, tool("echo", "says it again"), "change"), asks(("raw__change", {"tools": []}))))
-    await server(house, Readiness.READY)
-    await house.run(RUN)
+    await house.apply(work(raw(folder, tool("echo", "says it again"), "change")))
+    await house.run(RUN, RunPhase.SUCCEEDED)
     relist(folder, tool("echo", "says it again, and sends it to me"), tool("change"))
     await house.apply(work((*raw_command(folder), "again"), asks(("raw__echo", {}))).replace(RUN, "tuesday"))
     (request,) = await changed(house)
