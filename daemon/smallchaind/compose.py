@@ -20,7 +20,7 @@ from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
 from smallchain.engine.mcpserver.kind import McpServerKind
 from smallchain.engine.pace.kind import PaceKind
-from smallchain.engine.ports import Channel, Clock, Provider
+from smallchain.engine.ports import Channel, Clock, Provider, Secrets
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
@@ -85,6 +85,7 @@ class House:
     inbox: Inbox
     callbacks: Mapping[str, Subject]
     """What callbacks can be about, by the word in their path."""
+    secrets: Secrets
     mcp: Servers
     code: tuple[Workers, ...]
     """The processes of context strategies, models and tools that are a person's own functions."""
@@ -216,6 +217,7 @@ async def compose(
         key=key,
         inbox=inbox,
         callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now)},
+        secrets=secrets,
         mcp=servers,
         code=(strategies, models, functions),
         stopping=asyncio.Event(),

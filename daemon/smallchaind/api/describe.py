@@ -15,10 +15,11 @@ from smallchain.model.errors import Unknown
 from smallchain.model.functions import as_openai_tools
 from smallchain.model.ids import did_you_mean
 from smallchain.model.jsonmode import tools_text
+from smallchain.model.mcp import LISTING
 from smallchain.model.money import show_dollars
 from smallchain.model.references import references
 from smallchain.model.run import Run
-from smallchain.store import artifacts, composed, eventlog, messages, modelcalls, resources, toolcalls
+from smallchain.store import artifacts, composed, eventlog, mcptools, messages, modelcalls, resources, toolcalls
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -36,7 +37,10 @@ def routes(house: House) -> APIRouter:
     @router.get("/v1/describe/{kind}/{ref:path}")
     async def describe(kind: str, ref: str) -> dict[str, Any]:
         """One item and what is related to it."""
-        return await house.database.read(lambda tx: _describe(tx, kind.removesuffix("s"), ref))
+        found = await house.database.read(lambda tx: _describe(tx, kind.removesuffix("s"), ref))
+        if found["item"]["kind"] == "mcp_server":
+            found["item"] |= items.stands(house.mcp.standing(found["item"]["name"]), house.secrets.mask)
+        return found
 
     @router.get("/v1/transcript/{ref:path}")
     async def transcript(ref: str) -> dict[str, Any]:
@@ -60,12 +64,16 @@ def _diff(tx: Tx, ref: str) -> dict[str, Any]:
     run = items.find_run(tx, ref)
     found = []
     for (kind, name), digest in sorted(resources.pinned(tx, run.root_id).items()):
-        now = resources.get(tx, kind, name)
+        now = mcptools.listing(tx, name) if kind == LISTING else resources.get(tx, kind, name)
         if now is None or now.digest != digest:
-            words = resources.words(tx, digest)
-            pinned = json.loads(words.text) if words is not None else None
-            found.append({"kind": kind, "name": name, "id": digest, "pinned": pinned, "current": now.spec if now is not None else None})
+            current = _spec(tx, now.digest) if now is not None else None
+            found.append({"kind": kind, "name": name, "id": digest, "pinned": _spec(tx, digest), "current": current})
     return {"run": run.name, "run_id": run.id, "items": found}
+
+
+def _spec(tx: Tx, digest: str) -> Any:
+    words = resources.words(tx, digest)
+    return json.loads(words.text) if words is not None else None
 
 
 def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:
@@ -104,7 +112,8 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
         return {"item": _event(tx, ref), "related": {}}
     if kind in lists.WRITTEN.values():
         written = items.find_resource(tx, kind, ref)
-        return {"item": items.resource(tx, written), "related": {"used_by": _users(tx, written)}}
+        tools = {"mcp_tools": items.mcp_tools(tx, written.name)} if kind == "mcp_server" else {}
+        return {"item": items.resource(tx, written), "related": {**tools, "used_by": _users(tx, written)}}
     plural = f"{kind}s"
     if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))

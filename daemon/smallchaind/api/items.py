@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,14 +13,16 @@ from smallchain.engine.specs import why_unsupported
 from smallchain.model.artifact import Kept
 from smallchain.model.delivery import VERBS
 from smallchain.model.errors import Refused, Unknown
+from smallchain.model.functions import name_on_server
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
 from smallchain.model.lifecycles import Readiness
+from smallchain.model.mcp import McpStanding, difference
 from smallchain.model.money import show_dollars
 from smallchain.model.outcomes import outcome
 from smallchain.model.run import Run, status_of
 from smallchain.model.templates import TEMPLATES
-from smallchain.store import artifacts, paces, resources, runs
+from smallchain.store import artifacts, mcptools, paces, resources, runs
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -52,7 +54,44 @@ def resource(tx: Tx, written: Written, /) -> Item:
         "updated_at": when(written.updated_at),
         "spec": written.spec,
     }
-    return item | _use(tx, written.name) if written.kind == "llm" else item
+    match written.kind:
+        case "llm":
+            return item | _use(tx, written.name)
+        case "mcp_server":
+            return item | {"tools": [tool["name"] for tool in mcp_tools(tx, written.name) if tool["state"] == mcptools.ACCEPTED]}
+        case _:
+            return item
+
+
+def mcp_tools(tx: Tx, server: str, /) -> list[Item]:
+    """What an MCP server lists, each with its state: accepted, changed (held until somebody accepts it), refused or unusable."""
+    return [
+        {
+            "kind": "mcp_tool",
+            "name": row.name,
+            "id": f"{server}/{row.name}",
+            "function": name_on_server(server, row.name),
+            "state": row.state,
+            "detail": row.detail,
+            "description": row.now.description,
+            "schema": row.now.schema,
+            "digest": row.digest,
+            "accepted_digest": row.accepted_digest or None,
+            "request_id": row.request_id or None,
+        }
+        for row in mcptools.of_server(tx, server)
+        if row.offered
+    ]
+
+
+def stands(standing: McpStanding, mask: Callable[[str], str], /) -> Item:
+    """How an MCP server stands in this life of the daemon."""
+    return {
+        "pid": standing.pid,
+        "restarts": standing.restarts,
+        "protocol": standing.protocol or None,
+        "stderr": [mask(line) for line in standing.stderr],
+    }
 
 
 def _use(tx: Tx, llm: str) -> Item:
@@ -191,6 +230,7 @@ def _request(row: Row, told: list[Item]) -> Item:
     """A request to a person; its `kind` is what is asked."""
     kind = RequestKind(row["kind"])
     decision = json.loads(row["decision"]) if row["decision"] else None
+    arguments = _arguments(row["arguments"]) if row["arguments"] else None
     return {
         "kind": row["kind"],
         "name": row["tool"] or row["run"],
@@ -199,7 +239,8 @@ def _request(row: Row, told: list[Item]) -> Item:
         "run_id": row["run_id"],
         "tool": row["tool"] or None,
         "toolcall_id": row["call_id"],
-        "arguments": _arguments(row["arguments"]) if row["arguments"] else None,
+        "arguments": arguments,
+        "difference": _difference(arguments) if kind is RequestKind.TOOL_CHANGED else [],
         "digest": row["digest"],
         "path": row["path"] or " > ".join(part for part in (row["run"], row["tool"]) if part),
         "question": row["question"],
@@ -221,6 +262,13 @@ def _request(row: Row, told: list[Item]) -> Item:
         "changes": decision.get("changes", []) if decision else [],
         "note": row["note"],
     }
+
+
+def _difference(arguments: Any) -> list[str]:
+    """What changed of a tool, as the lines of a diff."""
+    if not isinstance(arguments, dict) or not isinstance(arguments.get("now"), dict):
+        return []
+    return list(difference(arguments.get("before"), arguments["now"]))
 
 
 def _delivery(row: Row) -> Item:

@@ -97,6 +97,8 @@ def routes(house: House) -> APIRouter:
                 found = [item for item in found if str(item.get("status", "")).casefold() == status.casefold()]
             if phase is not None:
                 found = [item for item in found if item.get("phase") == phase]
+            if kind == "mcp_servers":
+                found = [item | items.stands(house.mcp.standing(item["name"]), house.secrets.mask) for item in found]
             return {"items": found}
 
         return JSONResponse(await house.database.read(look))  # it is JSON already: to look through each item again costs more than all else
