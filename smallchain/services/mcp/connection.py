@@ -131,6 +131,8 @@ class Connection:
             except TimeoutError:
                 return f"it did not answer within {self._initialise_s:g} s"
             except MCPError as error:
+                if self._verdict(error):
+                    return _short(error.message)
                 return "" if _is_closed(error) else f"it refuses to begin: {_short(error.message)}"
             except ValidationError:
                 return "what it said does not fit the protocol"
@@ -212,7 +214,7 @@ class Connection:
         return outcome_of(answer)
 
     def _refused(self, error: MCPError) -> Outcome:
-        verdict = self._transport.verdict(error.error.data) if self._transport is not None else ""
+        verdict = self._verdict(error)
         words = _short(error.message)
         if verdict == http.UNREACHABLE:
             self._lose(words)
@@ -230,6 +232,10 @@ class Connection:
             self._lose("it ended the session")
             return _not_started("its MCP server has ended the session")
         return Outcome(OutcomeKind.FAILED, words)
+
+    def _verdict(self, error: MCPError) -> str:
+        """What became of a request that has no answer; empty where the server answered."""
+        return self._transport.verdict(error.error.data) if self._transport is not None else ""
 
     def _lose(self, why: str) -> None:
         """A server that cannot be reached any more is begun with anew."""

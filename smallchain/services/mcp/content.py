@@ -49,8 +49,8 @@ class _Answer:
                 self.texts.append(f"[link to the resource {name}: {uri}]")
 
     def take_structure(self, value: Any) -> None:
-        """The structured form, unless a text says the same: servers are asked to send both."""
-        if value is None or any(_reads_as(text, value) for text in self.texts):
+        """The structured form, unless a text says the same: servers are asked to send both, and wrap a plain text as `result`."""
+        if value is None or any(value == {"result": text} or _reads_as(text, value) for text in self.texts):
             return
         self.texts.append(json.dumps(value, ensure_ascii=False))
 

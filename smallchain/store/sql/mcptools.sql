@@ -1,9 +1,6 @@
 -- of_server: the tools of a server, by name
 SELECT * FROM mcp_tools WHERE server = :server ORDER BY name;
 
--- get: one tool of a server
-SELECT * FROM mcp_tools WHERE server = :server AND name = :name;
-
 -- of_request: the tool that a request asks about
 SELECT * FROM mcp_tools WHERE request_id = :request_id AND request_id != '';
 

@@ -20,7 +20,7 @@ from smallchain.model.lifecycles import CallPhase, Readiness, RunPhase
 from smallchain.store import artifacts, mcptools, requests, resources, runs, toolcalls
 from smallchain.store.resources import Written
 from support.house import House, a_house, is_legal
-from support.mcp import raw, relist, tool
+from support.mcpservers import raw, relist, tool
 
 RUN = "monday"
 SECOND = timedelta(seconds=1)
