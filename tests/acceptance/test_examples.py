@@ -18,6 +18,7 @@ PROMISED = {
     "02-tools": {"odd jobs": "3 + 4 is 7, the sentence has 9 words, and shouting leaves dollar signs alone."},
     "03-approval": {"friday post": "The post is out: the people were asked, and it was approved."},
     "07-hackable": {"special tokens": "The sum is 12."},
+    "08-mcp": {"keep notes": "Two notes are kept: water the plants, and call Ada."},
     "04-delegation": {
         "first post": "Published: 'Agents that survive the night', 70 characters. Planned, researched twice in parallel, written, checked."
     },

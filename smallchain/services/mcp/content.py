@@ -49,8 +49,9 @@ class _Answer:
                 self.texts.append(f"[link to the resource {name}: {uri}]")
 
     def take_structure(self, value: Any) -> None:
-        """The structured form, unless a text says the same: servers are asked to send both, and wrap a plain text as `result`."""
-        if value is None or any(value == {"result": text} or _reads_as(text, value) for text in self.texts):
+        """The structured form, unless the texts say the same: servers are asked to send both, and wrap a plain text in an object."""
+        said_before = isinstance(value, dict) and value and all(each in self.texts for each in value.values())
+        if value is None or said_before or any(_reads_as(text, value) for text in self.texts):
             return
         self.texts.append(json.dumps(value, ensure_ascii=False))
 
