@@ -1,4 +1,4 @@
-"""An MCP server in one file: a notebook that forgets when it ends. It speaks JSON-RPC, a message a line, on its standard input and output."""
+"""An MCP server in one file: a notebook that forgets when it ends. It speaks JSON-RPC, a message a line, over its input and output."""
 
 from __future__ import annotations
 
