@@ -46,7 +46,9 @@ from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
 from smallchain.services.tools.function import FunctionExecutor
+from smallchain.services.tools.http import HttpExecutor
 from smallchain.services.tools.job import marks
+from smallchain.services.tools.outbound import Outbound
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.python import PythonExecutor
 from smallchain.services.tools.registry import Tools
@@ -147,6 +149,7 @@ async def compose(
     strategies, models = Workers(at_most=_STRATEGIES_AT_A_TIME, marks=own), Workers(at_most=_MODELS_AT_A_TIME, marks=own)
     functions = Workers(marks=own)
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
+    outbound = Outbound()
     jobs = _empty(settings.state_dir / "jobs")
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
@@ -155,6 +158,7 @@ async def compose(
             "local_bash": BashExecutor(jobs=jobs),
             "function": FunctionExecutor(functions),
         },
+        outside={"http": HttpExecutor(outbound)},
     )
     channels: dict[str, Channel] = {
         **await asyncio.to_thread(installed),

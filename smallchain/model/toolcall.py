@@ -38,6 +38,8 @@ class Start:
     deadline: datetime
     env: dict[str, str] = field(default_factory=dict)
     """What the tool's `env` resolved to."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """What the `headers` of the executor resolved to."""
     folder: str = ""
     """The folder of the YAML file: relative paths start there; empty: the job folder."""
     isolation: str = "auto"
@@ -77,6 +79,8 @@ class Outcome:
     exit_code: int | None = None
     cut: bool = False
     """The output was longer than the cap."""
+    retry_after: timedelta | None = None
+    """No other attempt should be made sooner, as what answered has said."""
     artifacts: tuple[Artifact, ...] = ()
     """What is stored with the outcome, in its transaction; see `model.artifact` for the bounds."""
 

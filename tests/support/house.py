@@ -47,6 +47,8 @@ from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
 from smallchain.services.tools.function import FunctionExecutor
+from smallchain.services.tools.http import HttpExecutor
+from smallchain.services.tools.outbound import Outbound
 from smallchain.services.tools.registry import Tools
 from smallchain.store import alarms, eventlog, messages, requests, runs, toolcalls
 from smallchain.store.contract import Tx
@@ -143,7 +145,8 @@ class House:
             "local_bash": BashExecutor(jobs=folder / "jobs"),
             "function": FunctionExecutor(self.workers),
         }
-        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes)
+        outside: dict[str, Executor] = {"http": HttpExecutor(Outbound())}
+        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes, outside=outside)
         self.caller = ModelCaller(database, self._providers, secrets, _NoPrices(), self.workers)
         every: list[Kind] = [
             RunKind(self.caller),

@@ -69,10 +69,11 @@ class ToolCallKind:
             return
         try:
             env = {name: await self._value(value) for name, value in start.references.items()}
+            headers = {name: await self._value(value) for name, value in start.headers.items()}
         except BadInput as error:
             outcome = Outcome(OutcomeKind.NOT_STARTED, f"{start.start.tool} could not start: {error}")
         else:
-            outcome = await self._tools.execute(replace(start.start, env=env))
+            outcome = await self._tools.execute(replace(start.start, env=env, headers=headers))
         told = (
             await asyncio.to_thread(keeping.masked, outcome, self._secrets) if outcome.is_large else keeping.masked(outcome, self._secrets)
         )
@@ -311,13 +312,14 @@ _RECORD: dict[str, _Record] = {
 
 
 class Prepared:
-    """A start, and the environment whose references are still to be resolved."""
+    """A start, and its environment and headers, whose references are still to be resolved."""
 
-    __slots__ = ("references", "start")
+    __slots__ = ("headers", "references", "start")
 
-    def __init__(self, start: Start, references: dict[str, Any]) -> None:
+    def __init__(self, start: Start, references: dict[str, Any], headers: dict[str, Any]) -> None:
         self.start = start
         self.references = references
+        self.headers = headers
 
 
 class Outdated(Exception):
@@ -358,7 +360,8 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
         deadline=tx.now + timeout,
         folder=tool.folder,
     )
-    return Prepared(start, env)
+    (spec,) = executor.values()
+    return Prepared(start, env, spec.get("headers", {}) if isinstance(spec, dict) else {})
 
 
 def _not_as_approved(tx: Tx, call_id: str, attempt: int) -> None:
@@ -408,7 +411,7 @@ def record_outcome(tx: Tx, call_id: str, attempt: int, outcome: Outcome, /) -> N
     about = eventlog.about_call(call)
     first_line = outcome.text.strip().partition("\n")[0][:300]
     if cause == "retry_due":
-        wait = delay(call.attempts, key=call.id)
+        wait = max(delay(call.attempts, key=call.id), outcome.retry_after or timedelta())
         toolcalls.move(tx, call, cause, due_at=tx.now + wait, detail=first_line)
         eventlog.tell(tx, "ToolCallRetried", about, of=run, tool=call.function, detail=first_line)
     elif cause == "finished":
