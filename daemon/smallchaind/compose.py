@@ -25,6 +25,7 @@ from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.tool.kind import ToolKind
+from smallchain.engine.toolcall.hearing import ToolCallbacks
 from smallchain.engine.toolcall.kind import ToolCallKind
 from smallchain.model import codes
 from smallchain.model.delivery import Told
@@ -45,6 +46,7 @@ from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.callback import CallbackExecutor
 from smallchain.services.tools.function import FunctionExecutor
 from smallchain.services.tools.http import HttpExecutor
 from smallchain.services.tools.job import marks
@@ -59,8 +61,8 @@ from smallchain.store.database import Database
 from smallchaind.callbacks import ROOT, Subject
 from smallchaind.feed import Feed
 
-REQUESTS = "requests"
-"""The word in the path of callbacks about requests."""
+REQUESTS, TOOLCALLS = "requests", "toolcalls"
+"""The words in the paths of callbacks."""
 _STRATEGIES_AT_A_TIME = 4
 _MODELS_AT_A_TIME = 16
 
@@ -83,6 +85,8 @@ class House:
     key: bytes
     """What one-time codes of requests are derived from."""
     inbox: Inbox
+    handed_out: ToolCallbacks
+    """What takes the results of tool calls that are done elsewhere."""
     callbacks: Mapping[str, Subject]
     """What callbacks can be about, by the word in their path."""
     code: tuple[Workers, ...]
@@ -158,7 +162,7 @@ async def compose(
             "local_bash": BashExecutor(jobs=jobs),
             "function": FunctionExecutor(functions),
         },
-        outside={"http": HttpExecutor(outbound)},
+        outside={"http": HttpExecutor(outbound), "callback": CallbackExecutor(outbound, now=clock.now)},
     )
     channels: dict[str, Channel] = {
         **await asyncio.to_thread(installed),
@@ -169,7 +173,7 @@ async def compose(
     }
     every: list[Kind] = [
         RunKind(ModelCaller(database, providers, secrets, _Prices(), strategies)),
-        ToolCallKind(database, tools, secrets),
+        ToolCallKind(database, tools, secrets, key=key, callback_url=f"{heard_at.url}{ROOT}/{TOOLCALLS}" if heard_at else ""),
         LLMKind(database, providers, secrets),
         AgentKind(database, strategies),
         ToolKind(database, tools),
@@ -180,6 +184,7 @@ async def compose(
         PaceKind(),
     ]
     driver = Driver(database, {kind.name: kind for kind in every})
+    handed_out = ToolCallbacks(database, driver.transact, secrets, key=key)
     ears = Ears(database, driver.transact, channels, secrets, key=key)
     people = _People(database, key)
     inbox = Inbox(settings.state_dir / "inbox", waiting=people.waiting, hear=ears.hear)
@@ -213,7 +218,8 @@ async def compose(
         ears=ears,
         key=key,
         inbox=inbox,
-        callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now)},
+        handed_out=handed_out,
+        callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now), TOOLCALLS: handed_out},
         code=(strategies, models, functions),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),

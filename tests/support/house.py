@@ -29,6 +29,7 @@ from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.tool.kind import ToolKind
+from smallchain.engine.toolcall.hearing import ToolCallbacks
 from smallchain.engine.toolcall.kind import ToolCallKind
 from smallchain.model.delivery import Heard, Said, Verb
 from smallchain.model.human import HumanRequest
@@ -46,6 +47,7 @@ from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.callback import CallbackExecutor
 from smallchain.services.tools.function import FunctionExecutor
 from smallchain.services.tools.http import HttpExecutor
 from smallchain.services.tools.outbound import Outbound
@@ -57,6 +59,7 @@ from support.starts import FixedClock
 
 T = TypeVar("T")
 PATIENCE_S = 20.0
+CALLBACK_URL = "http://127.0.0.1:1/callbacks/toolcalls"
 KEY = b"k" * 32
 """The house's key, from which codes are derived."""
 
@@ -145,12 +148,15 @@ class House:
             "local_bash": BashExecutor(jobs=folder / "jobs"),
             "function": FunctionExecutor(self.workers),
         }
-        outside: dict[str, Executor] = {"http": HttpExecutor(Outbound())}
+        outside: dict[str, Executor] = {
+            "http": HttpExecutor(Outbound()),
+            "callback": CallbackExecutor(Outbound(), now=clock.now),
+        }
         tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes, outside=outside)
         self.caller = ModelCaller(database, self._providers, secrets, _NoPrices(), self.workers)
         every: list[Kind] = [
             RunKind(self.caller),
-            ToolCallKind(database, tools, secrets),
+            ToolCallKind(database, tools, secrets, key=KEY, callback_url=CALLBACK_URL),
             LLMKind(database, self._providers, secrets),
             AgentKind(database, self.workers),
             ToolKind(database, tools),
@@ -161,6 +167,7 @@ class House:
             PaceKind(),
         ]
         self.driver = Driver(database, {kind.name: kind for kind in every})
+        self.handed_out = ToolCallbacks(database, self.driver.transact, secrets, key=KEY)
         self._ears = Ears(database, self.driver.transact, self.channels, secrets, key=KEY)
         self._alarms = Alarms(database, self.driver, clock)
         self._service = ConfigService(self.config, self.driver)

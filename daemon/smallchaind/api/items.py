@@ -20,7 +20,8 @@ from smallchain.model.money import show_dollars
 from smallchain.model.outcomes import outcome
 from smallchain.model.run import Run, status_of
 from smallchain.model.templates import TEMPLATES
-from smallchain.store import artifacts, paces, resources, runs
+from smallchain.model.toolcall import ToolCall
+from smallchain.store import artifacts, callbacks, paces, resources, runs, toolcalls
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -175,6 +176,21 @@ def toolcall(row: Row, /) -> Item:
     }
 
 
+def handed_out(tx: Tx, call_id: str, /) -> Item | None:
+    """How a call was handed out, and who brought its result; None for one that was not."""
+    found = callbacks.find(tx, call_id)
+    if found is None:
+        return None
+    return {
+        "handed_out_at": when(found.handed_out_at),
+        "expires_at": when(found.expires_at),
+        "tell_at": when(found.tell_at),
+        "refusals": found.refusals,
+        "brought_by": found.brought_by,
+        "brought_at": when(found.brought_at),
+    }
+
+
 def requests_of(tx: Tx, rows: Sequence[Row], /) -> list[Item]:
     """Requests to people with all that they need to decide them, and where each was told."""
     told: dict[str, list[Item]] = {}
@@ -321,6 +337,20 @@ def find_run(tx: Tx, ref: str, /) -> Run:
     if found is None:
         near = did_you_mean(ref, (row["name"] for row in tx.all("runs.list")))
         raise Unknown(f"there is no run {ref!r}", hint=near or "`smallchain get runs` lists them")
+    return found
+
+
+def find_toolcall(tx: Tx, ref: str, /) -> ToolCall:
+    """A tool call by its id or a part of it (from 6 characters, its beginning or end); raises Unknown, Refused."""
+    ref = ref.removeprefix("toolcall/")
+    found = toolcalls.find(tx, ref)
+    if found is None and len(ref) >= 6:
+        ids = [row["id"] for row in tx.all("toolcalls.by_part", part=ref.lower())]
+        if len(ids) > 1:
+            raise Refused(f"{ref!r} is part of several tool calls' ids", hint="write more of it")
+        found = toolcalls.find(tx, ids[0]) if ids else None
+    if found is None:
+        raise Unknown(f"there is no tool call {ref!r}", hint="`smallchain get toolcalls` lists them")
     return found
 
 

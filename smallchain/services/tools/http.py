@@ -14,16 +14,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from smallchain.model.addresses import why_closed
 from smallchain.model.artifact import Artifact, plain_media_type
 from smallchain.model.canonical import canonical
 from smallchain.model.durations import show_duration
 from smallchain.model.errors import BadInput
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
 from smallchain.model.toolspec import ToolSpec
-from smallchain.services.tools.outbound import Answer, Lost, NotSent, Outbound
+from smallchain.services.tools.outbound import Answer, Lost, NotSent, Outbound, fault_in_place, retry_after
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -32,7 +30,6 @@ HARMLESS = ("GET", "HEAD")
 """What reads and changes nothing (RFC 9110, section 9.2.1): its arguments go into the query, and its redirects are followed."""
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
-_LONGEST_WAIT = timedelta(hours=1)
 _PORTS = {"http": 80, "https": 443}
 _TEXTUAL = ("json", "xml", "javascript", "x-www-form-urlencoded", "yaml", "csv", "graphql", "ndjson")
 
@@ -55,11 +52,7 @@ class HttpExecutor:
     async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
         """Whether an address that stands in the URL is one that it may speak to; a name is looked at when it is spoken to."""
         spec = tool.executor.http if tool.executor is not None else None
-        host = urlsplit(spec.url).hostname if spec is not None else None
-        if spec is None or not host:
-            return ""
-        why = why_closed(host, host, spec.allow)
-        return f"{why}; write `allow: [{host}]`" if why and "no address" not in why else ""
+        return fault_in_place(spec.url, spec.allow) if spec is not None else ""
 
     def fence(self, tool: ToolSpec, /) -> str:
         """Nothing of it runs here."""
@@ -100,7 +93,7 @@ async def _request(start: Start, spec: Mapping[str, Any]) -> tuple[URL, bytes | 
         url = yarl.URL(spec["url"])
     except ValueError as error:
         raise BadInput(f"the URL is none: {error}") from error
-    headers = {"User-Agent": "smallchain", "Accept": "*/*", "Accept-Encoding": "identity", "Idempotency-Key": start.idempotency_key}
+    headers = {"User-Agent": "smallchain", "Accept": "*/*", "Idempotency-Key": start.idempotency_key}
     given, body, kind = spec.get("body"), None, ""
     if spec["method"] in HARMLESS and given is None:
         canonical(start.arguments)  # says what is none
@@ -172,7 +165,7 @@ def _outcome(method: str, url: URL, answer: Answer) -> Outcome:
     if kind is OutcomeKind.SUCCEEDED and method != "HEAD" and text.strip():
         return Outcome(kind, text, cut=answer.cut, artifacts=artifacts)
     parts = [f"HTTP {said}" if kind is OutcomeKind.FAILED else said, text]
-    wait = _retry_after(answer) if kind is OutcomeKind.FAILED else None
+    wait = retry_after(answer) if kind is OutcomeKind.FAILED else None
     return Outcome(kind, "\n".join(part for part in parts if part), cut=answer.cut, artifacts=artifacts, retry_after=wait)
 
 
@@ -198,9 +191,3 @@ def _read(answer: Answer) -> str | None:
     if "\0" in text and not textual:
         return None
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
-def _retry_after(answer: Answer) -> timedelta | None:
-    """Retry-After in seconds, as programs send it (RFC 9110, section 10.2.3); a date is as none."""
-    given = answer.headers.get("retry-after", "")
-    return min(timedelta(seconds=int(given[:9])), _LONGEST_WAIT) if given.isascii() and given.isdigit() else None

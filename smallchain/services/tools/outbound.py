@@ -14,8 +14,10 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from smallchain.model.addresses import why_closed
 from smallchain.model.artifact import LARGEST
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _CHUNK = 64 << 10
 _LONGEST_HEADER = 8 << 10
 _MOST_HEADERS = 100
+_LONGEST_WAIT = timedelta(hours=1)
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses that a host's name leads to at this moment; raises OSError."""
@@ -60,6 +63,23 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
+def fault_in_place(url: str, allow: Sequence[str], /) -> str:
+    """Whether an address that stands in a URL is closed, and what to write; a name is looked at when it is spoken to."""
+    host = urlsplit(url).hostname or ""
+    try:
+        ip_address(host)
+    except ValueError:
+        return ""
+    why = why_closed(host, host, allow)
+    return f"{why}; write `allow: [{host}]`" if why else ""
+
+
+def retry_after(answer: Answer, /) -> timedelta | None:
+    """Retry-After in seconds, as programs send it (RFC 9110, section 10.2.3); a date is as none."""
+    given = answer.headers.get("retry-after", "")
+    return min(timedelta(seconds=int(given[:9])), _LONGEST_WAIT) if given.isascii() and given.isdigit() else None
+
+
 class Outbound:
     """Sends requests; a connection carries one."""
 
@@ -73,7 +93,7 @@ class Outbound:
         state = SimpleNamespace(sent=False, status=0)
         try:
             async with asyncio.timeout(within.total_seconds()):
-                return await self._send(method, url, dict(headers), body, allow, state)
+                return await self._send(method, url, {"Accept-Encoding": "identity", **headers}, body, allow, state)
         except TimeoutError:
             if state.sent:
                 raise Lost(f"{_shown(url)} gave no whole answer in time", late=True) from None

@@ -38,6 +38,7 @@ WORDS: dict[str, list[tuple[str, ...]]] = {
     "answer": [("deadbeef", "yes")],
     "revoke": [("deadbeef",)],
     "settle": [("deadbeef", "--run-again")],
+    "callback": [("deadbeef", "--result", "done")],
     "start": [()],
     "stop": [()],
     "restart": [()],
