@@ -28,6 +28,8 @@ QUESTION: dict[str, Any] = {
 }
 ASK_HUMAN = "ask_human"
 READ_ARTIFACT = "read_artifact"
+SLEEP_FOR, SLEEP_UNTIL = "sleep_for", "sleep_until"
+SLEEPS = frozenset({SLEEP_FOR, SLEEP_UNTIL})
 _PIECE: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -51,6 +53,10 @@ def _of_two_numbers(name: str, description: str, first: str, second: str) -> Bui
     return Builtin(name, description, parameters)
 
 
+def _one_text(name: str, description: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: {"type": "string", "description": description}}, "required": [name]}
+
+
 BUILTINS: dict[str, Builtin] = {
     builtin.name: builtin
     for builtin in (
@@ -60,6 +66,12 @@ BUILTINS: dict[str, Builtin] = {
         _of_two_numbers("divide", "Divide two numbers: a / b.", "The number to divide", "The number to divide by"),
         Builtin(ASK_HUMAN, "Ask a person and wait for the answer, which may take days.", QUESTION),
         Builtin(READ_ARTIFACT, "Read a part of an artifact: of a result that was cut, or of a text that a tool left.", _PIECE),
+        Builtin(SLEEP_FOR, "Do nothing for a while; nothing is spent meanwhile.", _one_text("duration", "Such as 30s, 10m, 1h30m or 2d")),
+        Builtin(
+            SLEEP_UNTIL,
+            "Do nothing until a moment; nothing is spent meanwhile.",
+            _one_text("time", "ISO 8601 with a time zone, such as 2026-01-31T06:00:00Z"),
+        ),
         Builtin("now", "The current time in UTC, as ISO 8601.", {"type": "object", "properties": {}}),
     )
 }
@@ -71,8 +83,6 @@ LATER = frozenset(
         "check_current_spend_since",
         "list_work",
         "set_priority",
-        "sleep_for",
-        "sleep_until",
         "update_plan",
         "wait_for_work",
     }

@@ -12,6 +12,7 @@ from smallchain.engine.toolcall.handing import Brought, Word
 from smallchain.model.delivery import Heard, Said, Verb
 from smallchain.model.errors import Refused, Unknown
 from smallchain.model.human import Grant, HumanRequest, RequestKind
+from smallchain.model.toolcall import ToolCall
 from smallchain.protocol.messages import AnswerMessage, ApproveMessage, CallbackMessage, DenyMessage, Message, SettleMessage
 from smallchain.store import approvals, eventlog, requests, runs, toolcalls
 from smallchain.store.contract import Tx
@@ -51,7 +52,7 @@ def routes(house: House) -> APIRouter:
         """Bring the result of a call whose work is done elsewhere, by hand."""
         by = keyed.actor(request)
         brought = Brought(error=message.error) if message.error is not None else Brought(result=message.result)
-        call = await house.database.read(lambda tx: items.find_toolcall(tx, ref))
+        call = await house.database.read(lambda tx: find_toolcall(tx, ref))
         await house.handed_out.learn(call.id)
         return await keyed.act(house, request, lambda tx: _bring(tx, house, call.id, brought, by))
 
@@ -85,21 +86,21 @@ def _bring(tx: Tx, house: House, call_id: str, brought: Brought, by: str) -> dic
     taken = house.handed_out.bring(tx, call_id, brought, by=by)
     if taken.word not in (Word.TAKEN, Word.AGAIN):
         raise Refused(taken.sentence)
-    row = next(row for row in tx.all("toolcalls.list_tree", run_id=call.run_id) if row["id"] == call_id)
-    return {"sentence": taken.sentence, "toolcall": items.toolcall(row)}
+    (item,) = items.toolcalls(tx, [call_id])
+    return {"sentence": taken.sentence, "toolcall": item}
 
 
 def _told(tx: Tx, request: HumanRequest, heard: Heard) -> dict[str, Any]:
     answer: dict[str, Any] = {"counted": heard.counted, "sentence": heard.sentence, "request": request_item(tx, request.id)}
     if request.call_id is not None:
-        row = next(row for row in tx.all("toolcalls.list_tree", run_id=request.run_id) if row["id"] == request.call_id)
-        answer["toolcall"] = items.toolcall(row)
+        (answer["toolcall"],) = items.toolcalls(tx, [request.call_id])
     return answer
 
 
 def request_item(tx: Tx, id: str, /) -> Item:
     """One request."""
-    return items.requests_of(tx, tx.all("requests.list_one", id=id))[0]
+    (item,) = items.requests(tx, [id])
+    return item
 
 
 def find_request(tx: Tx, ref: str, /, *, settle: bool = False) -> HumanRequest:
@@ -113,7 +114,7 @@ def find_request(tx: Tx, ref: str, /, *, settle: bool = False) -> HumanRequest:
     if found is None and call is None and len(ref) >= 6:
         part = ref.lower()
         asked = requests.by_part(tx, part)
-        called = [row["id"] for row in tx.all("toolcalls.by_part", part=part)] if settle else []
+        called = toolcalls.by_part(tx, part) if settle else []
         if len(asked) + len(called) > 1:
             raise Refused(f"{ref!r} is part of several ids", hint="write more of it")
         found = requests.find(tx, asked[0]) if asked else None
@@ -125,6 +126,20 @@ def find_request(tx: Tx, ref: str, /, *, settle: bool = False) -> HumanRequest:
     if found is None:
         what = "tool call or request" if settle else "request"
         raise Unknown(f"there is no {what} {ref!r}", hint="`smallchain inbox` lists what waits for a person")
+    return found
+
+
+def find_toolcall(tx: Tx, ref: str, /) -> ToolCall:
+    """A tool call by its id or a part of it (from 6 characters, its beginning or end); raises Unknown, Refused."""
+    ref = ref.removeprefix("toolcall/")
+    found = toolcalls.find(tx, ref)
+    if found is None and len(ref) >= 6:
+        ids = toolcalls.by_part(tx, ref.lower())
+        if len(ids) > 1:
+            raise Refused(f"{ref!r} is part of several tool calls' ids", hint="write more of it")
+        found = toolcalls.find(tx, ids[0]) if ids else None
+    if found is None:
+        raise Unknown(f"there is no tool call {ref!r}", hint="`smallchain get toolcalls` lists them")
     return found
 
 

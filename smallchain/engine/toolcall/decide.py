@@ -69,7 +69,7 @@ def decide(facts: CallFacts, /, *, now: datetime) -> Decision:
         case CallPhase.DELEGATED:
             return _watch_child(facts)
         case CallPhase.SLEEPING:
-            return Decision(look_at=facts.due_at)
+            return Decision(cause="woke") if facts.due_at is None or now >= facts.due_at else Decision(look_at=facts.due_at)
         case CallPhase.AWAITING_CALLBACK:
             return _await_callback(facts, now)
         case CallPhase.AWAITING_APPROVAL | CallPhase.AWAITING_ANSWER | CallPhase.IN_DOUBT:
@@ -120,6 +120,8 @@ def _start(facts: CallFacts, now: datetime) -> Decision:
         return gate
     if facts.target_kind == "human":
         return _too_much_asked(facts) or Decision(cause="asked")
+    if facts.target_kind == "timer":
+        return Decision(cause="fell_asleep")
     if facts.target_kind != "agent":
         return Decision(cause="handed_out" if facts.hands_out else "started")
     if facts.beyond_depth:

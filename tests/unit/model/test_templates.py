@@ -68,7 +68,7 @@ def test_what_failed_holds_nothing_that_looks_like_success(name: str) -> None:
     "name",
     sorted(
         TEMPLATES.keys()
-        - {"no_output", "child_said_nothing", "approved", "approved_with_edits", "answered", "json_tools", "json_results"}
+        - {"no_output", "child_said_nothing", "approved", "approved_with_edits", "answered", "woke", "json_tools", "json_results"}
         - {"result_cut", "result_cut_short", "artifact_kept", "artifact_not_kept"}
     ),
 )
