@@ -107,6 +107,7 @@ def record_told(tx: Tx, run: Run, call: ToolCall, outcome: Outcome, /) -> str:
     if outcome.kind is OutcomeKind.SUCCEEDED:
         callbacks.tell(tx, call.id, None)
         toolcalls.save(tx, call, detail=first_line)
+        eventlog.tell(tx, "ToolCallTold", eventlog.about_call(call), of=run, tool=call.function, detail=first_line)
         return ""
     if outcome.kind is OutcomeKind.FAILED:
         keeping.finish(tx, run, call, "refused", outcome, template="tool_failed")
