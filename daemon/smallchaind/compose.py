@@ -26,6 +26,7 @@ from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.tool.kind import ToolKind
+from smallchain.engine.toolcall.hearing import ToolCallbacks
 from smallchain.engine.toolcall.kind import ToolCallKind
 from smallchain.model import codes
 from smallchain.model.delivery import Told
@@ -47,8 +48,11 @@ from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.callback import CallbackExecutor
 from smallchain.services.tools.function import FunctionExecutor
+from smallchain.services.tools.http import HttpExecutor
 from smallchain.services.tools.job import marks
+from smallchain.services.tools.outbound import Outbound
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.python import PythonExecutor
 from smallchain.services.tools.registry import Tools
@@ -59,8 +63,8 @@ from smallchain.store.database import Database
 from smallchaind.callbacks import ROOT, Subject
 from smallchaind.feed import Feed
 
-REQUESTS = "requests"
-"""The word in the path of callbacks about requests."""
+REQUESTS, TOOLCALLS = "requests", "toolcalls"
+"""The words in the paths of callbacks."""
 _STRATEGIES_AT_A_TIME = 4
 _MODELS_AT_A_TIME = 16
 
@@ -83,6 +87,8 @@ class House:
     key: bytes
     """What one-time codes of requests are derived from."""
     inbox: Inbox
+    handed_out: ToolCallbacks
+    """What takes the results of tool calls that are done elsewhere."""
     callbacks: Mapping[str, Subject]
     """What callbacks can be about, by the word in their path."""
     secrets: Secrets
@@ -151,6 +157,7 @@ async def compose(
     strategies, models = Workers(at_most=_STRATEGIES_AT_A_TIME, marks=own), Workers(at_most=_MODELS_AT_A_TIME, marks=own)
     functions = Workers(marks=own)
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
+    outbound = Outbound()
     jobs = _empty(settings.state_dir / "jobs")
     servers = Servers(homes=settings.state_dir / "mcp", marks=_marks_of_servers(settings), end_leftovers=end_leftovers)
     tools = Tools(
@@ -160,7 +167,7 @@ async def compose(
             "local_bash": BashExecutor(jobs=jobs),
             "function": FunctionExecutor(functions),
         },
-        elsewhere={"mcp": servers},
+        outside={"mcp": servers, "http": HttpExecutor(outbound), "callback": CallbackExecutor(outbound, now=clock.now)},
     )
     channels: dict[str, Channel] = {
         **await asyncio.to_thread(installed),
@@ -171,7 +178,7 @@ async def compose(
     }
     every: list[Kind] = [
         RunKind(ModelCaller(database, providers, secrets, _Prices(), strategies)),
-        ToolCallKind(database, tools, secrets),
+        ToolCallKind(database, tools, secrets, key=key, callback_url=f"{heard_at.url}{ROOT}/{TOOLCALLS}" if heard_at else ""),
         LLMKind(database, providers, secrets),
         AgentKind(database, strategies),
         ToolKind(database, tools),
@@ -183,6 +190,7 @@ async def compose(
         PaceKind(),
     ]
     driver = Driver(database, {kind.name: kind for kind in every})
+    handed_out = ToolCallbacks(database, driver.transact, secrets, key=key)
     ears = Ears(database, driver.transact, channels, secrets, key=key)
     people = _People(database, key)
     inbox = Inbox(settings.state_dir / "inbox", waiting=people.waiting, hear=ears.hear)
@@ -216,9 +224,10 @@ async def compose(
         ears=ears,
         key=key,
         inbox=inbox,
-        callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now)},
         secrets=secrets,
         mcp=servers,
+        handed_out=handed_out,
+        callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now), TOOLCALLS: handed_out},
         code=(strategies, models, functions),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),

@@ -17,7 +17,7 @@ from smallchain.model.mcp import LISTING, McpTool, listing_of
 from smallchain.model.references import references, unsupported
 from smallchain.model.sections import AgentSpec, DefaultsSpec, McpServerSpec, TaskSpec
 from smallchain.model.toolcall import Effects
-from smallchain.model.toolspec import ToolSpec
+from smallchain.model.toolspec import ExecutorSpec, ToolSpec
 from smallchain.store import resources
 from smallchain.store.contract import Tx
 
@@ -80,9 +80,13 @@ def in_use(spec: ToolSpec, defaults: DefaultsSpec | None, folder: str) -> ToolIn
     whole = spec.model_copy(update=given)
     effects = spec.effects or (defaults.effects if defaults and spec.executor else None)
     if effects is None:
-        effects = "none" if spec.executor is None else "once"
+        effects = "none" if spec.executor is None or _only_reads(spec.executor) else "once"
     timeout = parse_duration(whole.timeout).total_seconds() if whole.timeout else 60.0
     return ToolInUse(whole, folder, Effects(effects), timeout)
+
+
+def _only_reads(executor: ExecutorSpec) -> bool:
+    return executor.http is not None and executor.http.method in ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ QUESTION: dict[str, Any] = {
 }
 ASK_HUMAN = "ask_human"
 READ_ARTIFACT = "read_artifact"
+SLEEP_FOR, SLEEP_UNTIL = "sleep_for", "sleep_until"
+SLEEPS = frozenset({SLEEP_FOR, SLEEP_UNTIL})
 _PIECE: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -37,8 +39,6 @@ _PIECE: dict[str, Any] = {
     },
     "required": ["id"],
 }
-SLEEP_FOR, SLEEP_UNTIL = "sleep_for", "sleep_until"
-SLEEPS = frozenset({SLEEP_FOR, SLEEP_UNTIL})
 
 
 def _of_two_numbers(name: str, description: str, first: str, second: str) -> Builtin:

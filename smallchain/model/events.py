@@ -92,6 +92,8 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "ToolCallTimedOut": (Level.WARNING, "Tool '{tool}' took too long: {detail}"),
     "ToolCallRetried": (Level.WARNING, "Tool '{tool}' is tried again: {detail}"),
     "ToolCallInterrupted": (Level.WARNING, "Tool '{tool}' was running when the daemon ended; it runs again under the same key"),
+    "ToolCallHandedOut": (Level.INFO, "Tool '{tool}' is done elsewhere; its result is waited for"),
+    "ToolCallTold": (Level.INFO, "Tool '{tool}' was {detail}"),
     "ToolCallInDoubt": (Level.WARNING, "Tool '{tool}': {detail}; whether it happened is for a person to say"),
     # people
     "RequestOpened": (Level.WARNING, "{Asker} asks a person: {question}"),

@@ -260,8 +260,6 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("`limits`", partial(_has, "limits")),
         ("`executor: docker`", partial(_executor, "docker")),
         ("`executor: local_nodejs`", partial(_executor, "local_nodejs")),
-        ("`executor: http`", partial(_executor, "http")),
-        ("`executor: callback`", partial(_executor, "callback")),
         ("`requirements`", _requirements),
         ("this `builtin`", _later_builtin),
     ),

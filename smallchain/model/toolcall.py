@@ -21,6 +21,20 @@ class Effects(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class HandOut:
+    """What whoever does the work of a call needs to bring its result. `url` is empty where no callback is heard."""
+
+    url: str
+    key: bytes
+    secret: str
+    """What signs the telling itself; empty for nothing."""
+    expires_at: datetime | None
+
+    def __repr__(self) -> str:
+        return f"HandOut({self.url})"
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """One attempt at a tool call. `arguments` were validated; `idempotency_key` is the same for all attempts of a call."""
 
@@ -38,6 +52,10 @@ class Start:
     deadline: datetime
     env: dict[str, str] = field(default_factory=dict)
     """What the tool's `env` resolved to."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """What the `headers` of the executor resolved to."""
+    hand_out: HandOut | None = None
+    """Where the work is done elsewhere: what whoever does it is given."""
     folder: str = ""
     """The folder of the YAML file: relative paths start there; empty: the job folder."""
     isolation: str = "auto"
@@ -77,6 +95,8 @@ class Outcome:
     exit_code: int | None = None
     cut: bool = False
     """The output was longer than the cap."""
+    retry_after: timedelta | None = None
+    """No other attempt should be made sooner, as what answered has said."""
     artifacts: tuple[Artifact, ...] = ()
     """What is stored with the outcome, in its transaction; see `model.artifact` for the bounds."""
 

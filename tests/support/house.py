@@ -30,6 +30,7 @@ from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.tool.kind import ToolKind
+from smallchain.engine.toolcall.hearing import ToolCallbacks
 from smallchain.engine.toolcall.kind import ToolCallKind
 from smallchain.model.delivery import Heard, Said, Verb
 from smallchain.model.human import HumanRequest
@@ -48,7 +49,10 @@ from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.callback import CallbackExecutor
 from smallchain.services.tools.function import FunctionExecutor
+from smallchain.services.tools.http import HttpExecutor
+from smallchain.services.tools.outbound import Outbound
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.registry import Tools
 from smallchain.store import alarms, eventlog, messages, requests, runs, toolcalls
@@ -59,6 +63,7 @@ from support.starts import FixedClock
 
 T = TypeVar("T")
 PATIENCE_S = 20.0
+CALLBACK_URL = "http://127.0.0.1:1/callbacks/toolcalls"
 KEY = b"k" * 32
 """The house's key, from which codes are derived."""
 
@@ -148,11 +153,16 @@ class House:
             "function": FunctionExecutor(self.workers),
         }
         self.servers = Servers(homes=folder / "mcp", marks={"SMALLCHAIN_MCP_SERVERS_OF": str(folder)}, end_leftovers=end_leftovers)
-        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes, elsewhere={"mcp": self.servers})
+        outside: dict[str, Executor] = {
+            "mcp": self.servers,
+            "http": HttpExecutor(Outbound()),
+            "callback": CallbackExecutor(Outbound(), now=clock.now),
+        }
+        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes, outside=outside)
         self.caller = ModelCaller(database, self._providers, secrets, _NoPrices(), self.workers)
         every: list[Kind] = [
             RunKind(self.caller),
-            ToolCallKind(database, tools, secrets),
+            ToolCallKind(database, tools, secrets, key=KEY, callback_url=CALLBACK_URL),
             LLMKind(database, self._providers, secrets),
             AgentKind(database, self.workers),
             ToolKind(database, tools),
@@ -164,6 +174,7 @@ class House:
             PaceKind(),
         ]
         self.driver = Driver(database, {kind.name: kind for kind in every})
+        self.handed_out = ToolCallbacks(database, self.driver.transact, secrets, key=KEY)
         self._ears = Ears(database, self.driver.transact, self.channels, secrets, key=KEY)
         self._alarms = Alarms(database, self.driver, clock)
         self._service = ConfigService(self.config, self.driver)

@@ -152,6 +152,7 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
         related["artifacts"] = [
             items.artifact(row) for row in artifacts.of_descendants(tx, found["run_id"]) if row["call_id"] == found["id"]
         ]
+        found["handed_out"] = items.handed_out(tx, found["id"])
         related["attempts"] = [dict(row) for row in tx.all("toolcalls.attempts", call_id=found["id"])]
     return {"item": found, "related": related}
 

@@ -22,7 +22,7 @@ from smallchain.model.money import show_dollars
 from smallchain.model.outcomes import outcome
 from smallchain.model.run import Run, status_of
 from smallchain.model.templates import TEMPLATES
-from smallchain.store import artifacts, mcptools, paces, resources, runs
+from smallchain.store import artifacts, callbacks, mcptools, paces, resources, runs
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -200,6 +200,21 @@ def toolcall(row: Row, /) -> Item:
         "child": row["child"],
         "created_at": row["created_at"],
         "finished_at": row["finished_at"],
+    }
+
+
+def handed_out(tx: Tx, call_id: str, /) -> Item | None:
+    """How a call was handed out, and who brought its result; None for one that was not."""
+    found = callbacks.find(tx, call_id)
+    if found is None:
+        return None
+    return {
+        "handed_out_at": when(found.handed_out_at),
+        "expires_at": when(found.expires_at),
+        "tell_at": when(found.tell_at),
+        "refusals": found.refusals,
+        "brought_by": found.brought_by,
+        "brought_at": when(found.brought_at),
     }
 
 

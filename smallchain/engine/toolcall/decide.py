@@ -28,7 +28,9 @@ class Child:
 class CallFacts:
     """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep, an MCP server that is not
     there), empty when it may. `lost`: why it never may (its tool was refused by a person).
-    `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run."""
+    `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run.
+    `hands_out`: its work is done elsewhere; `tell_at`: when whoever does it is to be told (None: they know); `expires_at`: until when
+    a result is waited for (None: without end)."""
 
     id: str
     phase: CallPhase
@@ -49,6 +51,9 @@ class CallFacts:
     why: str = ""
     approved: bool = False
     open_requests: int = 0
+    hands_out: bool = False
+    tell_at: datetime | None = None
+    expires_at: datetime | None = None
     beyond_depth: bool = False
     beyond_children: bool = False
     child: Child | None = None
@@ -67,7 +72,9 @@ def decide(facts: CallFacts, /, *, now: datetime) -> Decision:
             return _watch_child(facts)
         case CallPhase.SLEEPING:
             return Decision(cause="woke") if facts.due_at is None or now >= facts.due_at else Decision(look_at=facts.due_at)
-        case CallPhase.AWAITING_APPROVAL | CallPhase.AWAITING_ANSWER | CallPhase.AWAITING_CALLBACK | CallPhase.IN_DOUBT:
+        case CallPhase.AWAITING_CALLBACK:
+            return _await_callback(facts, now)
+        case CallPhase.AWAITING_APPROVAL | CallPhase.AWAITING_ANSWER | CallPhase.IN_DOUBT:
             return STAY
         case CallPhase.SUCCEEDED | CallPhase.FAILED | CallPhase.REJECTED | CallPhase.CANCELLED | CallPhase.TIMED_OUT:
             return Decision(at_rest=True)
@@ -126,7 +133,7 @@ def _start(facts: CallFacts, now: datetime) -> Decision:
     if facts.target_kind == "timer":
         return Decision(cause="fell_asleep")
     if facts.target_kind != "agent":
-        return Decision(cause="started")
+        return Decision(cause="handed_out" if facts.hands_out else "started")
     if facts.beyond_depth:
         return Decision(cause="not_possible", detail="too_deep")
     if facts.beyond_children:
@@ -138,6 +145,23 @@ def _watch_attempt(facts: CallFacts) -> Decision:
     if facts.attempt_is_open and facts.attempt_epoch == facts.epoch:
         return Decision(effects=(Effect("toolcall", "execute", facts.id, facts.attempts),))
     return Decision(cause="interrupted_once" if facts.effects is Effects.ONCE else "interrupted")
+
+
+def _await_callback(facts: CallFacts, now: datetime) -> Decision:
+    """Tell whoever does the work until they know, and wait. An attempt at telling that the daemon's end cut off may have reached them."""
+    if facts.expires_at is not None and now >= facts.expires_at:
+        return Decision(cause="took_too_long")
+    if facts.tell_at is None:
+        return Decision(look_at=facts.expires_at)
+    if facts.attempt_is_open and facts.attempt_epoch == facts.epoch:
+        return Decision(effects=(Effect("toolcall", "execute", facts.id, facts.attempts),), look_at=facts.expires_at)
+    if facts.attempt_is_open and facts.effects is Effects.ONCE:
+        return Decision(cause="telling_in_doubt")
+    if facts.paused or facts.run_is_over:
+        return Decision(look_at=facts.expires_at)
+    if now < facts.tell_at:
+        return Decision(look_at=facts.tell_at if facts.expires_at is None else min(facts.tell_at, facts.expires_at))
+    return Decision(cause="telling")
 
 
 def _watch_child(facts: CallFacts) -> Decision:

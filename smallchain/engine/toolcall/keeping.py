@@ -11,12 +11,13 @@ from typing import Any
 
 from smallchain.engine.ports import Secrets
 from smallchain.engine.specs import pins_of
+from smallchain.engine.toolcall.ending import end
 from smallchain.model.artifact import LARGEST, MOST_OF_CALL, MOST_OF_RUN, MOST_READ, TEXT, TOLD, Artifact, Kept, without_halves
 from smallchain.model.builtins import READ_ARTIFACT
 from smallchain.model.run import Run
 from smallchain.model.templates import render
 from smallchain.model.toolcall import Outcome, OutcomeKind, ToolCall
-from smallchain.store import artifacts
+from smallchain.store import artifacts, toolcalls
 from smallchain.store.contract import Tx
 
 
@@ -54,6 +55,16 @@ def keep(tx: Tx, run: Run, call: ToolCall, outcome: Outcome, /) -> tuple[str, st
             template, facts["why"] = "artifact_not_kept", kept
         text = render(template, words, **facts).lstrip("\n")
     return text, template
+
+
+def finish(tx: Tx, run: Run, call: ToolCall, cause: str, outcome: Outcome, /, *, template: str = "") -> ToolCall:
+    """End a call with what came of it: the text that the model is told, and all that is kept beside it."""
+    text, added = keep(tx, run, call, outcome)
+    if template:
+        return end(tx, run, call, cause, template, detail=text)
+    if text.strip():
+        return toolcalls.move(tx, call, cause, result=text, template=added)
+    return end(tx, run, call, cause, "no_output")
 
 
 def read_artifact(tx: Tx, run: Run, arguments: Mapping[str, Any], /) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from smallchain.engine.backoff import delay
@@ -17,26 +17,29 @@ from smallchain.engine.run import decide as run_rules
 from smallchain.engine.run.kind import stop_and_ask
 from smallchain.engine.specs import Pins, ToolInUse, in_use, pins_of, typed, why_unsupported
 from smallchain.engine.toolcall import arguments as args
-from smallchain.engine.toolcall import atserver, gates, keeping, policy, sleeping
+from smallchain.engine.toolcall import atserver, gates, handing, keeping, policy, sleeping
 from smallchain.engine.toolcall import decide as rules
 from smallchain.engine.toolcall.ending import end as _end
+from smallchain.engine.toolcall.hearing import key_of
 from smallchain.model.agent import MOST_CALLS, limits_of
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.errors import BadInput, Refused, Unknown
 from smallchain.model.human import HumanRequest, RequestKind
 from smallchain.model.lifecycles import CallPhase
 from smallchain.model.run import Run
-from smallchain.model.toolcall import Effects, Outcome, OutcomeKind, Start, ToolCall
-from smallchain.store import approvals, eventlog, meta, resources, runs, toolcalls
+from smallchain.model.toolcall import Effects, HandOut, Outcome, OutcomeKind, Start, ToolCall
+from smallchain.store import approvals, callbacks, eventlog, meta, resources, runs, toolcalls
 from smallchain.store.contract import Store, Tx
 
 
 class ToolCallKind:
-    """Moves tool calls."""
+    """Moves tool calls. `key` is the house's; `callback_url` is where results of calls that are handed out are heard, empty for nowhere."""
 
     name = "toolcall"
 
-    def __init__(self, store: Store, tools: Toolbox, secrets: Secrets) -> None:
+    def __init__(self, store: Store, tools: Toolbox, secrets: Secrets, *, key: bytes, callback_url: str = "") -> None:
+        self._key = key
+        self._callback_url = callback_url
         self._store = store
         self._tools = tools
         self._secrets = secrets
@@ -69,14 +72,23 @@ class ToolCallKind:
             return
         try:
             env = {name: await self._value(value) for name, value in start.references.items()}
+            headers = {name: await self._value(value) for name, value in start.headers.items()}
+            hand_out = self._hand_out(start, await self._value(start.secret))
         except BadInput as error:
             outcome = Outcome(OutcomeKind.NOT_STARTED, f"{start.start.tool} could not start: {error}")
         else:
-            outcome = await self._tools.execute(replace(start.start, env=env))
+            outcome = await self._tools.execute(replace(start.start, env=env, headers=headers, hand_out=hand_out))
         told = (
             await asyncio.to_thread(keeping.masked, outcome, self._secrets) if outcome.is_large else keeping.masked(outcome, self._secrets)
         )
         await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, told))
+
+    def _hand_out(self, start: Prepared, secret: str) -> HandOut | None:
+        """What whoever does the work is given, where it is handed out: all they need to bring its result."""
+        if "callback" not in start.start.executor:
+            return None
+        key = key_of(self._key, start.start.idempotency_key, start.start.tool).secret
+        return HandOut(f"{self._callback_url}/{start.start.call_id}" if self._callback_url else "", key, secret, start.expires_at)
 
     def _is_instant(self, tx: Tx, run: Run, call: ToolCall) -> bool:
         tool = pins_of(tx, run.root_id).tool(call.tool)
@@ -100,16 +112,18 @@ class ToolCallKind:
     def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
         """An attempt that ended by a fault of ours: whether it happened is not known."""
         call = toolcalls.find(tx, effect.target)
-        if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != effect.attempt:
+        if call is None or call.phase not in _OUT or call.attempts != effect.attempt:
             return
-        if call.effects is Effects.ONCE:
+        if call.phase is CallPhase.AWAITING_CALLBACK:
+            record_outcome(tx, call.id, effect.attempt, Outcome(OutcomeKind.UNKNOWN, error))
+        elif call.effects is Effects.ONCE:
             _put_in_doubt(tx, runs.get(tx, call.run_id), call, error, crashes=1)
         else:
             record_outcome(tx, call.id, effect.attempt, Outcome(OutcomeKind.FAILED, error))
 
     def keys(self, tx: Tx, /) -> list[str]:
         """The calls that a loop can move."""
-        return toolcalls.unsettled_ids(tx)
+        return [*toolcalls.unsettled_ids(tx), *callbacks.to_tell(tx)]
 
 
 # ---- observing
@@ -148,7 +162,12 @@ def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
                 limits = limits_of(agent)
                 facts.beyond_depth = run.depth + 1 > limits.depth
                 facts.beyond_children = made + 1 > limits.children
-        case CallPhase.EXECUTING:
+        case CallPhase.READY if call.target_kind == "tool":
+            facts.hands_out = handing.spec_of(tx, run, call) is not None
+        case CallPhase.EXECUTING | CallPhase.AWAITING_CALLBACK:
+            handout = callbacks.find(tx, call.id) if call.phase is CallPhase.AWAITING_CALLBACK else None
+            if handout is not None:
+                facts.tell_at, facts.expires_at = handout.tell_at, handout.expires_at
             attempt = toolcalls.attempt_of(tx, call)
             if attempt is not None:
                 facts.attempt_epoch, facts.attempt_is_open = attempt.epoch, attempt.outcome == "open"
@@ -265,9 +284,13 @@ def _in_doubt(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision
     _put_in_doubt(tx, run, call, "the daemon ended while it ran", crashes=1)
 
 
-def _put_in_doubt(tx: Tx, run: Run, call: ToolCall, why: str, *, crashes: int = 0) -> None:
+def _told_in_doubt(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    _put_in_doubt(tx, run, call, "the daemon ended while it was handed out", crashes=1, cause="telling_in_doubt")
+
+
+def _put_in_doubt(tx: Tx, run: Run, call: ToolCall, why: str, *, crashes: int = 0, cause: str = "interrupted_once") -> None:
     toolcalls.settle_attempt(tx, call, outcome=OutcomeKind.UNKNOWN, detail=why)
-    call = toolcalls.move(tx, call, "interrupted_once", crashes=call.crashes + crashes, detail=why)
+    call = toolcalls.move(tx, call, cause, crashes=call.crashes + crashes, detail=why)
     eventlog.tell(tx, "ToolCallInDoubt", eventlog.about_call(call), of=run, tool=call.function, detail=why)
     ask_to_settle(tx, run, call)
 
@@ -308,6 +331,10 @@ _RECORD: dict[str, _Record] = {
     "child_made": _child_made,
     "interrupted": _interrupted,
     "interrupted_once": _in_doubt,
+    "handed_out": handing.handed_out,
+    "telling": handing.telling,
+    "telling_in_doubt": _told_in_doubt,
+    "took_too_long": handing.expired,
     "child_succeeded": _child_succeeded,
     "child_failed": _child_failed,
     "child_cancelled": _child_failed,
@@ -317,14 +344,21 @@ _RECORD: dict[str, _Record] = {
 # ---- starting
 
 
+_OUT = (CallPhase.EXECUTING, CallPhase.AWAITING_CALLBACK)
+"""The phases in which an attempt may be out: at the work itself, or at telling whoever does it."""
+
+
 class Prepared:
-    """A start, and the environment whose references are still to be resolved."""
+    """A start, and its environment, headers and secret, whose references are still to be resolved."""
 
-    __slots__ = ("references", "start")
+    __slots__ = ("expires_at", "headers", "references", "secret", "start")
 
-    def __init__(self, start: Start, references: dict[str, Any]) -> None:
+    def __init__(self, start: Start, references: dict[str, Any], executor: Any, expires_at: datetime | None) -> None:
         self.start = start
         self.references = references
+        self.headers: dict[str, Any] = executor.get("headers", {}) if isinstance(executor, dict) else {}
+        self.secret = executor.get("secret", "") if isinstance(executor, dict) else ""
+        self.expires_at = expires_at
 
 
 class Outdated(Exception):
@@ -334,7 +368,7 @@ class Outdated(Exception):
 def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
     """The start of an attempt from what is recorded; None when the call moved on before it began. Raises Outdated."""
     call = toolcalls.find(tx, call_id)
-    if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
+    if call is None or call.phase not in _OUT or call.attempts != attempt:
         return None
     run = runs.get(tx, call.run_id)
     pins = pins_of(tx, run.root_id)
@@ -343,7 +377,7 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
     if given is not None and given.digest != policy.target_of(pins, run, call).digest(arguments):
         raise Outdated
     if call.target_kind == "mcp":
-        return Prepared(atserver.start_of(tx, pins, run, call, arguments), {})
+        return Prepared(atserver.start_of(tx, pins, run, call, arguments), {}, None, None)
     tool = pins.tool(call.tool)
     if tool is None:
         raise Unknown(f"run {run.name!r} is not pinned to a tool {call.tool!r}")
@@ -367,16 +401,18 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
         deadline=tx.now + timeout,
         folder=tool.folder,
     )
-    return Prepared(start, env)
+    (spec,) = executor.values()
+    handout = callbacks.find(tx, call.id) if call.phase is CallPhase.AWAITING_CALLBACK else None
+    return Prepared(start, env, spec, handout.expires_at if handout is not None else None)
 
 
 def _not_as_approved(tx: Tx, call_id: str, attempt: int) -> None:
     """Nothing ran: the call is ready again, and what would run now is asked about anew."""
     call = toolcalls.find(tx, call_id)
-    if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
+    if call is None or call.phase not in _OUT or call.attempts != attempt:
         return
     toolcalls.settle_attempt(tx, call, outcome="not_started", detail="what would run is not what was approved")
-    toolcalls.move(tx, call, "interrupted")
+    toolcalls.move(tx, call, "taken_back" if call.phase is CallPhase.AWAITING_CALLBACK else "interrupted")
 
 
 def _current(tx: Tx, name: str) -> ToolInUse | None:
@@ -407,25 +443,30 @@ _TEMPLATES = {
 def record_outcome(tx: Tx, call_id: str, attempt: int, outcome: Outcome, /) -> None:
     """Record what came of an attempt; a call that moved on meanwhile (cancelled, settled) keeps its result."""
     call = toolcalls.find(tx, call_id)
-    if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
+    if call is None or call.phase not in _OUT or call.attempts != attempt:
         return
     run = runs.get(tx, call.run_id)
     toolcalls.settle_attempt(tx, call, outcome=outcome.kind, exit_code=outcome.exit_code, detail=outcome.text[:500])
+    if call.phase is CallPhase.AWAITING_CALLBACK:
+        doubt = handing.record_told(tx, run, call, outcome)
+        if doubt:
+            _put_in_doubt(tx, run, call, doubt, cause="telling_in_doubt")
+        return
     retries = _retries(tx, run, call)
     cause = rules.after_outcome(outcome, effects=call.effects, attempts=call.attempts, retries=retries)
     about = eventlog.about_call(call)
     first_line = outcome.text.strip().partition("\n")[0][:300]
     if cause == "retry_due":
-        wait = delay(call.attempts, key=call.id)
+        wait = max(delay(call.attempts, key=call.id), outcome.retry_after or timedelta())
         toolcalls.move(tx, call, cause, due_at=tx.now + wait, detail=first_line)
         eventlog.tell(tx, "ToolCallRetried", about, of=run, tool=call.function, detail=first_line)
     elif cause == "finished":
-        finish(tx, run, call, cause, outcome)
+        keeping.finish(tx, run, call, cause, outcome)
         eventlog.tell(tx, "ToolCallSucceeded", about, of=run, tool=call.function)
     elif cause == "interrupted_once":
         _put_in_doubt(tx, run, call, first_line)
     else:
-        finish(tx, run, call, cause, outcome, template=_TEMPLATES[outcome.kind])
+        keeping.finish(tx, run, call, cause, outcome, template=_TEMPLATES[outcome.kind])
         reason = "ToolCallTimedOut" if cause == "took_too_long" else "ToolCallFailed"
         eventlog.tell(tx, reason, about, of=run, tool=call.function, detail=first_line)
 
@@ -435,16 +476,6 @@ def _retries(tx: Tx, run: Run, call: ToolCall) -> int:
         return atserver.RETRIES
     tool = pins_of(tx, run.root_id).tool(call.tool)
     return tool.spec.retries if tool is not None else 0
-
-
-def finish(tx: Tx, run: Run, call: ToolCall, cause: str, outcome: Outcome, /, *, template: str = "") -> ToolCall:
-    """End a call with what came of it: the text that the model is told, and all that is kept beside it."""
-    text, added = keeping.keep(tx, run, call, outcome)
-    if template:
-        return _end(tx, run, call, cause, template, detail=text)
-    if text.strip():
-        return toolcalls.move(tx, call, cause, result=text, template=added)
-    return _end(tx, run, call, cause, "no_output")
 
 
 # ---- what people do

@@ -11,10 +11,12 @@ from smallchain.model.toolcall import Outcome, OutcomeKind, Start
 from smallchain.model.toolspec import ToolSpec
 
 PROCESSES_AT_A_TIME = 8
+CONNECTIONS_AT_A_TIME = 64
 
 
 class Tools:
-    """The executor of executors. Those `in_process` and `elsewhere` start at once, those with `processes` wait for one of `at_most` places.
+    """The executor of executors. Those `in_process` start at once, those with `processes` wait for one of `at_most` places, and
+    those that only wait for others, `outside`, for one of many.
 
     The time spent waiting for a place is no part of the attempt's time-out.
     """
@@ -24,13 +26,13 @@ class Tools:
         *,
         in_process: Mapping[str, Instant],
         processes: Mapping[str, Executor],
-        elsewhere: Mapping[str, Executor] | None = None,
+        outside: Mapping[str, Executor] | None = None,
         at_most: int = PROCESSES_AT_A_TIME,
     ) -> None:
-        """`elsewhere`: executors whose tools run in nothing that this daemon starts for the call."""
         self._in_process = dict(in_process)
-        self._elsewhere = dict(elsewhere or {})
         self._processes = dict(processes)
+        self._outside = dict(outside or {})
+        self._connections = asyncio.Semaphore(CONNECTIONS_AT_A_TIME)
         self._places = asyncio.Semaphore(at_most)
 
     def is_instant(self, executor: str, /) -> bool:
@@ -53,7 +55,8 @@ class Tools:
         return executor.fence(tool) if executor is not None else ""
 
     def _of(self, tool: ToolSpec) -> Checked | None:
-        found = self._processes.get(tool.executor.kind) if tool.executor is not None else None
+        executors = {**self._processes, **self._outside}
+        found = executors.get(tool.executor.kind) if tool.executor is not None else None
         return found if isinstance(found, Checked) else None
 
     async def execute(self, start: Start, /) -> Outcome:
@@ -64,12 +67,13 @@ class Tools:
         name = names[0]
         if name in self._in_process:
             return await self._in_process[name].execute(start)
-        if name in self._elsewhere:
-            return await self._elsewhere[name].execute(start)
         if name in self._processes:
             async with self._places:
                 return await self._processes[name].execute(start)
-        known = [*self._in_process, *self._processes, *self._elsewhere]
+        if name in self._outside:
+            async with self._connections:
+                return await self._outside[name].execute(start)
+        known = [*self._in_process, *self._processes, *self._outside]
         return _not_started(start, f"names the executor {name!r}, which is not here; {did_you_mean(name, known)}", known)
 
 

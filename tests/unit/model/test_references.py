@@ -139,8 +139,6 @@ BASH = "executor: {local_bash: {command: x}}"
         (f"tools: [{{name: t, {BASH}, limits: {{memory: 1GB}}}}]", "`limits`"),
         ("tools: [{name: t, executor: {docker: {image: a, command: b}}}]", "`executor: docker`"),
         ("tools: [{name: t, executor: {local_nodejs: {code: a}}}]", "`executor: local_nodejs`"),
-        ("tools: [{name: t, executor: {http: {url: 'http://a'}}}]", "`executor: http`"),
-        ("tools: [{name: t, executor: {callback: {}}}]", "`executor: callback`"),
         ("tools: [{name: t, executor: {python: {code: a, requirements: [x]}}}]", "`requirements`"),
         ("tools: [{name: t, builtin: update_plan}]", "this `builtin`"),
         ("agents: [{name: a, tools: [{agent: b, detach: allowed}]}]", "`detach: allowed`"),
