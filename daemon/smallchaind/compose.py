@@ -19,7 +19,7 @@ from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
 from smallchain.engine.pace.kind import PaceKind
-from smallchain.engine.ports import Channel, Clock, Provider
+from smallchain.engine.ports import Channel, Clock, Provider, Toolbox
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
@@ -42,11 +42,13 @@ from smallchain.services.llm.openai import OpenAIProvider
 from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
 from smallchain.services.python.workers import Workers
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
 from smallchain.services.tools.function import FunctionExecutor
 from smallchain.services.tools.job import marks
+from smallchain.services.tools.node import NodeExecutor
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.python import PythonExecutor
 from smallchain.services.tools.registry import Tools
@@ -83,6 +85,8 @@ class House:
     inbox: Inbox
     callbacks: Mapping[str, Subject]
     """What callbacks can be about, by the word in their path."""
+    sandbox: Sandbox
+    tools: Toolbox
     code: tuple[Workers, ...]
     """The processes of context strategies, models and tools that are a person's own functions."""
     stopping: asyncio.Event
@@ -136,9 +140,16 @@ class _People:
 
 
 async def compose(
-    settings: Settings, clock: Clock, environ: Mapping[str, str], heard_at: Callbacks | None = None, *, accept_rollback: bool = False
+    settings: Settings,
+    clock: Clock,
+    environ: Mapping[str, str],
+    heard_at: Callbacks | None = None,
+    *,
+    accept_rollback: bool = False,
+    unfenced_as_root: bool = False,
 ) -> House:
-    """Open the database and put everything together; nothing runs yet. `heard_at`: where callbacks are. Raises Damaged."""
+    """Open the database and put everything together; nothing runs yet. `heard_at`: where callbacks are; `unfenced_as_root`: whether
+    a daemon of root may run a tool with `isolation: none`. Raises Damaged."""
     key = housekey.read_or_make(settings.state_dir)
     database = await Database.open(settings.state_dir, now=clock.now, accept_rollback=accept_rollback)
     started_at = clock.now()
@@ -148,11 +159,14 @@ async def compose(
     functions = Workers(marks=own)
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
     jobs = _empty(settings.state_dir / "jobs")
+    private = (settings.state_dir, settings.socket_path.parent)
+    sandbox = Sandbox(private=private, config=settings.config_dir, unfenced_as_root=unfenced_as_root)
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
         processes={
-            "python": PythonExecutor(jobs=jobs),
-            "local_bash": BashExecutor(jobs=jobs),
+            "python": PythonExecutor(sandbox=sandbox, jobs=jobs),
+            "local_bash": BashExecutor(sandbox=sandbox, jobs=jobs),
+            "local_nodejs": NodeExecutor(sandbox=sandbox, jobs=jobs),
             "function": FunctionExecutor(functions),
         },
     )
@@ -210,6 +224,8 @@ async def compose(
         key=key,
         inbox=inbox,
         callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now)},
+        sandbox=sandbox,
+        tools=tools,
         code=(strategies, models, functions),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),

@@ -79,6 +79,8 @@ def routes(house: House) -> APIRouter:
                 found = by_id
             else:
                 found = listed(tx, kind, run, all or phase is not None)
+                if kind == "tools":
+                    found = [items.with_fence(tx, item, house.tools) for item in found]
                 found = named(kind, found, name) if name else found
             if status is not None:
                 found = [item for item in found if str(item.get("status", "")).casefold() == status.casefold()]
