@@ -46,6 +46,7 @@ from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
 from smallchain.services.mcp.servers import Servers
 from smallchain.services.python.workers import Workers
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
@@ -149,7 +150,7 @@ class House:
         self._providers["python"] = PythonProvider(self.workers)
         processes: dict[str, Executor] = {
             "python": gate,
-            "local_bash": BashExecutor(jobs=folder / "jobs"),
+            "local_bash": BashExecutor(sandbox=Sandbox(unfenced_as_root=True), jobs=folder / "jobs"),
             "function": FunctionExecutor(self.workers),
         }
         self.servers = Servers(homes=folder / "mcp", marks={"SMALLCHAIN_MCP_SERVERS_OF": str(folder)}, end_leftovers=end_leftovers)

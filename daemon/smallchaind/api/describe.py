@@ -40,10 +40,16 @@ def routes(house: House) -> APIRouter:
     @router.get("/v1/describe/{kind}/{ref:path}")
     async def describe(kind: str, ref: str) -> dict[str, Any]:
         """One item and what is related to it."""
-        found = await house.database.read(lambda tx: _describe(tx, kind.removesuffix("s"), ref))
-        if found["item"]["kind"] == "mcp_server":
-            found["item"] |= items.stands(house.mcp.standing(found["item"]["name"]), house.secrets.mask)
-        return found
+
+        def look(tx: Tx) -> dict[str, Any]:
+            found = _describe(tx, kind.removesuffix("s"), ref)
+            if found["item"]["kind"] == "tool":
+                found["item"] = items.with_fence(tx, found["item"], house.tools)
+            if found["item"]["kind"] == "mcp_server":
+                found["item"] |= items.stands(house.mcp.standing(found["item"]["name"]), house.secrets.mask)
+            return found
+
+        return await house.database.read(look)
 
     @router.get("/v1/transcript/{ref:path}")
     async def transcript(ref: str) -> dict[str, Any]:
