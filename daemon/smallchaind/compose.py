@@ -172,7 +172,8 @@ async def compose(
     jobs = _empty(settings.state_dir / "jobs")
     private = (settings.state_dir, settings.socket_path.parent)
     sandbox = Sandbox(private=private, config=settings.config_dir, unfenced_as_root=unfenced_as_root)
-    servers = Servers(homes=settings.state_dir / "mcp", marks=_marks_of_servers(settings), end_leftovers=end_leftovers)
+    homes = _empty(settings.state_dir / "mcp")
+    servers = Servers(homes=homes, marks=_marks_of_servers(settings), end_leftovers=end_leftovers, sandbox=sandbox)
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
         processes={

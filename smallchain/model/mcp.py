@@ -16,6 +16,7 @@ from typing import Any
 
 from smallchain.model.canonical import canonical, digest
 from smallchain.model.errors import BadInput
+from smallchain.model.fence import Limits, Mount
 from smallchain.model.schemas import fault_in_parameters
 
 LISTING = "mcp_tools"
@@ -69,6 +70,10 @@ class McpEndpoint:
     """Where a command starts; empty: a folder of its own."""
     env: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    isolation: str = "auto"
+    network: bool = False
+    mounts: tuple[Mount, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     def __repr__(self) -> str:
         return f"McpEndpoint({self.name})"

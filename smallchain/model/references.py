@@ -263,6 +263,7 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
     ),
     "run": (("`budget`", partial(_has, "budget")),),
     "defaults": (("`isolation: container`", _container),),
+    "mcp_server": (("`isolation: container`", _container),),
     "budget": (("`budgets`", _always),),
     "schedule": (("`schedules`", _always),),
 }

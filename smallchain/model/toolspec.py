@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
@@ -302,13 +302,27 @@ class ToolSpec(Section):
         return self
 
 
-def mounts_of(tool: ToolSpec, /) -> tuple[fence.Mount, ...]:
-    """What a tool's fence lets through of this machine's folders."""
+class Fenced(Protocol):
+    """An entry that says what its fence lets through."""
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """Folders of this machine."""
+        ...
+
+    @property
+    def limits(self) -> ToolLimits | None:
+        """Amounts."""
+        ...
+
+
+def mounts_of(tool: Fenced, /) -> tuple[fence.Mount, ...]:
+    """What a fence lets through of this machine's folders."""
     return tuple(fence.Mount(mount.source, mount.target, bool(mount.read_only)) for mount in tool.mounts)
 
 
-def tool_limits_of(tool: ToolSpec, /) -> fence.Limits:
-    """What one attempt of a tool may use."""
+def tool_limits_of(tool: Fenced, /) -> fence.Limits:
+    """What one process may use."""
     given = tool.limits
     if given is None:
         return fence.Limits()

@@ -17,7 +17,7 @@ def file(command: tuple[str, ...], *replies: dict[str, Any], run: str = "monday"
     return json.dumps(
         {
             "llms": [{"name": "fast", "provider": "scripted", "replies": [*replies, {"content": "done"}]}],
-            "mcp_servers": [{"name": "raw", "command": list(command)} | words],
+            "mcp_servers": [{"name": "raw", "command": list(command), "isolation": "none"} | words],
             "agents": [{"name": "assistant", "tools": [{"mcp": "raw"}]}],
             "tasks": [{"name": "sums", "agent": "assistant", "user_message": "go"}],
             "runs": [{"name": run, "task": "sums"}],

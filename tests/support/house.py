@@ -59,6 +59,7 @@ from smallchain.services.tools.registry import Tools
 from smallchain.store import alarms, eventlog, messages, requests, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.database import Database
+from support.mcpservers import Plain
 from support.rows import all_runs, all_toolcalls
 from support.starts import FixedClock
 
@@ -153,7 +154,9 @@ class House:
             "local_bash": BashExecutor(sandbox=Sandbox(unfenced_as_root=True), jobs=folder / "jobs"),
             "function": FunctionExecutor(self.workers),
         }
-        self.servers = Servers(homes=folder / "mcp", marks={"SMALLCHAIN_MCP_SERVERS_OF": str(folder)}, end_leftovers=end_leftovers)
+        self.servers = Servers(
+            homes=folder / "mcp", marks={"SMALLCHAIN_MCP_SERVERS_OF": str(folder)}, end_leftovers=end_leftovers, sandbox=Plain()
+        )
         outside: dict[str, Executor] = {
             "mcp": self.servers,
             "http": HttpExecutor(Outbound()),

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from smallchain.model.mcp import McpEnded, McpEndpoint, McpTool, taken
 from smallchain.model.toolcall import Start
 from smallchain.services.mcp.servers import Servers
+from smallchain.services.sandbox.sandbox import Cell, Needs, Sandbox
 from smallchain.services.tools.process import end_leftovers
 
 RAW = Path(__file__).with_name("rawmcp.py")
@@ -87,15 +89,27 @@ class Kept:
         await asyncio.gather(self.task, return_exceptions=True)
 
 
-def servers_in(folder: Path, *, initialise_s: float = 10.0) -> Servers:
+class Plain(Sandbox):
+    """A sandbox that puts no fence around what says nothing: these servers lie in folders that a fence would hide."""
+
+    def __init__(self) -> None:
+        super().__init__(unfenced_as_root=True)
+
+    async def open(self, needs: Needs, folder: Path, /) -> Cell:
+        """A cell without layers."""
+        return await super().open(replace(needs, isolation="none") if needs.isolation == "auto" else needs, folder)
+
+
+def servers_in(folder: Path, *, initialise_s: float = 10.0, sandbox: Sandbox | None = None) -> Servers:
     """All servers of a daemon with this state folder."""
-    return Servers(homes=folder / "homes", marks={MARKS: str(folder)}, end_leftovers=end_leftovers, initialise_s=initialise_s)
+    marks = {MARKS: str(folder)}
+    return Servers(homes=folder / "homes", marks=marks, end_leftovers=end_leftovers, sandbox=sandbox or Plain(), initialise_s=initialise_s)
 
 
 @asynccontextmanager
-async def kept(folder: Path, endpoint: McpEndpoint, *, initialise_s: float = 10.0) -> AsyncIterator[Kept]:
+async def kept(folder: Path, endpoint: McpEndpoint, *, initialise_s: float = 10.0, sandbox: Sandbox | None = None) -> AsyncIterator[Kept]:
     """A server that is kept until the block ends."""
-    found = Kept(servers_in(folder, initialise_s=initialise_s), endpoint)
+    found = Kept(servers_in(folder, initialise_s=initialise_s, sandbox=sandbox), endpoint)
     try:
         yield found
     finally:

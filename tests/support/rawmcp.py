@@ -70,6 +70,15 @@ def call(id: Any, params: dict[str, Any]) -> None:
             send(id=id, result=text(json.dumps(params.get("_meta"))))
         case "env":
             send(id=id, result=text(json.dumps(dict(os.environ))))
+        case "look":
+            seen = {
+                "folder": os.getcwd(),
+                "home": sorted(os.listdir(os.environ["HOME"])),
+                "interfaces": sorted(os.listdir("/sys/class/net")) if os.path.exists("/sys/class/net") else ["lo"],
+                "processes": sum(name.isdigit() for name in os.listdir("/proc")),
+                "root": os.access("/root", os.R_OK),
+            }
+            send(id=id, result=text(json.dumps(seen)))
         case "nonsense":
             send(id=id, result={"content": "no list"})
         case "error":

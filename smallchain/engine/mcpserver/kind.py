@@ -18,6 +18,7 @@ from smallchain.model.events import Object
 from smallchain.model.lifecycles import Readiness
 from smallchain.model.mcp import McpEnded, McpEndpoint, McpTool
 from smallchain.model.sections import McpServerSpec
+from smallchain.model.toolspec import mounts_of, tool_limits_of
 from smallchain.store import eventlog, mcptools, resources, toolcalls
 from smallchain.store.contract import Store, Tx
 from smallchain.store.resources import Written
@@ -61,7 +62,7 @@ class McpServerKind:
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
         """Keep the server until it ends, and record what it lists and how it ended. Cancelled, it is stopped and nothing recorded."""
-        row = await self._store.read(lambda tx: resources.get(tx, "mcp_server", effect.target))
+        row, isolation = await self._store.read(lambda tx: (resources.get(tx, "mcp_server", effect.target), _isolation(tx)))
         if row is None or row.generation != effect.attempt:
             return
 
@@ -69,7 +70,7 @@ class McpServerKind:
             await transact(lambda tx: _heard(tx, row, tools))
 
         try:
-            endpoint = await self._endpoint(row)
+            endpoint = await self._endpoint(row, isolation)
         except BadInput as error:
             ended = McpEnded(str(error))
         else:
@@ -88,7 +89,7 @@ class McpServerKind:
         """All MCP servers."""
         return resources.names(tx, "mcp_server")
 
-    async def _endpoint(self, row: Written) -> McpEndpoint:
+    async def _endpoint(self, row: Written, isolation: str) -> McpEndpoint:
         spec: McpServerSpec = typed(row)
         return McpEndpoint(
             name=spec.name,
@@ -97,12 +98,22 @@ class McpServerKind:
             folder=row.folder,
             env={name: await self._value(value) for name, value in spec.env.items()},
             headers={name: await self._value(value) for name, value in spec.headers.items()},
+            isolation=spec.isolation or isolation,
+            network=bool(spec.network),
+            mounts=mounts_of(spec),
+            limits=tool_limits_of(spec),
         )
 
     async def _value(self, value: object) -> str:
         if isinstance(value, str):
             return value
         return await self._secrets.resolve(value.model_dump(exclude_none=True))  # type: ignore[attr-defined]
+
+
+def _isolation(tx: Tx) -> str:
+    """What holds for servers that say nothing."""
+    defaults = resources.get(tx, "defaults", "defaults")
+    return (typed(defaults).isolation or "auto") if defaults is not None else "auto"
 
 
 def mark_of(epoch: int, row: Written) -> str:

@@ -24,7 +24,7 @@ from smallchain.model.mcp import MOST_TOOLS, McpEnded, McpEndpoint, McpTool, tak
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
 from smallchain.services.mcp import http
 from smallchain.services.mcp.content import outcome_of
-from smallchain.services.mcp.process import LONGEST_MESSAGE, ServerCommand, ServerProcess, Spawn
+from smallchain.services.mcp.process import LONGEST_MESSAGE, ServerCommand, ServerProcess
 from smallchain.services.mcp.streams import Guarded, Lines, Writing
 
 INITIALISE_S = 10.0
@@ -47,12 +47,11 @@ Heard = Callable[[Sequence[tuple[McpTool, str]]], Awaitable[None]]
 class Connection:
     """A server that is being kept. `command` is None for one that is reached over HTTP."""
 
-    def __init__(self, endpoint: McpEndpoint, command: ServerCommand | None, spawn: Spawn, *, initialise_s: float = INITIALISE_S) -> None:
+    def __init__(self, endpoint: McpEndpoint, command: ServerCommand | None, *, initialise_s: float = INITIALISE_S) -> None:
         self.process: ServerProcess | None = None
         self.protocol = ""
         self._endpoint = endpoint
         self._command = command
-        self._spawn = spawn
         self._initialise_s = initialise_s
         self._session: ClientSession | None = None
         self._begun = asyncio.Event()
@@ -99,7 +98,7 @@ class Connection:
     async def _live(self, heard: Heard) -> str:
         """Why it ended; empty where its process tells."""
         if self._command is not None:
-            self.process = await ServerProcess.start(self._command, self._spawn)
+            self.process = await ServerProcess.start(self._command)
             lines = self._lines = Lines(self.process)
             try:
                 why = await self._serve(Guarded(lines, lines.send, self._changed), Writing(lines.send), heard)

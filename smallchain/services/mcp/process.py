@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-import shutil
 import signal
 import subprocess
 from collections import deque
@@ -17,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from smallchain.model.mcp import legible
 
@@ -41,19 +39,15 @@ class ServerCommand:
     argv: Sequence[str]
     env: Mapping[str, str]
     folder: Path
-    network: bool = True
+    fds: tuple[int, ...] = ()
+    """Open files that it inherits."""
 
 
-class Spawn(Protocol):
-    """A way to start a server with three pipes, leading a session of its own."""
+def spawn(command: ServerCommand, /) -> subprocess.Popen[bytes]:
+    """Start a server with three pipes, leading a session of its own; `kill -9` of the daemon ends it where `setpriv` is there.
 
-    def __call__(self, command: ServerCommand, /) -> subprocess.Popen[bytes]:
-        """Start it from the calling thread. Raises OSError."""
-        ...
-
-
-def spawn_bare(command: ServerCommand, /) -> subprocess.Popen[bytes]:
-    """Start a server without a fence; `kill -9` of the daemon ends it where `setpriv` is there."""
+    The signal comes when the starting thread ends: call it on the loop's. Raises OSError.
+    """
     return subprocess.Popen(
         [*_dies_with_us(), *command.argv],
         stdin=subprocess.PIPE,
@@ -64,15 +58,13 @@ def spawn_bare(command: ServerCommand, /) -> subprocess.Popen[bytes]:
         env=dict(command.env),
         start_new_session=True,
         umask=0o077,
+        pass_fds=command.fds,
     )
 
 
-def program_of(argv: Sequence[str], folder: Path, path: str, /) -> str | None:
-    """Where the program of a command is: by its path, from the folder, or by its name; None where it is not."""
-    program = argv[0]
-    if "/" in program:
-        program = str(folder / program)
-    return shutil.which(program, path=path)
+def absolute(program: str, folder: str, /) -> str:
+    """A program's path from the folder of its file; a name without a path stays one."""
+    return os.path.normpath(os.path.join(folder, program)) if "/" in program and folder else program
 
 
 class ServerProcess:
@@ -97,7 +89,7 @@ class ServerProcess:
         self._loop.add_reader(self._stderr, self._on_stderr)
 
     @classmethod
-    async def start(cls, command: ServerCommand, spawn: Spawn, /) -> ServerProcess:
+    async def start(cls, command: ServerCommand, /) -> ServerProcess:
         """Start a server. Raises OSError."""
         process = spawn(command)
         loop = asyncio.get_running_loop()

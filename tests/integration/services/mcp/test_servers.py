@@ -17,10 +17,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from smallchain.model.fence import Mount
 from smallchain.model.mcp import McpEndpoint
 from smallchain.model.toolcall import Outcome, OutcomeKind
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.tools.process import end_leftovers
-from support.mcpservers import MARKS, Kept, kept, raw, relist, servers_in, start_of, tool
+from support.mcpservers import MARKS, RAW, Kept, kept, raw, relist, servers_in, start_of, tool
+from support.programs import needed
 
 SDK = Path(__file__).parents[3] / "support" / "sdkmcp.py"
 
@@ -259,6 +262,45 @@ async def test_a_relative_program_starts_at_the_folder_of_its_file(tmp_path: Pat
     relist(tmp_path, tool("echo"))
     async with kept(tmp_path, McpEndpoint("raw", ("./serve",), folder=str(tmp_path))) as server:
         assert [each.name for each, _ in await server.came()] == ["echo"]
+
+
+# ---- what they see
+
+
+async def test_behind_the_fence_a_server_sees_what_was_mounted_and_neither_home_nor_network_nor_processes(tmp_path: Path) -> None:
+    needed("bwrap", package="bubblewrap")
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    (shown / "server.py").write_text(RAW.read_text())
+    relist(shown, tool("look"))
+    for each in (shown, *shown.iterdir()):
+        each.chmod(0o755)
+    endpoint = McpEndpoint(
+        "raw",
+        ("/usr/bin/python3", "server.py", "tools.json"),
+        folder=str(shown),
+        isolation="required",
+        mounts=(Mount(str(shown), "/shown"),),
+    )
+    async with kept(tmp_path, endpoint, sandbox=Sandbox()) as server:
+        await server.came()
+        outcome = await server.servers.execute(start_of("raw", "look"))
+    seen = json.loads(outcome.text)
+
+    assert seen["folder"] == "/shown"
+    assert seen["home"] == []
+    assert seen["interfaces"] == ["lo"]
+    assert seen["processes"] < 6
+    assert not seen["root"]
+
+
+async def test_a_program_that_the_fence_hides_is_an_end_in_words(tmp_path: Path) -> None:
+    needed("bwrap", package="bubblewrap")
+    command = (str(SDK), "stdio")
+    async with kept(tmp_path, McpEndpoint("raw", command, isolation="required"), sandbox=Sandbox()) as server:
+        ended = await server.ended()
+
+    assert "mount" in ended.why or "no program" in ended.why
 
 
 # ---- how they are ended
