@@ -39,8 +39,8 @@ class Servers:
         sandbox: Sandbox,
         initialise_s: float = INITIALISE_S,
     ) -> None:
-        """`homes` holds a folder for each server, as long as it runs. `marks` stand in the environment of each, with its name: by them `end_leftovers` finds
-        what left its group, and the next daemon what this one left behind."""
+        """`homes` holds a folder for each server, as long as it runs. `marks` stand in the environment of each, with its name: by them
+        `end_leftovers` finds what left its group, and the next daemon what this one left behind."""
         self._homes = homes
         self._marks = dict(marks)
         self._end_leftovers = end_leftovers
