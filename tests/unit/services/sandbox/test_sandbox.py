@@ -60,6 +60,14 @@ async def test_the_machine_is_looked_at_once() -> None:
     assert sandbox.words(Needs("none")) == ""
 
 
+async def test_a_machine_without_a_sandbox_is_looked_at_again_when_somebody_asks_whether_a_tool_can_run() -> None:
+    machines = iter([BARE, ORDINARY])
+    sandbox = Sandbox(look=lambda: next(machines))
+
+    assert "install bubblewrap" in await sandbox.fault(Needs())
+    assert await sandbox.fault(Needs()) == ""
+
+
 def test_no_user_is_given_out_twice_at_a_time() -> None:
     slots = Slots()
     taken = [slots.take() for _ in range(COUNT)]
