@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import growth, inbox, mcp, parked, start, turns
+from bench import growth, inbox, mcp, parked, start, tools, turns
 from bench.processes import end_with_everything, file_system
 from bench.report import Figure
 
@@ -32,6 +32,7 @@ FULL: Benches = {
     "mcp": lambda: mcp.calls(500, 5),
     "paint": lambda: start.paint(15, 20),
     "start": lambda: start.start(5),
+    "tools": lambda: tools.tools(20, 100),
 }
 SMALL: Benches = {
     "server": lambda: turns.server(2, 0.2),
@@ -44,6 +45,7 @@ SMALL: Benches = {
     "mcp": lambda: mcp.calls(5, 1),
     "paint": lambda: start.paint(1, 2),
     "start": lambda: start.start(1),
+    "tools": lambda: tools.tools(2, 5),
 }
 
 
