@@ -293,6 +293,17 @@ async def test_a_long_result_is_cut_and_secrets_are_masked_also_in_the_next_life
         await house.close()
 
 
+async def test_nobody_is_told_before_a_person_agrees_and_then_of_what_they_agreed_to(house: House) -> None:
+    async with WebServer(lambda asked: ok()) as server:
+        await house.apply(team(server.url, approval="required"))
+        request = await house.request(RUN)
+        assert server.requests == []
+        await house.say(Verb.APPROVE, request, edits={"what": "coffee"})
+        (asked,) = await server.came()
+
+    assert asked.json["arguments"] == {"what": "coffee"}
+
+
 # ---- what becomes of the telling
 
 
