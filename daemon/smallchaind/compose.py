@@ -19,7 +19,7 @@ from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
 from smallchain.engine.pace.kind import PaceKind
-from smallchain.engine.ports import Channel, Clock, Provider
+from smallchain.engine.ports import Channel, Clock, Provider, Toolbox
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
@@ -43,6 +43,7 @@ from smallchain.services.llm.openai import OpenAIProvider
 from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
 from smallchain.services.python.workers import Workers
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
@@ -50,6 +51,7 @@ from smallchain.services.tools.callback import CallbackExecutor
 from smallchain.services.tools.function import FunctionExecutor
 from smallchain.services.tools.http import HttpExecutor
 from smallchain.services.tools.job import marks
+from smallchain.services.tools.node import NodeExecutor
 from smallchain.services.tools.outbound import Outbound
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.python import PythonExecutor
@@ -89,6 +91,8 @@ class House:
     """What takes the results of tool calls that are done elsewhere."""
     callbacks: Mapping[str, Subject]
     """What callbacks can be about, by the word in their path."""
+    sandbox: Sandbox
+    tools: Toolbox
     code: tuple[Workers, ...]
     """The processes of context strategies, models and tools that are a person's own functions."""
     stopping: asyncio.Event
@@ -142,9 +146,16 @@ class _People:
 
 
 async def compose(
-    settings: Settings, clock: Clock, environ: Mapping[str, str], heard_at: Callbacks | None = None, *, accept_rollback: bool = False
+    settings: Settings,
+    clock: Clock,
+    environ: Mapping[str, str],
+    heard_at: Callbacks | None = None,
+    *,
+    accept_rollback: bool = False,
+    unfenced_as_root: bool = False,
 ) -> House:
-    """Open the database and put everything together; nothing runs yet. `heard_at`: where callbacks are. Raises Damaged."""
+    """Open the database and put everything together; nothing runs yet. `heard_at`: where callbacks are; `unfenced_as_root`: whether
+    a daemon of root may run a tool with `isolation: none`. Raises Damaged."""
     key = housekey.read_or_make(settings.state_dir)
     database = await Database.open(settings.state_dir, now=clock.now, accept_rollback=accept_rollback)
     started_at = clock.now()
@@ -155,11 +166,14 @@ async def compose(
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
     outbound = Outbound()
     jobs = _empty(settings.state_dir / "jobs")
+    private = (settings.state_dir, settings.socket_path.parent)
+    sandbox = Sandbox(private=private, config=settings.config_dir, unfenced_as_root=unfenced_as_root)
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
         processes={
-            "python": PythonExecutor(jobs=jobs),
-            "local_bash": BashExecutor(jobs=jobs),
+            "python": PythonExecutor(sandbox=sandbox, jobs=jobs),
+            "local_bash": BashExecutor(sandbox=sandbox, jobs=jobs),
+            "local_nodejs": NodeExecutor(sandbox=sandbox, jobs=jobs),
             "function": FunctionExecutor(functions),
         },
         outside={"http": HttpExecutor(outbound), "callback": CallbackExecutor(outbound, now=clock.now)},
@@ -220,6 +234,8 @@ async def compose(
         inbox=inbox,
         handed_out=handed_out,
         callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now), TOOLCALLS: handed_out},
+        sandbox=sandbox,
+        tools=tools,
         code=(strategies, models, functions),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),
