@@ -120,7 +120,7 @@ def _script(view: View, *, status: str, root: str) -> str:
         "umount -l /old",
         "rmdir /old",
         "mount -o remount,bind,ro,nosuid,nodev /",
-        f"cd {quoted(view.start_in)}",
+        f"cd {quoted(view.start_in)}; unset OLDPWD",
         "PATH=$theirs; umask $mask",
         "echo started >&9",
         "set +e",

@@ -187,7 +187,10 @@ class Sandbox:
         return self.found
 
     async def fault(self, needs: Needs, /) -> str:
-        """Why a process can't have what it needs here, in words with the next step; empty when it can."""
+        """Why a process can't have what it needs here, in words with the next step; empty when it can. Where no sandbox worked, it is tried
+        out again: somebody may have installed one."""
+        if self.found is not None and self.found.layer is None:
+            self.found = self._looking = None
         found = await self.ready()
         return await asyncio.to_thread(self._fault, found, needs)
 
@@ -233,7 +236,7 @@ class Sandbox:
         processes = asked.processes if plain else asked.processes or PROCESSES
         return groups.make(
             found.groups,
-            f"{os.getpid()}-{self._count}",
+            str(self._count),
             memory_bytes=asked.memory_bytes if plain else asked.memory_bytes or MEMORY,
             processes=processes + _WRAPPERS if processes is not None else None,
             cpus=asked.cpus,
