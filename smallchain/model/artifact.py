@@ -66,7 +66,8 @@ def plain_media_type(media_type: str, /) -> str:
 def without_halves(data: bytes, /, *, at_start: bool, at_end: bool) -> bytes:
     """A piece of UTF-8 without the halves of characters that cutting made at its ends."""
     if at_start:
-        data = data[next((place for place, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), 0) :]
+        nothing_whole = len(data) if len(data) < 4 else 0
+        data = data[next((place for place, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), nothing_whole) :]
     if at_end:
         for back in range(1, min(4, len(data)) + 1):
             byte = data[-back]

@@ -20,6 +20,9 @@ from smallchain.model.toolcall import Outcome, OutcomeKind, ToolCall
 from smallchain.store import artifacts, toolcalls
 from smallchain.store.contract import Tx
 
+_LEAST_READ = 8
+"""Bytes: wherever one begins to read, so many hold a whole character."""
+
 
 def masked(outcome: Outcome, secrets: Secrets, /) -> Outcome:
     """An outcome without the secrets that are known: in its text, and in the bytes and the names of its artifacts."""
@@ -78,7 +81,7 @@ def read_artifact(tx: Tx, run: Run, arguments: Mapping[str, Any], /) -> Outcome:
         return Outcome(OutcomeKind.FAILED, "`offset` counts bytes from 0, and `length` from 1")
     if offset >= kept.size_bytes:
         return Outcome(OutcomeKind.FAILED, f"artifact {id} has {kept.size_bytes} bytes; there is nothing at {offset}")
-    data = artifacts.piece(tx, id, offset=offset, length=min(length, MOST_READ))
+    data = artifacts.piece(tx, id, offset=offset, length=min(max(length, _LEAST_READ), MOST_READ))
     whole = without_halves(data, at_start=offset > 0, at_end=offset + len(data) < kept.size_bytes)
     try:
         text = whole.decode()

@@ -172,6 +172,19 @@ async def test_what_is_not_signed_by_the_calls_own_key_counts_nothing(house: Hou
     assert (await house.call(RUN, CallPhase.AWAITING_CALLBACK)).result == ""
 
 
+async def test_the_key_of_one_call_opens_no_other(house: House) -> None:
+    async with WebServer(lambda asked: ok()) as server, hearing(house) as post:
+        text = json.loads(team(server.url))
+        text["runs"].append({"name": "tuesday", "task": "sell"})
+        await house.apply(json.dumps(text))
+        one, other = await server.came(2)
+        key = bytes.fromhex(one.json["answer"]["key"])
+        status, _ = await post(other.json["call_id"], key, b'{"result": "at the door"}')
+
+    assert status == 401
+    assert one.json["answer"]["key"] != other.json["answer"]["key"]
+
+
 async def test_a_result_that_does_not_fit_is_told_and_counted_and_the_call_goes_on_waiting(house: House) -> None:
     schema = {"type": "object", "properties": {"weight": {"type": "number"}}, "required": ["weight"]}
     async with WebServer(lambda asked: ok()) as server, hearing(house) as post:
@@ -278,6 +291,17 @@ async def test_a_long_result_is_cut_and_secrets_are_masked_also_in_the_next_life
         assert (await house.results(RUN))[0].startswith("[secret:TOKEN] xxx")
     finally:
         await house.close()
+
+
+async def test_nobody_is_told_before_a_person_agrees_and_then_of_what_they_agreed_to(house: House) -> None:
+    async with WebServer(lambda asked: ok()) as server:
+        await house.apply(team(server.url, approval="required"))
+        request = await house.request(RUN)
+        assert server.requests == []
+        await house.say(Verb.APPROVE, request, edits={"what": "coffee"})
+        (asked,) = await server.came()
+
+    assert asked.json["arguments"] == {"what": "coffee"}
 
 
 # ---- what becomes of the telling

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from smallchain.model.artifact import MOST_READ, OCTETS, TOLD, plain_media_type, plain_name, without_halves
@@ -41,6 +41,7 @@ def test_a_media_type_is_one_or_it_is_bytes(given: str, plain: str) -> None:
     assert plain_media_type(given) == plain
 
 
+@example("\x80", 1, 2)
 @given(some.text(max_size=40), some.integers(0, 160), some.integers(0, 160))
 def test_a_piece_of_a_text_is_a_text_wherever_it_is_cut(text: str, start: int, end: int) -> None:
     data = text.encode("utf-8", "ignore")
