@@ -53,7 +53,22 @@ class Instant(Executor, Protocol):
         ...
 
 
-class Toolbox(Executor, Protocol):
+class Recoverable(Executor, Protocol):
+    """An executor whose attempts can outlive the daemon: what came of one can be looked up instead of guessed."""
+
+    async def look_up(self, start: Start, /) -> Outcome | None:
+        """What came of an attempt that an earlier life of the daemon began, waited for where it still runs.
+
+        NOT_STARTED: it is certain that nothing ran, so that it begins now. None: nothing more is known than without it.
+        """
+        ...
+
+    async def let_go(self, start: Start, /) -> None:
+        """Remove what was kept for looking it up: its outcome is recorded, or nobody wants it any more."""
+        ...
+
+
+class Toolbox(Recoverable, Protocol):
     """All executors behind one."""
 
     def is_instant(self, executor: str, /) -> bool:
@@ -62,6 +77,10 @@ class Toolbox(Executor, Protocol):
 
     def compute(self, start: Start, /) -> Outcome:
         """Run one attempt of an instant executor; see `Instant.compute`."""
+        ...
+
+    def is_recoverable(self, executor: str, /) -> bool:
+        """Whether an executor's attempts can be looked up after a crash; see `Recoverable`."""
         ...
 
 

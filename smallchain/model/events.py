@@ -87,6 +87,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "ToolCallTimedOut": (Level.WARNING, "Tool '{tool}' took too long: {detail}"),
     "ToolCallRetried": (Level.WARNING, "Tool '{tool}' is tried again: {detail}"),
     "ToolCallInterrupted": (Level.WARNING, "Tool '{tool}' was running when the daemon ended; it runs again under the same key"),
+    "ToolCallLookedUp": (Level.INFO, "Tool '{tool}' was running when the daemon ended; what came of it was looked up"),
     "ToolCallInDoubt": (Level.WARNING, "Tool '{tool}': {detail}; whether it happened is for a person to say"),
     # people
     "RequestOpened": (Level.WARNING, "Run '{run}' asks a person: {question}"),

@@ -27,6 +27,7 @@ class Child:
 @dataclass(slots=True)  # not frozen: one is made at each step, and each field of a frozen one is a call
 class CallFacts:
     """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep), empty when it may.
+    `can_be_looked_up`: its executor may know what came of an attempt of an earlier life; `nothing_ran`: it knows that nothing did.
     `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run."""
 
     id: str
@@ -40,6 +41,8 @@ class CallFacts:
     attempts: int = 0
     attempt_epoch: int = 0
     attempt_is_open: bool = False
+    can_be_looked_up: bool = False
+    nothing_ran: bool = False
     due_at: datetime | None = None
     held: str = ""
     fault_in_arguments: str = ""
@@ -125,7 +128,10 @@ def _start(facts: CallFacts, now: datetime) -> Decision:
 def _watch_attempt(facts: CallFacts) -> Decision:
     if facts.attempt_is_open and facts.attempt_epoch == facts.epoch:
         return Decision(effects=(Effect("toolcall", "execute", facts.id, facts.attempts),))
-    return Decision(cause="interrupted_once" if facts.effects is Effects.ONCE else "interrupted")
+    if facts.attempt_is_open and facts.can_be_looked_up:
+        return Decision(effects=(Effect("toolcall", "look_up", facts.id, facts.attempts),))
+    harmless = facts.effects is not Effects.ONCE or facts.nothing_ran
+    return Decision(cause="interrupted" if harmless else "interrupted_once")
 
 
 def _watch_child(facts: CallFacts) -> Decision:

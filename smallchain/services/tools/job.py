@@ -76,17 +76,23 @@ async def _run_in(folder: Path, start: Start, given: str, prepare: Callable[[Pat
 
 
 def marks(call_id: str, *, attempt: int) -> dict[str, str]:
-    """What the environment of an attempt has and no other: `end_leftovers` finds its processes by them."""
-    return {"SMALLCHAIN_CALL_ID": call_id, "SMALLCHAIN_ATTEMPT": str(attempt)}
+    """What the environment of an attempt on this machine has and no other: `end_leftovers` finds its processes by them.
+
+    The last one is what an attempt in a container does not have: that is to outlive the daemon.
+    """
+    return {"SMALLCHAIN_CALL_ID": call_id, "SMALLCHAIN_ATTEMPT": str(attempt), "SMALLCHAIN_ON_THIS_MACHINE": "1"}
 
 
 def _environment(start: Start, home: Path) -> dict[str, str]:
     """Short and fixed, then the tool's own `env`, then what names this attempt, which no `env` can take over."""
+    return {"PATH": PATH, "HOME": str(home), "LANG": "C.UTF-8", **start.env, **facts(start)}
+
+
+def facts(start: Start) -> dict[str, str]:
+    """What every program is told about the attempt that it is, as variables."""
     return {
-        "PATH": PATH,
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        **start.env,
+        "SMALLCHAIN_CALL_ID": start.call_id,
+        "SMALLCHAIN_ATTEMPT": str(start.attempt),
         "SMALLCHAIN_RUN_ID": start.run_id,
         "SMALLCHAIN_IDEMPOTENCY_KEY": start.idempotency_key,
         "SMALLCHAIN_DEADLINE": start.deadline.astimezone(UTC).isoformat(),
@@ -98,19 +104,20 @@ def _outcome(end: Ended | NotStarted, start: Start) -> Outcome:
         return Outcome(OutcomeKind.NOT_STARTED, f"could not start: {end.reason}; nothing ran")
     if end.timed_out:
         text = f"timed out after {show_duration(start.timeout)}, and was ended"
-        return Outcome(OutcomeKind.TIMED_OUT, _with_output(text, end), cut=end.cut)
+        return Outcome(OutcomeKind.TIMED_OUT, with_output(text, end), cut=end.cut)
     if end.flooded:
         text = f"printed more than {FLOOD // 1024 // 1024} MiB, and was ended"
-        return Outcome(OutcomeKind.FAILED, _with_output(text, end), cut=True)
+        return Outcome(OutcomeKind.FAILED, with_output(text, end), cut=True)
     if end.code == 0:
-        return Outcome(OutcomeKind.SUCCEEDED, _said(end), exit_code=0, cut=end.cut)
+        return Outcome(OutcomeKind.SUCCEEDED, said(end), exit_code=0, cut=end.cut)
     if end.code is None or end.code < 0:
-        text = "could not be ended: it is stuck in the kernel" if end.code is None else f"killed by {_signal_name(-end.code)}"
-        return Outcome(OutcomeKind.FAILED, _with_output(text, end), cut=end.cut)
-    return Outcome(OutcomeKind.FAILED, _with_output(_exit_text(end.code), end), exit_code=end.code, cut=end.cut)
+        text = "could not be ended: it is stuck in the kernel" if end.code is None else f"killed by {signal_name(-end.code)}"
+        return Outcome(OutcomeKind.FAILED, with_output(text, end), cut=end.cut)
+    return Outcome(OutcomeKind.FAILED, with_output(_exit_text(end.code), end), exit_code=end.code, cut=end.cut)
 
 
-def _said(end: Ended) -> str:
+def said(end: Ended) -> str:
+    """What a program that did its work printed, never empty."""
     said = end.stdout.rstrip("\n")
     warned = end.stderr.strip()
     if said:
@@ -118,7 +125,8 @@ def _said(end: Ended) -> str:
     return f"(no output; on standard error:)\n{warned}" if warned else "(no output)"
 
 
-def _with_output(text: str, end: Ended) -> str:
+def with_output(text: str, end: Ended) -> str:
+    """How a program ended, and what it printed until then."""
     for title, output in (("standard error", end.stderr), ("standard output", end.stdout)):
         if output.strip():
             text += f"\n{title}:\n{output.strip()}"
@@ -128,11 +136,12 @@ def _with_output(text: str, end: Ended) -> str:
 def _exit_text(code: int) -> str:
     """Shells answer 128 + N for a command that signal N killed."""
     if code > 128 and code - 128 in list(signal.Signals):
-        return f"exit code {code} (as after {_signal_name(code - 128)})"
+        return f"exit code {code} (as after {signal_name(code - 128)})"
     return f"exit code {code}"
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """A signal's name."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from smallchain.engine.ports import Executor, Instant
+from smallchain.engine.ports import Executor, Instant, Recoverable
 from smallchain.model.ids import did_you_mean
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
 
@@ -15,12 +15,20 @@ PROCESSES_AT_A_TIME = 8
 class Tools:
     """The executor of executors. Those `in_process` start at once, those with `processes` wait for one of `at_most` places.
 
-    The time spent waiting for a place is no part of the attempt's time-out.
+    The time spent waiting for a place is no part of the attempt's time-out. Those `recoverable` are among the processes.
     """
 
-    def __init__(self, *, in_process: Mapping[str, Instant], processes: Mapping[str, Executor], at_most: int = PROCESSES_AT_A_TIME) -> None:
+    def __init__(
+        self,
+        *,
+        in_process: Mapping[str, Instant],
+        processes: Mapping[str, Executor],
+        recoverable: Mapping[str, Recoverable] | None = None,
+        at_most: int = PROCESSES_AT_A_TIME,
+    ) -> None:
         self._in_process = dict(in_process)
-        self._processes = dict(processes)
+        self._recoverable = dict(recoverable or {})
+        self._processes = {**processes, **self._recoverable}
         self._places = asyncio.Semaphore(at_most)
 
     def is_instant(self, executor: str, /) -> bool:
@@ -31,6 +39,24 @@ class Tools:
         """Run one attempt of an instant executor at once, on whichever thread."""
         (name,) = start.executor
         return self._in_process[name].compute(start)
+
+    def is_recoverable(self, executor: str, /) -> bool:
+        """Whether an executor's attempts can be looked up after a crash."""
+        return executor in self._recoverable
+
+    async def look_up(self, start: Start, /) -> Outcome | None:
+        """What came of an attempt of an earlier life; None where its executor can't say. What still runs takes a place."""
+        (name,) = start.executor
+        if name not in self._recoverable:
+            return None
+        async with self._places:
+            return await self._recoverable[name].look_up(start)
+
+    async def let_go(self, start: Start, /) -> None:
+        """Remove what an attempt left behind for looking it up."""
+        (name,) = start.executor
+        if name in self._recoverable:
+            await self._recoverable[name].let_go(start)
 
     async def execute(self, start: Start, /) -> Outcome:
         """Run one attempt with the executor that its spec names."""
