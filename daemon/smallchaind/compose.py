@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -43,13 +44,18 @@ from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
 from smallchain.services.python.workers import Workers
 from smallchain.services.secrets import SecretStore
+from smallchain.services.tools.backend import Backends
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.container import Containers
+from smallchain.services.tools.docker import DockerExecutor
 from smallchain.services.tools.function import FunctionExecutor
 from smallchain.services.tools.job import marks
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.python import PythonExecutor
+from smallchain.services.tools.pythons import PythonTools
 from smallchain.services.tools.registry import Tools
+from smallchain.services.tools.requirements import Requirements
 from smallchain.settings import Callbacks, Settings
 from smallchain.store import alarms, deliveries, eventlog, requests, toolcalls
 from smallchain.store.contract import Tx
@@ -61,6 +67,7 @@ REQUESTS = "requests"
 """The word in the path of callbacks about requests."""
 _STRATEGIES_AT_A_TIME = 4
 _MODELS_AT_A_TIME = 16
+_SWEEP_EVERY_S = 600.0
 
 
 @dataclass(slots=True)
@@ -83,6 +90,8 @@ class House:
     inbox: Inbox
     callbacks: Mapping[str, Subject]
     """What callbacks can be about, by the word in their path."""
+    containers: Containers
+    requirements: Requirements
     code: tuple[Workers, ...]
     """The processes of context strategies, models and tools that are a person's own functions."""
     stopping: asyncio.Event
@@ -148,10 +157,13 @@ async def compose(
     functions = Workers(marks=own)
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
     jobs = _empty(settings.state_dir / "jobs")
+    requirements = Requirements(settings.state_dir / "requirements", environ)
+    containers = Containers(Backends(environ, jobs), folder=settings.state_dir / "containers", home=_home(settings))
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
         processes={
-            "python": PythonExecutor(jobs=jobs),
+            "python": PythonTools(PythonExecutor(requirements=requirements, jobs=jobs), containers),
+            "docker": DockerExecutor(containers),
             "local_bash": BashExecutor(jobs=jobs),
             "function": FunctionExecutor(functions),
         },
@@ -168,7 +180,7 @@ async def compose(
         ToolCallKind(database, tools, secrets),
         LLMKind(database, providers, secrets),
         AgentKind(database, strategies),
-        ToolKind(),
+        ToolKind(database, tools),
         ChannelKind(database, channels, secrets),
         RequestKind(),
         DeliveryKind(database, channels, secrets, key=key, callback_url=f"{heard_at.url}{ROOT}/{REQUESTS}" if heard_at else ""),
@@ -210,6 +222,8 @@ async def compose(
         key=key,
         inbox=inbox,
         callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now)},
+        containers=containers,
+        requirements=requirements,
         code=(strategies, models, functions),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),
@@ -231,6 +245,23 @@ async def end_orphans(database: Database, settings: Settings) -> None:
 
     for each in [*await database.read(left), _marks_of_own_code(settings)]:
         await asyncio.to_thread(end_leftovers, each)
+
+
+async def sweep(house: House) -> None:
+    """Remove the containers that no call needs any more, and packages that no tool has used for long; again and again."""
+
+    async def live() -> list[tuple[str, int]]:
+        return await house.database.read(lambda tx: [(call.id, call.attempts) for call in toolcalls.executing(tx)])
+
+    while True:
+        await house.containers.sweep(live)
+        await house.requirements.sweep()
+        await asyncio.sleep(_SWEEP_EVERY_S)
+
+
+def _home(settings: Settings) -> str:
+    """What marks the containers of one state folder."""
+    return hashlib.sha256(str(settings.state_dir.resolve()).encode()).hexdigest()[:16]
 
 
 def _marks_of_own_code(settings: Settings) -> dict[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from smallchain.model.code import Fault, Function
 from smallchain.model.delivery import ChannelInUse, Delivered, Delivery, Heard, Said, Undelivered
 from smallchain.model.llm import Endpoint, Failure, ModelRequest, Reply
 from smallchain.model.money import Price
 from smallchain.model.toolcall import Outcome, Start
+from smallchain.model.toolspec import ToolSpec
 
 
 class Clock(Protocol):
@@ -53,6 +54,7 @@ class Instant(Executor, Protocol):
         ...
 
 
+@runtime_checkable
 class Recoverable(Executor, Protocol):
     """An executor whose attempts can outlive the daemon: what came of one can be looked up instead of guessed."""
 
@@ -68,7 +70,32 @@ class Recoverable(Executor, Protocol):
         ...
 
 
-class Toolbox(Recoverable, Protocol):
+@runtime_checkable
+class Checked(Protocol):
+    """An executor that may not be usable here, or that puts something around what it runs."""
+
+    async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
+        """Why it can't run this tool now, in words with the next step; empty when nothing speaks against it.
+
+        It may take long (a build, a pull), and is asked for again after an error, with backoff. `folder`: where relative paths start.
+        """
+        ...
+
+    def fence(self, tool: ToolSpec, /) -> str:
+        """What is around this tool when it runs, in words; empty when nothing is."""
+        ...
+
+
+@runtime_checkable
+class Yielding(Protocol):
+    """An executor that runs a tool in another way where what its entry would rather have can't be had."""
+
+    def instead(self, tool: ToolSpec, /) -> str:
+        """What it runs this tool with instead, as far as the last check saw, and why; empty when it has what it names."""
+        ...
+
+
+class Toolbox(Recoverable, Checked, Yielding, Protocol):
     """All executors behind one."""
 
     def is_instant(self, executor: str, /) -> bool:

@@ -57,7 +57,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "LLMHasRoom": (Level.INFO, "LLM '{name}' has had room for everybody for a minute"),
     "LLMHeld": (Level.WARNING, "LLM '{name}' takes no calls until {until}: {why}"),
     "ToolUnfenced": (Level.WARNING, "Tool '{name}' runs without a sandbox: this version has none yet"),
-    "ToolImageUnused": (Level.WARNING, "Tool '{name}' runs on this machine's own interpreter, not in the image {image}"),
+    "ToolImageUnused": (Level.WARNING, "Tool '{name}' runs {instead}"),
     # a run
     "RunStarted": (Level.INFO, "Executing task: {task}"),
     "AgentStarted": (Level.INFO, "Agent '{agent}' is executing the task"),

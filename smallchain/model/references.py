@@ -220,10 +220,6 @@ def _executor(kind: str, model: Section) -> bool:
     return isinstance(model, ToolSpec) and model.executor is not None and model.executor.kind == kind
 
 
-def _requirements(model: Section) -> bool:
-    return isinstance(model, ToolSpec) and bool(model.executor and model.executor.python and model.executor.python.requirements)
-
-
 def _later_builtin(model: Section) -> bool:
     return isinstance(model, ToolSpec) and model.builtin in LATER
 
@@ -259,11 +255,9 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("`network`", partial(_has, "network")),
         ("`mounts`", partial(_has, "mounts")),
         ("`limits`", partial(_has, "limits")),
-        ("`executor: docker`", partial(_executor, "docker")),
         ("`executor: local_nodejs`", partial(_executor, "local_nodejs")),
         ("`executor: http`", partial(_executor, "http")),
         ("`executor: callback`", partial(_executor, "callback")),
-        ("`requirements`", _requirements),
         ("this `builtin`", _later_builtin),
     ),
     "run": (("`budget`", partial(_has, "budget")),),

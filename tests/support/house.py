@@ -36,6 +36,7 @@ from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.money import Price
 from smallchain.model.run import Run
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start, ToolCall
+from smallchain.model.toolspec import ToolSpec
 from smallchain.services.config.service import ConfigService
 from smallchain.services.humans.terminal import TerminalChannel
 from smallchain.services.llm.openai import OpenAIProvider
@@ -67,6 +68,12 @@ class Gate:
         """Calls that were stopped before they were let through."""
         self.waiting = 0
         """Starts that have no answer yet."""
+        self.fault = ""
+        """Why its tools can't run now."""
+        self.around = ""
+        """What is around its tools."""
+        self.checks: list[tuple[str, str]] = []
+        """The tools that were looked at, with their isolation."""
         self._came = asyncio.Condition()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
 
@@ -83,6 +90,15 @@ class Gate:
             raise
         finally:
             self.waiting -= 1
+
+    async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
+        """Whatever the test says."""
+        self.checks.append((tool.name, tool.isolation or ""))
+        return self.fault
+
+    def fence(self, tool: ToolSpec, /) -> str:
+        """Whatever the test says."""
+        return self.around
 
     def let_through(self, text: str = "done", kind: OutcomeKind = OutcomeKind.SUCCEEDED) -> None:
         """Answer one start, the one that waits or the next to come."""
@@ -134,7 +150,7 @@ class House:
             ToolCallKind(database, tools, secrets),
             LLMKind(database, self._providers, secrets),
             AgentKind(database, self.workers),
-            ToolKind(),
+            ToolKind(database, tools),
             ChannelKind(database, self.channels, secrets),
             RequestKind(),
             DeliveryKind(database, self.channels, secrets, key=KEY),

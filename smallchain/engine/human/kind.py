@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from smallchain.engine.backoff import delay
-from smallchain.engine.channel.kind import in_use, mark_of
+from smallchain.engine.channel.kind import in_use
+from smallchain.engine.checks import mark_of
 from smallchain.engine.human import decide as rules
 from smallchain.engine.human import deciding
 from smallchain.engine.kind import Step, Transact

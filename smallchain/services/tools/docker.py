@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
+from smallchain.model.toolspec import ToolSpec
 from smallchain.services.tools.container import Containers, Work
 from smallchain.services.tools.job import text_of
 
@@ -26,6 +27,15 @@ class DockerExecutor:
         if image is None or not argv:
             return Outcome(OutcomeKind.NOT_STARTED, f"the tool {start.tool!r} needs an image and a command; nothing ran")
         return await self._containers.execute(start, Work(image, argv, env={}))
+
+    async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
+        """Whether Docker or Podman answers, and has the image or can pull it."""
+        spec = tool.executor.docker if tool.executor is not None else None
+        return await self._containers.usable(spec.image) if spec is not None else ""
+
+    def fence(self, tool: ToolSpec, /) -> str:
+        """The container."""
+        return "a container"
 
     async def look_up(self, start: Start, /) -> Outcome | None:
         """What came of an attempt; one that had not come as far as a container had not begun."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from smallchain.engine.ports import Executor, Instant, Recoverable
+from smallchain.engine.ports import Checked, Executor, Instant, Recoverable, Yielding
 from smallchain.model.ids import did_you_mean
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
+from smallchain.model.toolspec import ToolSpec
 
 PROCESSES_AT_A_TIME = 8
 
@@ -15,20 +16,12 @@ PROCESSES_AT_A_TIME = 8
 class Tools:
     """The executor of executors. Those `in_process` start at once, those with `processes` wait for one of `at_most` places.
 
-    The time spent waiting for a place is no part of the attempt's time-out. Those `recoverable` are among the processes.
+    The time spent waiting for a place is no part of the attempt's time-out.
     """
 
-    def __init__(
-        self,
-        *,
-        in_process: Mapping[str, Instant],
-        processes: Mapping[str, Executor],
-        recoverable: Mapping[str, Recoverable] | None = None,
-        at_most: int = PROCESSES_AT_A_TIME,
-    ) -> None:
+    def __init__(self, *, in_process: Mapping[str, Instant], processes: Mapping[str, Executor], at_most: int = PROCESSES_AT_A_TIME) -> None:
         self._in_process = dict(in_process)
-        self._recoverable = dict(recoverable or {})
-        self._processes = {**processes, **self._recoverable}
+        self._processes = dict(processes)
         self._places = asyncio.Semaphore(at_most)
 
     def is_instant(self, executor: str, /) -> bool:
@@ -40,23 +33,43 @@ class Tools:
         (name,) = start.executor
         return self._in_process[name].compute(start)
 
+    async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
+        """Why the tool's executor can't run it now; empty when nothing speaks against it."""
+        executor = self._of(tool)
+        return await executor.check(tool, folder=folder) if isinstance(executor, Checked) else ""
+
+    def fence(self, tool: ToolSpec, /) -> str:
+        """What its executor puts around the tool; empty for nothing."""
+        executor = self._of(tool)
+        return executor.fence(tool) if isinstance(executor, Checked) else ""
+
+    def instead(self, tool: ToolSpec, /) -> str:
+        """What its executor runs the tool with instead of what its entry would rather have, and why; empty when it has that."""
+        executor = self._of(tool)
+        return executor.instead(tool) if isinstance(executor, Yielding) else ""
+
     def is_recoverable(self, executor: str, /) -> bool:
         """Whether an executor's attempts can be looked up after a crash."""
-        return executor in self._recoverable
+        return isinstance(self._processes.get(executor), Recoverable)
 
     async def look_up(self, start: Start, /) -> Outcome | None:
         """What came of an attempt of an earlier life; None where its executor can't say. What still runs takes a place."""
         (name,) = start.executor
-        if name not in self._recoverable:
+        executor = self._processes.get(name)
+        if not isinstance(executor, Recoverable):
             return None
         async with self._places:
-            return await self._recoverable[name].look_up(start)
+            return await executor.look_up(start)
 
     async def let_go(self, start: Start, /) -> None:
         """Remove what an attempt left behind for looking it up."""
         (name,) = start.executor
-        if name in self._recoverable:
-            await self._recoverable[name].let_go(start)
+        executor = self._processes.get(name)
+        if isinstance(executor, Recoverable):
+            await executor.let_go(start)
+
+    def _of(self, tool: ToolSpec) -> Executor | None:
+        return self._processes.get(tool.executor.kind) if tool.executor is not None else None
 
     async def execute(self, start: Start, /) -> Outcome:
         """Run one attempt with the executor that its spec names."""
