@@ -39,7 +39,7 @@ PROCESSES = 256
 TMP = 64 * 1024 * 1024
 NOBODY = 65534
 CREATE_WITHIN = timedelta(seconds=60)
-BACK_WITHIN = timedelta(seconds=30)
+BACK_WITHIN = timedelta(seconds=60)
 """How long a backend that does not answer is waited for, before what became of a container counts as unknown."""
 _LOGS = {
     "docker": ("local", "max-size=4m", "max-file=2", "compress=false"),
