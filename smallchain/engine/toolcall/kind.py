@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -72,35 +71,33 @@ class ToolCallKind:
         if start is None:
             return
         try:
+            outcome = await self._execute(start)
+            told = self._masked(outcome)
+            await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, told))
+        finally:
+            await self._let_go_if_over(start.start)
+
+    async def _execute(self, start: Prepared) -> Outcome:
+        try:
             env = {name: await self._value(value) for name, value in start.references.items()}
         except BadInput as error:
-            outcome = Outcome(OutcomeKind.NOT_STARTED, f"{start.start.tool} could not start: {error}")
-        else:
-            try:
-                outcome = await self._tools.execute(replace(start.start, env=env))
-            except asyncio.CancelledError:
-                await self._let_go_if_over(start.start)
-                raise
-        told = self._masked(outcome)
-        await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, told))
-        await self._let_go_if_over(start.start)
+            return Outcome(OutcomeKind.NOT_STARTED, f"{start.start.tool} could not start: {error}")
+        return await self._tools.execute(replace(start.start, env=env))
 
     async def _look_up(self, effect: Effect, transact: Transact) -> None:
         """What its executor can't tell is left to the rules for what was interrupted."""
         start = await self._store.read(lambda tx: begun(tx, effect.target, effect.attempt))
-        outcome = None
-        if start is not None:
-            try:
-                outcome = await self._tools.look_up(start)
-            except asyncio.CancelledError:
-                await self._let_go_if_over(start)
-                raise
-        if outcome is None or outcome.kind is OutcomeKind.NOT_STARTED:
-            await transact(lambda tx: self._interrupted(tx, effect.target, effect.attempt, nothing_ran=outcome is not None))
-        else:
-            told = self._masked(outcome)
-            await transact(lambda tx: _looked_up(tx, effect.target, effect.attempt, told))
-        if start is not None:
+        if start is None:
+            await transact(lambda tx: self._interrupted(tx, effect.target, effect.attempt, nothing_ran=False))
+            return
+        try:
+            outcome = await self._tools.look_up(start)
+            if outcome is None or outcome.kind is OutcomeKind.NOT_STARTED:
+                await transact(lambda tx: self._interrupted(tx, effect.target, effect.attempt, nothing_ran=outcome is not None))
+            else:
+                told = self._masked(outcome)
+                await transact(lambda tx: _looked_up(tx, effect.target, effect.attempt, told))
+        finally:
             await self._let_go_if_over(start)
 
     def _interrupted(self, tx: Tx, call_id: str, attempt: int, *, nothing_ran: bool) -> None:
@@ -116,7 +113,7 @@ class ToolCallKind:
 
     async def _let_go_if_over(self, start: Start) -> None:
         """Let the executor remove what it kept of an attempt, once nobody will look it up: its outcome is recorded, or its call is
-        over. Killed before or in here, it is swept at the next start."""
+        over. A cancellation (which comes with the commit that ends the call) goes on afterwards; what is killed in here is swept."""
         (name,) = start.executor
         if not self._tools.is_recoverable(name):
             return

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from smallchain.model.durations import show_duration
 from smallchain.services.tools.process import Command, NotStarted, end_leftovers, run_process
 
 BUILD_WITHIN = timedelta(minutes=10)
@@ -32,10 +33,11 @@ _LAST_LINES = 8
 
 
 class Requirements:
-    """The environments under one folder, for one interpreter."""
+    """The environments under one folder, for one interpreter; a build may take `within`."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str], *, within: timedelta = BUILD_WITHIN) -> None:
         self._folder = folder
+        self._within = within
         self._env = {name: value for name, value in environ.items() if name in _HANDED_ON_TOO or name.startswith(_HANDED_ON)}
         self._building: dict[str, asyncio.Lock] = {}
 
@@ -66,14 +68,15 @@ class Requirements:
         if uv is not None:
             make = [uv, "venv", "--quiet", "--no-config", "--allow-existing", "--python", interpreter(), str(place)]
             fill = [uv, "pip", "install", "--quiet", "--python", python, "--requirement", str(listed)]
-        else:
-            make = [interpreter(), "-m", "venv", str(place)]
-            fill = [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--requirement", str(listed)]
+        else:  # the daemon's own pip, which installs for the other: a pip in each environment would take most of the time
+            make = [interpreter(), "-m", "venv", "--without-pip", str(place)]
+            pip = [sys.executable, "-m", "pip", "--python", python, "--no-input", "--disable-pip-version-check"]
+            fill = [*pip, "install", "--quiet", "--requirement", str(listed)]
         try:
             await asyncio.to_thread(_begin, self._folder, place, listed, wanted)
         except OSError as error:
             return f"no folder could be made for the packages: {error}"
-        until = time.monotonic() + BUILD_WITHIN.total_seconds()
+        until = time.monotonic() + self._within.total_seconds()
         for argv in (make, fill):
             left = timedelta(seconds=max(0.0, until - time.monotonic()))
             fault = await self._run(argv, left, marks)
@@ -87,7 +90,7 @@ class Requirements:
         if isinstance(end, NotStarted):
             return end.reason
         if end.timed_out:
-            return f"it took longer than {BUILD_WITHIN.total_seconds() / 60:g} minutes"
+            return f"it took longer than {show_duration(self._within)}"
         if end.code == 0:
             return ""
         lines = [line for line in (end.stderr.strip() or end.stdout.strip()).splitlines() if line.strip()]
