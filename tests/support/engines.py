@@ -97,9 +97,9 @@ class Engine:
             time.sleep(0.05)
 
     def clear(self) -> None:
-        """Remove every container."""
-        if names := self.containers():
-            self.ask("rm", "--force", *(["--time", "0"] if self.name == "podman" else []), *names)
+        """Remove every container; a daemon may be at it as well."""
+        at_once = ["--time", "0"] if self.name == "podman" else []
+        self.until(lambda: not (names := self.containers()) or self.ask("rm", "--force", *at_once, *names, check=False) is None)
 
 
 class Docker(Engine):
