@@ -208,7 +208,8 @@ class _Daemon:
         if self.settings is None or plural == "events":
             return []
         try:
-            items = Client(self.settings, timeout_s=_WITHIN_S).items(plural, query)
+            newest = {"newest": True} if plural == "runs" else {}
+            items, _ = Client(self.settings, timeout_s=_WITHIN_S).page(plural, {**newest, **query})
         except SmallchainError:
             return []
         key = "id" if plural in _GOES_BY_ID else "name"

@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "set": ("set", "change a run's priority"),
     "get": ("get", "list things"),
     "describe": ("describe", "show all about one thing"),
+    "why": ("why", "say why a run does not go on, and what would move it"),
     "transcript": ("transcript", "show what was said in a run"),
     "inbox": ("inbox", "list what waits for a person"),
     "approve": ("decide", "let a tool run that waits for a person"),

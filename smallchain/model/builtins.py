@@ -26,6 +26,8 @@ QUESTION: dict[str, Any] = {
     "required": ["question"],
 }
 ASK_HUMAN = "ask_human"
+SLEEP_FOR, SLEEP_UNTIL = "sleep_for", "sleep_until"
+SLEEPS = frozenset({SLEEP_FOR, SLEEP_UNTIL})
 
 
 def _of_two_numbers(name: str, description: str, first: str, second: str) -> Builtin:
@@ -40,6 +42,10 @@ def _of_two_numbers(name: str, description: str, first: str, second: str) -> Bui
     return Builtin(name, description, parameters)
 
 
+def _one_text(name: str, description: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: {"type": "string", "description": description}}, "required": [name]}
+
+
 BUILTINS: dict[str, Builtin] = {
     builtin.name: builtin
     for builtin in (
@@ -48,6 +54,12 @@ BUILTINS: dict[str, Builtin] = {
         _of_two_numbers("multiply", "Multiply two numbers: a * b.", "The first number", "The second number"),
         _of_two_numbers("divide", "Divide two numbers: a / b.", "The number to divide", "The number to divide by"),
         Builtin(ASK_HUMAN, "Ask a person and wait for the answer, which may take days.", QUESTION),
+        Builtin(SLEEP_FOR, "Do nothing for a while; nothing is spent meanwhile.", _one_text("duration", "Such as 30s, 10m, 1h30m or 2d")),
+        Builtin(
+            SLEEP_UNTIL,
+            "Do nothing until a moment; nothing is spent meanwhile.",
+            _one_text("time", "ISO 8601 with a time zone, such as 2026-01-31T06:00:00Z"),
+        ),
         Builtin("now", "The current time in UTC, as ISO 8601.", {"type": "object", "properties": {}}),
     )
 }
@@ -59,8 +71,6 @@ LATER = frozenset(
         "check_current_spend_since",
         "list_work",
         "set_priority",
-        "sleep_for",
-        "sleep_until",
         "update_plan",
         "wait_for_work",
     }

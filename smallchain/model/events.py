@@ -81,6 +81,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RunPriority": (Level.INFO, "The priority of run '{run}' is {priority}, set by {by}"),
     # a tool call
     "ToolCallHeld": (Level.WARNING, "Tool '{tool}' may not start: {detail}"),
+    "RunAsleep": (Level.INFO, "Run '{run}' sleeps until {until}"),
     "ToolCallStarted": (Level.INFO, "Agent '{agent}' is using tool: {tool}"),
     "ToolCallSucceeded": (Level.INFO, "Tool '{tool}' executed successfully"),
     "ToolCallFailed": (Level.WARNING, "Tool '{tool}' failed: {detail}"),

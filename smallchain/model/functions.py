@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from smallchain.model.builtins import ASK_HUMAN, BUILTINS, LATER, QUESTION
+from smallchain.model.builtins import ASK_HUMAN, BUILTINS, LATER, QUESTION, SLEEPS
 from smallchain.model.ids import slug
 from smallchain.model.sections import AgentSpec, ChannelSpec
 from smallchain.model.toolspec import ToolSpec
@@ -26,10 +26,11 @@ _MESSAGE: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function the model may call. `target` names the tool, agent or channel behind it; `ask_human` has no channel of its own."""
+    """A function the model may call. `target` names the tool, agent, channel or built-in timer behind it; `ask_human` has no channel of
+    its own."""
 
     name: str
-    kind: Literal["tool", "agent", "human", "mcp"]
+    kind: Literal["tool", "agent", "human", "mcp", "timer"]
     target: str
     description: str
     parameters: dict[str, Any]
@@ -90,6 +91,8 @@ def _of_tool(tool: ToolSpec) -> Function:
     parameters = tool.parameters or (builtin.parameters if builtin else _NO_PARAMETERS)
     if tool.builtin == ASK_HUMAN:
         return Function(tool.name, "human", "", description, parameters)
+    if tool.builtin in SLEEPS:
+        return Function(tool.name, "timer", tool.builtin, description, parameters)
     return Function(tool.name, "tool", tool.name, description, parameters)
 
 

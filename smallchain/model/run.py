@@ -69,9 +69,13 @@ class Status(StrEnum):
     CANCELLED = "Cancelled"
 
 
+OVER = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
+"""The words of runs that have ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A tool call that has not ended, as far as a status needs it. `held`: why a pending one may not start."""
+    """A tool call that has not ended, as far as a status needs it. `held`: why a pending one may not start, or until when one sleeps."""
 
     phase: CallPhase
     tool: str
@@ -127,5 +131,5 @@ def _status(phase: RunPhase, paused: bool, detail: str, open_calls: Sequence[Ope
         if call.phase is CallPhase.PENDING and call.held:
             return Status.WAITING, f"{call.tool} may not start: {call.held}"
     if open_calls and all(call.phase is CallPhase.SLEEPING for call in open_calls):
-        return Status.SLEEPING, "asleep"
+        return Status.SLEEPING, "asleep " + min(call.held for call in open_calls)
     return Status.RUNNING, "using " + ", ".join(dict.fromkeys(call.tool for call in open_calls)) if open_calls else ""

@@ -53,6 +53,7 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "Error: {name} was not carried out: the request to a person was withdrawn",
     ),
     "refused_by_policy": ("a call that a rule forbids", "Error: {name} was not carried out: {detail}"),
+    "woke": ("a sleep that is over", "You slept until {until}; it is {now} now."),
     "answered": ("a question that a person answered", "{answer}"),
     "json_tools": (
         "`tool_mode: json`: what a model is told that it can call, at the end of the system message",

@@ -233,7 +233,7 @@ class ToolSpec(Section):
     name: ToolName = Field(description="A legal function name; the model sees it")
     description: str | None = Field(None, description="What the model is told about it")
     parameters: Parameters | None = Field(None, description="A JSON Schema of `type: object`")
-    builtin: str | None = Field(None, description="A tool that comes with Smallchain: add, subtract, multiply, divide, now")
+    builtin: str | None = Field(None, description="A tool that comes with Smallchain: add, now, sleep_for, ask_human, ...")
     executor: ExecutorSpec | None = Field(None, description="How it runs")
     approval: Approval | None = Field(None, description="required, never, or a rule")
     deny: DenyRule | None = Field(None, description="Arguments that are refused")

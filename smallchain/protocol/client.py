@@ -55,12 +55,23 @@ class Client:
         return self._exchange("GET", path + _query(query), None, {})
 
     def items(self, kind: str, query: Query | None = None) -> list[dict[str, Any]]:
-        """The items of a list route."""
+        """The items of a list route, all its pages."""
+        found: list[dict[str, Any]] = []
+        after: str | None = None
+        while True:
+            items, following = self.page(kind, query if after is None else {**(query or {}), "after": after})
+            found += items
+            if following is None or following <= (after or ""):
+                return found
+            after = following
+
+    def page(self, kind: str, query: Query | None = None) -> tuple[list[dict[str, Any]], str | None]:
+        """One page of a list route, and the `after` of the next one; None when it is the last."""
         answer = self.get(path_of(kind), query)
-        found = answer.get("items")
+        found, following = answer.get("items"), answer.get("next")
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             raise SmallchainError(f"the daemon's list of {kind} is none", hint="is its version that of this program?")
-        return found
+        return found, following if isinstance(following, str) else None
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Do an act, once: if the connection breaks, it is asked for again under the same key."""

@@ -86,6 +86,22 @@ def by_part(tx: Tx, part: str, /) -> list[str]:
     return [row["id"] for row in tx.all("requests.by_part", part=part)]
 
 
+def page(tx: Tx, /, *, after: str, most: int, whole: bool) -> list[str]:
+    """Ids of the open requests that were made after one, the oldest first; `whole`: of all."""
+    return [row["id"] for row in tx.all("requests.page" if whole else "requests.page_open", after=after, most=most)]
+
+
+def page_of_tree(tx: Tx, run_id: str, /, *, after: str, most: int, whole: bool) -> list[str]:
+    """The same, of a run and its descendants."""
+    query = "requests.page_tree" if whole else "requests.page_tree_open"
+    return [row["id"] for row in tx.all(query, run_id=run_id, after=after, most=most)]
+
+
+def ids_of_run(tx: Tx, run_id: str, /) -> list[str]:
+    """Ids of a run's own requests."""
+    return [row["id"] for row in tx.all("requests.ids_of_run", run_id=run_id)]
+
+
 def open_of_run(tx: Tx, run_id: str, /) -> list[HumanRequest]:
     """What a run asks people, oldest first."""
     return [from_row(row) for row in tx.all("requests.open_of_run", run_id=run_id)]

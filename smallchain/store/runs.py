@@ -16,6 +16,8 @@ from smallchain.store.contract import Row, Shape, Tx, Value
 from smallchain.store.times import from_text, maybe, to_text
 
 KIND = "run"
+LATER_THAN_ALL = "g"
+"""Sorts behind every id, which is hexadecimal."""
 
 
 _COLUMNS = tuple(field.name for field in fields(Run))
@@ -166,6 +168,26 @@ def tree(tx: Tx, id: str, /) -> list[Run]:
 def open_calls(row: Row) -> list[OpenCall]:
     """The open calls that a row of `runs.list` carries."""
     return [OpenCall(CallPhase(phase), tool, detail) for phase, tool, detail in json.loads(row["open_calls"])]
+
+
+def page(tx: Tx, /, *, after: str, most: int, live: bool = False) -> list[str]:
+    """Ids of the runs that were made after one, the oldest first; `live`: of those that are not over."""
+    return [row["id"] for row in tx.all("runs.page_live" if live else "runs.page", after=after, most=most)]
+
+
+def page_back(tx: Tx, /, *, before: str | None, most: int) -> list[str]:
+    """Ids of the runs that were made before one (None: the newest), the newest first."""
+    return [row["id"] for row in tx.all("runs.page_back", before=before or LATER_THAN_ALL, most=most)]
+
+
+def page_of_tree(tx: Tx, id: str, /, *, after: str, most: int) -> list[str]:
+    """Ids of a run and its descendants that were made after one, the oldest first."""
+    return [row["id"] for row in tx.all("runs.page_tree", id=id, after=after, most=most)]
+
+
+def children_ids(tx: Tx, id: str, /) -> list[str]:
+    """Ids of the runs that a run has made."""
+    return [row["id"] for row in tx.all("runs.ids_of_children", id=id)]
 
 
 def counts(tx: Tx, /) -> dict[Status, int]:

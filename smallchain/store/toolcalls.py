@@ -133,6 +133,28 @@ def of_turn(tx: Tx, run_id: str, turn: int, /) -> list[ToolCall]:
     return tx.group(_CALL, "toolcalls.of_turn", run_id=run_id, turn=turn)
 
 
+def page(tx: Tx, /, *, after: str, most: int, phase: str | None = None) -> list[str]:
+    """Ids of the calls that were made after one, the oldest first; of those in a phase where it is given."""
+    if phase is not None:
+        return [row["id"] for row in tx.all("toolcalls.page_phase", after=after, most=most, phase=phase)]
+    return [row["id"] for row in tx.all("toolcalls.page", after=after, most=most)]
+
+
+def page_of_tree(tx: Tx, run_id: str, /, *, after: str, most: int) -> list[str]:
+    """Ids of the calls of a run and its descendants that were made after one, the oldest first."""
+    return [row["id"] for row in tx.all("toolcalls.page_tree", run_id=run_id, after=after, most=most)]
+
+
+def ids_of_run(tx: Tx, run_id: str, /) -> list[str]:
+    """Ids of a run's own calls."""
+    return [row["id"] for row in tx.all("toolcalls.ids_of_run", run_id=run_id)]
+
+
+def by_part(tx: Tx, part: str, /) -> list[str]:
+    """At most two ids that begin or end with a text."""
+    return [row["id"] for row in tx.all("toolcalls.by_part", part=part)]
+
+
 def of_run(tx: Tx, run_id: str, /) -> list[ToolCall]:
     """All calls of a run, in order."""
     return [from_row(row) for row in tx.all("toolcalls.of_run", run_id=run_id)]
@@ -145,7 +167,7 @@ def open_of_run(tx: Tx, run_id: str, /) -> list[ToolCall]:
 
 def unsettled_ids(tx: Tx, /) -> list[str]:
     """Ids of the calls that a loop, and not only the world, can move."""
-    return [row["id"] for row in tx.all("toolcalls.unsettled")]
+    return [row["id"] for row in tx.all("toolcalls.unsettled", now=to_text(tx.now))]
 
 
 def pending_ids(tx: Tx, /) -> list[str]:

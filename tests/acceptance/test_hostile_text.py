@@ -284,6 +284,7 @@ CASES: dict[str, list[Case]] = {
         (("run", HOSTILE), True),
         (("event", HOSTILE), True),
     ],
+    "why": [(("good",), False), (("bad",), True), ((HOSTILE,), True)],
     "transcript": [(("good",), True), ((HOSTILE,), True)],
     "inbox": [((), True)],
     "approve": [

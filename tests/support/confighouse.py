@@ -19,6 +19,7 @@ from smallchain.settings import Settings
 from smallchain.store import eventlog
 from smallchain.store.contract import Tx
 from smallchaind.api import items, lists
+from smallchaind.api.pages import HISTORIES, Wanted, page
 from smallchaind.clock import SystemClock
 from smallchaind.compose import House, compose
 
@@ -68,7 +69,9 @@ class ConfigHouse:
 
     async def items(self, kind: str) -> list[Item]:
         """The items of a kind, as `get` shows them."""
-        return await self._house.database.read(lambda tx: lists.listed(tx, kind, None, True))
+        return await self._house.database.read(
+            lambda tx: lists.listed(tx, kind, None) if kind not in HISTORIES else page(tx, kind, Wanted()).items
+        )
 
     async def run(self, name: str) -> Item:
         """A run."""

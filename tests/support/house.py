@@ -51,6 +51,7 @@ from smallchain.services.tools.registry import Tools
 from smallchain.store import alarms, eventlog, messages, requests, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.database import Database
+from support.rows import all_runs, all_toolcalls
 from support.starts import FixedClock
 
 T = TypeVar("T")
@@ -387,7 +388,7 @@ class House:
 
 
 def _everything(tx: Tx) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in tx.all("runs.list")] + [tuple(row) for row in tx.all("toolcalls.list")]
+    return [tuple(row) for row in all_runs(tx)] + [tuple(row) for row in all_toolcalls(tx)]
 
 
 def is_legal(conversation: list[dict[str, Any]]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,10 +10,26 @@ from typing import Any
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import Run
 from smallchain.model.toolcall import Effects, ToolCall
-from smallchain.store import resources, runs, toolcalls
-from smallchain.store.contract import Tx
+from smallchain.store import requests, resources, runs, toolcalls
+from smallchain.store.contract import Row, Tx
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
+_ALL = 1_000_000
+
+
+def all_runs(tx: Tx) -> list[Row]:
+    """Every run there is, oldest first."""
+    return tx.all("runs.list", ids=json.dumps(runs.page(tx, after="", most=_ALL)))
+
+
+def all_toolcalls(tx: Tx) -> list[Row]:
+    """Every tool call there is, oldest first."""
+    return tx.all("toolcalls.list", ids=json.dumps(toolcalls.page(tx, after="", most=_ALL)))
+
+
+def all_deliveries(tx: Tx) -> list[Row]:
+    """Every telling of a request there is."""
+    return tx.all("deliveries.of_requests", ids=json.dumps(requests.page(tx, after="", most=_ALL, whole=True)))
 
 
 def a_run(**changes: Any) -> Run:

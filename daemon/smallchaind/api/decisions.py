@@ -70,14 +70,14 @@ async def _decide(house: House, request: Request, ref: str, verb: Verb, **words:
 def _told(tx: Tx, request: HumanRequest, heard: Heard) -> dict[str, Any]:
     answer: dict[str, Any] = {"counted": heard.counted, "sentence": heard.sentence, "request": request_item(tx, request.id)}
     if request.call_id is not None:
-        row = next(row for row in tx.all("toolcalls.list_tree", run_id=request.run_id) if row["id"] == request.call_id)
-        answer["toolcall"] = items.toolcall(row)
+        (answer["toolcall"],) = items.toolcalls(tx, [request.call_id])
     return answer
 
 
 def request_item(tx: Tx, id: str, /) -> Item:
     """One request."""
-    return items.requests_of(tx, tx.all("requests.list_one", id=id))[0]
+    (item,) = items.requests(tx, [id])
+    return item
 
 
 def find_request(tx: Tx, ref: str, /, *, settle: bool = False) -> HumanRequest:
@@ -91,7 +91,7 @@ def find_request(tx: Tx, ref: str, /, *, settle: bool = False) -> HumanRequest:
     if found is None and call is None and len(ref) >= 6:
         part = ref.lower()
         asked = requests.by_part(tx, part)
-        called = [row["id"] for row in tx.all("toolcalls.by_part", part=part)] if settle else []
+        called = toolcalls.by_part(tx, part) if settle else []
         if len(asked) + len(called) > 1:
             raise Refused(f"{ref!r} is part of several ids", hint="write more of it")
         found = requests.find(tx, asked[0]) if asked else None

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from smallchain.engine.agent import strategy
+from smallchain.engine.run import why as reasons
 from smallchain.engine.run.compose import in_json
 from smallchain.engine.run.execute import body_of
 from smallchain.engine.specs import Pins, pins_of, typed
@@ -16,14 +17,16 @@ from smallchain.model.functions import as_openai_tools
 from smallchain.model.ids import did_you_mean
 from smallchain.model.jsonmode import tools_text
 from smallchain.model.money import show_dollars
+from smallchain.model.reason import Reason
 from smallchain.model.references import references
 from smallchain.model.run import Run
-from smallchain.store import composed, eventlog, messages, modelcalls, resources, toolcalls
+from smallchain.store import composed, eventlog, messages, modelcalls, requests, resources, runs, toolcalls
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
 from smallchaind.api import items, lists
 from smallchaind.api.items import Item
+from smallchaind.api.pages import HISTORIES, one
 from smallchaind.compose import House
 
 _EVENTS = 20
@@ -48,12 +51,34 @@ def routes(house: House) -> APIRouter:
         """One model call of a run (the last, or `attempt`): the exact request, the raw reply, and where it went."""
         return await house.database.read(lambda tx: _exchange(tx, ref, attempt))
 
+    @router.get("/v1/why/{ref:path}")
+    async def why(ref: str) -> dict[str, Any]:
+        """Why a run does not go on: a chain of reasons down to what would move it, with the commands that do."""
+        return await house.database.read(lambda tx: _why(tx, ref))
+
     @router.get("/v1/diff/{ref:path}")
     async def diff(ref: str) -> dict[str, Any]:
         """What a run is pinned to that is no longer what is written: both writings of each (`current` null: it is gone)."""
         return await house.database.read(lambda tx: _diff(tx, ref))
 
     return router
+
+
+def _why(tx: Tx, ref: str) -> dict[str, Any]:
+    run = items.find_run(tx, ref)
+    return {"run": items.run_item(tx, run.id), "reason": _reason(reasons.why(tx, run))}
+
+
+def _reason(reason: Reason) -> Item:
+    return {
+        "kind": reason.kind,
+        "name": reason.name,
+        "words": reason.words,
+        "since": items.when(reason.since),
+        "until": items.when(reason.until),
+        "commands": [["smallchain", *command] for command in reason.commands],
+        "because": [_reason(each) for each in reason.because],
+    }
 
 
 def _diff(tx: Tx, ref: str) -> dict[str, Any]:
@@ -109,8 +134,7 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
     ref = ref.removeprefix(f"{kind}/")
-    by_id = lists.requests_by_id(tx, [ref]) if kind == "request" else []
-    found = by_id[0] if by_id else lists.named(plural, lists.listed(tx, plural, None, True), [ref])[0]
+    found = one(tx, plural, ref) if plural in HISTORIES else lists.named(plural, lists.listed(tx, plural, None), [ref])[0]
     related: dict[str, Any] = {}
     if kind == "request":
         found["told"] = _told(tx, found["toolcall_id"])
@@ -153,16 +177,15 @@ def _told(tx: Tx, call_id: str | None) -> str | None:
 
 def _run(tx: Tx, ref: str) -> dict[str, Any]:
     run = items.find_run(tx, ref)
-    tree = items.run_items(tx, tree_of=run.id)
-    item = next(each for each in tree if each["id"] == run.id)
-    calls = [items.toolcall(row) for row in tx.all("toolcalls.list_tree", run_id=run.id) if row["run_id"] == run.id]
+    item, *children = items.run_items(tx, [run.id, *runs.children_ids(tx, run.id)])
+    calls = items.toolcalls(tx, toolcalls.ids_of_run(tx, run.id))
     after = eventlog.before_tail(tx, _EVENTS, run_id=run.id)
     return {
         "item": item,
         "related": {
             "toolcalls": calls,
-            "children": [each for each in tree if each["parent_id"] == run.id],
-            "requests": items.requests_of(tx, tx.all("requests.list_of_run", run_id=run.id)),
+            "children": children,
+            "requests": items.requests(tx, requests.ids_of_run(tx, run.id)),
             "events": [items.event(row) for row in eventlog.after(tx, after, most=_EVENTS, run_id=run.id)],
             "pins": [
                 {"kind": row["kind"], "name": row["name"], "digest": row["digest"], "current": bool(row["current"])}

@@ -26,9 +26,8 @@ from smallchain.store.times import to_text
 
 Item = dict[str, Any]
 
-
-_FEW = 50
-"""So many are looked up one by one."""
+_NEAR = 10_000
+"""So many of the newest names are looked through for one that is nearly what was written."""
 
 
 def when(moment: datetime | None) -> str | None:
@@ -80,8 +79,8 @@ def _standing(tx: Tx, written: Written) -> tuple[str, str]:
     return Readiness.PENDING, f"agent '{name}' does not exist" + (f"; {near}" if near else "")
 
 
-def run(row: Row, /, *, names: Mapping[str, str], tree_costs: Mapping[str, int], places: Mapping[tuple[str, int], str]) -> Item:
-    """A run, with its one word of status; `places` are those of `places_waited_for`."""
+def run(row: Row, /, *, places: Mapping[tuple[str, int], str]) -> Item:
+    """A run of `runs.list`, with its one word of status; `places` are those of `places_waited_for`."""
     value = runs.from_row(row)
     status, detail = status_of(value, runs.open_calls(row), place=places.get((value.id, value.attempts + 1), ""))
     return {
@@ -99,15 +98,15 @@ def run(row: Row, /, *, names: Mapping[str, str], tree_costs: Mapping[str, int],
         "agent": value.agent,
         "llm": value.llm,
         "task": value.task,
-        "parent": names.get(value.parent_id) if value.parent_id else None,
+        "parent": row["parent"],
         "parent_id": value.parent_id,
-        "root": names.get(value.root_id, value.name),
+        "root": row["root"] or value.name,
         "root_id": value.root_id,
         "depth": value.depth,
         "turns": value.turns,
         "priority": value.priority,
         "cost_usd": show_dollars(value.cost_nanousd),
-        "tree_cost_usd": show_dollars(tree_costs.get(value.id, value.cost_nanousd)),
+        "tree_cost_usd": show_dollars(row["tree_cost_nanousd"]),
         "due_at": when(value.due_at),
         "created_at": when(value.created_at),
         "started_at": when(value.started_at),
@@ -116,16 +115,10 @@ def run(row: Row, /, *, names: Mapping[str, str], tree_costs: Mapping[str, int],
     }
 
 
-def run_items(tx: Tx, /, *, tree_of: str | None = None) -> list[Item]:
-    """All runs, or one and its descendants, in the order of their making."""
-    rows = tx.all("runs.list") if tree_of is None else tx.all("runs.list_tree", id=tree_of)
-    names = {row["id"]: row["name"] for row in rows}
-    if tree_of is not None and rows:
-        for id in {each for row in rows for each in (row["root_id"], row["parent_id"]) if each} - names.keys():
-            names[id] = runs.get(tx, id).name
-    costs = _rolled_up(rows)
+def run_items(tx: Tx, ids: Sequence[str], /) -> list[Item]:
+    """These runs, in the order of their making."""
     places = places_waited_for(tx)
-    return [run(row, names=names, tree_costs=costs, places=places) for row in rows]
+    return [run(row, places=places) for row in tx.all("runs.list", ids=json.dumps(ids))]
 
 
 def places_waited_for(tx: Tx, /) -> dict[tuple[str, int], str]:
@@ -135,19 +128,15 @@ def places_waited_for(tx: Tx, /) -> dict[tuple[str, int], str]:
     return {run: f"for a place at LLM '{llm}'" + (f" ({why[llm]})" if why[llm] else "") for run, llm in waiting.items()}
 
 
-def _rolled_up(rows: Sequence[Row]) -> dict[str, int]:
-    """What each of these runs has cost with its descendants, which are all among them."""
-    costs: dict[str, int] = {}
-    for row in sorted(rows, key=lambda row: -row["depth"]):
-        costs[row["id"]] = costs.get(row["id"], 0) + row["cost_nanousd"]
-        if row["parent_id"]:
-            costs[row["parent_id"]] = costs.get(row["parent_id"], 0) + costs[row["id"]]
-    return costs
-
-
 def run_item(tx: Tx, id: str, /) -> Item:
     """One run."""
-    return next(item for item in run_items(tx, tree_of=id) if item["id"] == id)
+    (item,) = run_items(tx, [id])
+    return item
+
+
+def toolcalls(tx: Tx, ids: Sequence[str], /) -> list[Item]:
+    """These tool calls, in the order of their making."""
+    return [toolcall(row) for row in tx.all("toolcalls.list", ids=json.dumps(ids))]
 
 
 def toolcall(row: Row, /) -> Item:
@@ -174,16 +163,13 @@ def toolcall(row: Row, /) -> Item:
     }
 
 
-def requests_of(tx: Tx, rows: Sequence[Row], /) -> list[Item]:
-    """Requests to people with all that they need to decide them, and where each was told."""
+def requests(tx: Tx, ids: Sequence[str], /) -> list[Item]:
+    """These requests to people, oldest first, with all that is needed to decide them, and where each was told."""
+    wanted = json.dumps(ids)
     told: dict[str, list[Item]] = {}
-    if len(rows) <= _FEW:
-        found = [each for row in rows for each in tx.all("deliveries.of_request", request_id=row["id"])]
-    else:
-        found = tx.all("deliveries.of_open" if all(row["phase"] == "open" for row in rows) else "deliveries.all")
-    for row in found:
+    for row in tx.all("deliveries.of_requests", ids=wanted):
         told.setdefault(row["request_id"], []).append(_delivery(row))
-    return [_request(row, told.get(row["id"], [])) for row in rows]
+    return [_request(row, told.get(row["id"], [])) for row in tx.all("requests.list", ids=wanted)]
 
 
 def _request(row: Row, told: list[Item]) -> Item:
@@ -301,7 +287,7 @@ def find_run(tx: Tx, ref: str, /) -> Run:
             raise Refused(f"{ref!r} is part of several runs' ids", hint="write more of it")
         found = runs.get(tx, rows[0]["id"]) if rows else None
     if found is None:
-        near = did_you_mean(ref, (row["name"] for row in tx.all("runs.list")))
+        near = did_you_mean(ref, (row["name"] for row in tx.all("runs.names", most=_NEAR)))
         raise Unknown(f"there is no run {ref!r}", hint=near or "`smallchain get runs` lists them")
     return found
 

@@ -11,11 +11,12 @@ from fastapi.responses import JSONResponse
 from smallchain.engine.specs import typed
 from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.ids import did_you_mean
-from smallchain.store import eventlog, files, requests, resources, runs
+from smallchain.store import eventlog, files, resources, runs
 from smallchain.store.contract import Tx
 from smallchain.store.times import to_text
 from smallchaind.api import items
 from smallchaind.api.items import Item
+from smallchaind.api.pages import HISTORIES, MOST, Wanted, page
 from smallchaind.compose import House
 
 WRITTEN = {
@@ -34,6 +35,7 @@ KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "grants", "events", "files",
 
 _MOST_EVENTS = 1000
 _Seq = Annotated[int, Query(ge=0, le=2**62)]
+_Id = Annotated[str, Query(max_length=64)]
 
 
 def routes(house: House) -> APIRouter:
@@ -70,45 +72,41 @@ def routes(house: House) -> APIRouter:
         status: str | None = None,
         phase: str | None = None,
         all: bool = False,
+        live: bool = False,
+        newest: bool = False,
+        after: _Id = "",
+        before: _Id | None = None,
+        limit: Annotated[int, Query(ge=1, le=MOST)] = MOST,
     ) -> Response:
-        """All of a kind, narrowed by names or ids, run, status, phase. Requests: the open ones, unless `all`."""
+        """All of a kind, narrowed by names or ids, run, status, phase. Requests: the open ones, unless `all`; runs: `live` ones.
+
+        Runs, tool calls and requests come in pages of at most `limit` ids, oldest first, of which those that fit are shown; page on
+        with `next` as `after`, until it is null. `newest`: the last page of runs; page back with `next` as `before`.
+        """
 
         def look(tx: Tx) -> dict[str, Any]:
-            by_id = requests_by_id(tx, name or []) if kind == "requests" else []
-            if by_id and not run:
-                found = by_id
-            else:
-                found = listed(tx, kind, run, all or phase is not None)
-                found = named(kind, found, name) if name else found
+            if kind in HISTORIES:
+                found = page(tx, kind, Wanted(name or (), run, status, phase, live, all, after, before, newest, limit))
+                return {"items": found.items, "next": found.next}
+            listing = listed(tx, kind, run)
+            listing = named(kind, listing, name) if name else listing
             if status is not None:
-                found = [item for item in found if str(item.get("status", "")).casefold() == status.casefold()]
-            if phase is not None:
-                found = [item for item in found if item.get("phase") == phase]
-            return {"items": found}
+                listing = [item for item in listing if str(item.get("status", "")).casefold() == status.casefold()]
+            return {"items": listing, "next": None}
 
         return JSONResponse(await house.database.read(look))  # it is JSON already: to look through each item again costs more than all else
 
     return router
 
 
-def listed(tx: Tx, kind: str, run: str | None, whole: bool) -> list[Item]:
-    """All items of a kind; of a run and its descendants where it is given; `whole`: closed requests too. Raises Unknown."""
+def listed(tx: Tx, kind: str, run: str | None) -> list[Item]:
+    """All items of a kind that stays short; of a run and its descendants where it is given. Raises Unknown."""
     if kind in WRITTEN:
         return [items.resource(tx, each) for each in resources.of_kind(tx, WRITTEN[kind])]
     if kind in NOT_YET:
         return []
-    of = items.find_run(tx, run).id if run else None
-    if kind == "runs":
-        return items.run_items(tx, tree_of=of)
-    if kind == "toolcalls":
-        rows = tx.all("toolcalls.list") if of is None else tx.all("toolcalls.list_tree", run_id=of)
-        return [items.toolcall(row) for row in rows]
-    if kind == "requests":
-        tree = {each.id for each in runs.tree(tx, of)} if of else None
-        rows = tx.all("requests.list" if whole else "requests.list_open")
-        return items.requests_of(tx, [row for row in rows if tree is None or row["run_id"] in tree])
     if kind == "grants":
-        tree = {each.id for each in runs.tree(tx, of)} if of else None
+        tree = {each.id for each in runs.tree(tx, items.find_run(tx, run).id)} if run else None
         return [items.grant(row) for row in tx.all("grants.list") if tree is None or row["run_id"] in tree]
     if kind == "files":
         return [items.file(row) for row in files.everything(tx)]
@@ -116,13 +114,6 @@ def listed(tx: Tx, kind: str, run: str | None, whole: bool) -> list[Item]:
         row = resources.get(tx, "defaults", "defaults")
         return items.templates(typed(row).templates if row else {})
     raise Unknown(f"there is no kind {kind!r}", hint=did_you_mean(kind, KINDS) or "the kinds are " + ", ".join(KINDS))
-
-
-def requests_by_id(tx: Tx, refs: list[str], /) -> list[Item]:
-    """Requests by their ids or parts of them, however long the history is; nothing unless all of them are found so."""
-    ids = [ref if len(ref) == 36 else next(iter(requests.by_part(tx, ref.lower())), "") if len(ref) >= 6 else "" for ref in refs]
-    rows = [row for id in ids if id and (row := tx.one("requests.list_one", id=id)) is not None]
-    return items.requests_of(tx, rows) if len(rows) == len(refs) else []
 
 
 def named(kind: str, found: list[Item], names: list[str]) -> list[Item]:

@@ -52,7 +52,7 @@ def execute(arguments: Namespace, session: Session) -> int:
 
 def _live(output: str, session: Session) -> int:
     """The same for every run that is not over; children go on with what their root is pinned to."""
-    live = [run for run in session.client.items("runs") if not run.get("parent") and not run.get("finished_at")]
+    live = [run for run in session.client.items("runs", {"live": True}) if not run.get("parent") and not run.get("finished_at")]
     answers = [session.client.get(path_of("diff", text_of(run.get("name")))) for run in live]
     differ = [answer for answer in answers if answer.get("items")]
     if output != "text":

@@ -13,14 +13,19 @@ from smallchain.model.llmspec import LLMSpec
 STANDARD_TIMEOUT = timedelta(minutes=10)
 
 
+def timeout_of(spec: LLMSpec, default: str | None, /) -> timedelta:
+    """How long one call of an LLM may take; `default`: what the defaults say, if anything."""
+    written = spec.timeout or default
+    return parse_duration(written) if written else STANDARD_TIMEOUT
+
+
 async def resolve(spec: LLMSpec, secrets: Secrets, /, *, folder: str, timeout: str | None = None) -> Endpoint:
     """The endpoint of an LLM with its secrets resolved; raises BadInput when one can't be.
 
     Where the YAML names neither URL nor key, both come from OPENAI_BASE_URL and OPENAI_API_KEY; a URL of its own without a key gets
     none, so that a key never goes to a server it is not for.
     """
-    written = spec.timeout or timeout
-    length = parse_duration(written) if written else STANDARD_TIMEOUT
+    length = timeout_of(spec, timeout)
     base_url, api_key = spec.base_url, None
     if spec.provider == "openai":
         if base_url is None:

@@ -67,7 +67,7 @@ def decide(facts: CallFacts, /, *, now: datetime) -> Decision:
         case CallPhase.DELEGATED:
             return _watch_child(facts)
         case CallPhase.SLEEPING:
-            return Decision(look_at=facts.due_at)
+            return Decision(cause="woke") if facts.due_at is None or now >= facts.due_at else Decision(look_at=facts.due_at)
         case CallPhase.AWAITING_APPROVAL | CallPhase.AWAITING_ANSWER | CallPhase.AWAITING_CALLBACK | CallPhase.IN_DOUBT:
             return STAY
         case CallPhase.SUCCEEDED | CallPhase.FAILED | CallPhase.REJECTED | CallPhase.CANCELLED | CallPhase.TIMED_OUT:
@@ -116,6 +116,8 @@ def _start(facts: CallFacts, now: datetime) -> Decision:
         return gate
     if facts.target_kind == "human":
         return _too_much_asked(facts) or Decision(cause="asked")
+    if facts.target_kind == "timer":
+        return Decision(cause="fell_asleep")
     if facts.target_kind != "agent":
         return Decision(cause="started")
     if facts.beyond_depth:

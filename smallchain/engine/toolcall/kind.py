@@ -17,7 +17,7 @@ from smallchain.engine.run.kind import stop_and_ask
 from smallchain.engine.specs import Pins, ToolInUse, in_use, pins_of, typed, why_unsupported
 from smallchain.engine.toolcall import arguments as args
 from smallchain.engine.toolcall import decide as rules
-from smallchain.engine.toolcall import gates, policy
+from smallchain.engine.toolcall import gates, policy, sleeping
 from smallchain.engine.toolcall.ending import end as _end
 from smallchain.model.agent import MOST_CALLS, limits_of
 from smallchain.model.decision import Decision, Effect
@@ -192,6 +192,8 @@ def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
     match call.phase:
         case CallPhase.PENDING if call.target_kind:
             facts.fault_in_arguments = _fault_in_arguments(pins, run, call)
+            if call.target_kind == "timer":
+                facts.fault_in_arguments = facts.fault_in_arguments or sleeping.fault_in(tx, run, call)
             facts.held = _held(tx, pins, run, call)
         case CallPhase.READY if call.target_kind == "agent":
             agent = pins.agent(run.agent)
@@ -354,6 +356,8 @@ _RECORD: dict[str, _Record] = {
     "approval_needed": gates.approval_needed,
     "refused_by_policy": gates.refused_by_policy,
     "asked": gates.asked,
+    "fell_asleep": sleeping.fell_asleep,
+    "woke": sleeping.woke,
     "not_possible": _not_possible,
     "started": _started,
     "child_made": _child_made,

@@ -16,11 +16,8 @@ SELECT * FROM deliveries WHERE id = :id;
 -- of_request: where a request is told, in the order it was
 SELECT * FROM deliveries WHERE request_id = :request_id ORDER BY id;
 
--- of_open: where all that waits for a person is told
-SELECT deliveries.* FROM deliveries JOIN requests ON requests.id = deliveries.request_id WHERE requests.phase = 'open' ORDER BY deliveries.id;
-
--- all: every delivery
-SELECT * FROM deliveries ORDER BY id;
+-- of_requests: where these requests (a JSON list of ids) are told, in the order they were
+SELECT * FROM deliveries WHERE request_id IN (SELECT value FROM json_each(:ids)) ORDER BY id;
 
 -- live: ids of deliveries that a loop can move
 SELECT id FROM deliveries WHERE phase IN ('waiting', 'delivering', 'closing');

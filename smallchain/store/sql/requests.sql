@@ -33,14 +33,24 @@ SELECT * FROM requests WHERE call_id = :call_id ORDER BY id DESC LIMIT 1;
 -- by_part: requests whose id begins or ends with a text
 SELECT id FROM requests WHERE substr(id, 1, length(:part)) = :part OR substr(id, -length(:part)) = :part LIMIT 2;
 
--- list_open: what waits for a person, oldest first, with the names of runs
-SELECT requests.*, runs.name AS run FROM requests JOIN runs ON runs.id = requests.run_id WHERE requests.phase = 'open' ORDER BY requests.id;
+-- list: these requests (a JSON list of ids), oldest first, with the names of runs
+SELECT requests.*, runs.name AS run FROM requests JOIN runs ON runs.id = requests.run_id
+WHERE requests.id IN (SELECT value FROM json_each(:ids)) ORDER BY requests.id;
 
--- list: all requests there ever were, oldest first, with the names of runs
-SELECT requests.*, runs.name AS run FROM requests JOIN runs ON runs.id = requests.run_id ORDER BY requests.id;
+-- page: ids of the requests made after one
+SELECT id FROM requests WHERE id > :after ORDER BY id LIMIT :most;
 
--- list_of_run: all requests of a run
-SELECT requests.*, runs.name AS run FROM requests JOIN runs ON runs.id = requests.run_id WHERE requests.run_id = :run_id ORDER BY requests.id;
+-- page_open: ids of the requests made after one that wait for a person
+SELECT id FROM requests WHERE id > :after AND phase = 'open' ORDER BY id LIMIT :most;
 
--- list_one: one request
-SELECT requests.*, runs.name AS run FROM requests JOIN runs ON runs.id = requests.run_id WHERE requests.id = :id;
+-- page_tree: ids of the requests of a run and its descendants, made after one
+WITH RECURSIVE tree (id) AS (SELECT :run_id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
+SELECT requests.id FROM tree JOIN requests ON requests.run_id = tree.id WHERE requests.id > :after ORDER BY requests.id LIMIT :most;
+
+-- page_tree_open: the same, of those that wait for a person
+WITH RECURSIVE tree (id) AS (SELECT :run_id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
+SELECT requests.id FROM tree JOIN requests ON requests.run_id = tree.id
+WHERE requests.id > :after AND requests.phase = 'open' ORDER BY requests.id LIMIT :most;
+
+-- ids_of_run: ids of a run's requests
+SELECT id FROM requests WHERE run_id = :run_id;

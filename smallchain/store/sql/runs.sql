@@ -22,20 +22,34 @@ UPDATE runs SET agent = :agent, llm = :llm, priority = :priority, phase = :phase
   cost_nanousd = :cost_nanousd, started_at = :started_at, finished_at = :finished_at, version = :version
 WHERE id = :id AND version = :read;
 
--- list: runs in the order of their making, each with what is open of it
-SELECT runs.*, iif(runs.phase != 'awaiting_tools', '[]', (
+-- list: these runs (a JSON list of ids) in the order of their making, each with what is open of it and what its tree has cost
+SELECT runs.*, parent.name AS parent, root.name AS root, iif(runs.phase != 'awaiting_tools', '[]', (
     SELECT json_group_array(json_array(phase, tool, detail)) FROM toolcalls
     WHERE run_no = runs.no AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
-  )) AS open_calls
-FROM runs ORDER BY id;
+  )) AS open_calls, (
+    WITH RECURSIVE tree (id, cost) AS (
+      SELECT runs.id, runs.cost_nanousd
+      UNION ALL SELECT child.id, child.cost_nanousd FROM runs AS child JOIN tree ON child.parent_id = tree.id
+    ) SELECT sum(cost) FROM tree
+  ) AS tree_cost_nanousd
+FROM runs LEFT JOIN runs AS parent ON parent.id = runs.parent_id LEFT JOIN runs AS root ON root.id = runs.root_id
+WHERE runs.id IN (SELECT value FROM json_each(:ids)) ORDER BY runs.id;
 
--- list_tree: the same, of a run and its descendants
+-- page: ids of the runs made after one
+SELECT id FROM runs WHERE id > :after ORDER BY id LIMIT :most;
+
+-- page_back: ids of the runs made before one, the newest first
+SELECT id FROM runs WHERE id < :before ORDER BY id DESC LIMIT :most;
+
+-- page_live: ids of the runs made after one that are not over
+SELECT id FROM runs WHERE id > :after AND phase NOT IN ('succeeded', 'failed', 'cancelled') ORDER BY id LIMIT :most;
+
+-- page_tree: ids of a run and its descendants, made after one
 WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
-SELECT runs.*, iif(runs.phase != 'awaiting_tools', '[]', (
-    SELECT json_group_array(json_array(phase, tool, detail)) FROM toolcalls
-    WHERE run_no = runs.no AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
-  )) AS open_calls
-FROM runs WHERE id IN (SELECT id FROM tree) ORDER BY id;
+SELECT id FROM tree WHERE id > :after ORDER BY id LIMIT :most;
+
+-- names: the names of the newest runs
+SELECT name FROM runs ORDER BY id DESC LIMIT :most;
 
 -- tree: a run and its descendants, parents before children
 WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
@@ -74,6 +88,9 @@ SELECT id FROM runs WHERE phase = 'pending' AND runs.phase NOT IN ('succeeded', 
 
 -- children: how many children a run has made of an agent, and in all
 SELECT count(*) AS count, coalesce(sum(agent = :agent), 0) AS of_agent FROM runs WHERE parent_id = :id;
+
+-- ids_of_children: ids of the runs that a run has made
+SELECT id FROM runs WHERE parent_id = :id ORDER BY id;
 
 -- numbered: names that `run TASK` has made, TASK-1 onward
 SELECT name FROM runs WHERE parent_id IS NULL AND substr(name, 1, length(:stem)) = :stem;

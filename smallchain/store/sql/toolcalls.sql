@@ -27,7 +27,8 @@ WHERE runs.id = :run_id AND toolcalls.phase NOT IN ('succeeded', 'failed', 'reje
 -- unsettled: ids of the calls that a loop, and not only the world, can move
 SELECT toolcalls.id FROM toolcalls JOIN runs ON runs.no = run_no
 WHERE toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
-  AND (toolcalls.phase IN ('pending', 'executing', 'sleeping') OR (toolcalls.phase = 'ready' AND runs.paused = 0))
+  AND (toolcalls.phase IN ('pending', 'executing') OR (toolcalls.phase = 'sleeping' AND toolcalls.due_at <= :now)
+    OR (toolcalls.phase = 'ready' AND runs.paused = 0))
 UNION ALL
 SELECT toolcalls.id FROM toolcalls JOIN runs ON runs.parent_call_id = toolcalls.id
 WHERE toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
@@ -40,14 +41,24 @@ SELECT id FROM toolcalls WHERE phase = 'pending' AND toolcalls.phase NOT IN ('su
 SELECT toolcalls.*, runs.id AS run_id FROM toolcalls JOIN runs ON runs.no = toolcalls.run_no
 WHERE toolcalls.phase = 'executing' AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out');
 
--- list: all calls, each with its run's name and the child it made
+-- list: these calls (a JSON list of ids) in the order of their making, each with its run's name and the child it made
 SELECT toolcalls.*, runs.id AS run_id, runs.name AS run, child.name AS child FROM toolcalls JOIN runs ON runs.no = toolcalls.run_no
-LEFT JOIN runs AS child ON child.parent_call_id = toolcalls.id ORDER BY toolcalls.id;
+LEFT JOIN runs AS child ON child.parent_call_id = toolcalls.id
+WHERE toolcalls.id IN (SELECT value FROM json_each(:ids)) ORDER BY toolcalls.id;
 
--- list_tree: the same, of a run and its descendants
+-- page: ids of the calls made after one
+SELECT id FROM toolcalls WHERE id > :after ORDER BY id LIMIT :most;
+
+-- page_tree: the same, of a run and its descendants
 WITH RECURSIVE tree (id) AS (SELECT :run_id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
-SELECT toolcalls.*, runs.id AS run_id, runs.name AS run, child.name AS child FROM toolcalls JOIN runs ON runs.no = toolcalls.run_no
-LEFT JOIN runs AS child ON child.parent_call_id = toolcalls.id WHERE runs.id IN (SELECT id FROM tree) ORDER BY toolcalls.id;
+SELECT toolcalls.id FROM tree JOIN runs ON runs.id = tree.id JOIN toolcalls ON toolcalls.run_no = runs.no
+WHERE toolcalls.id > :after ORDER BY toolcalls.id LIMIT :most;
+
+-- page_phase: ids of the calls made after one that stand in a phase
+SELECT id FROM toolcalls WHERE id > :after AND phase = :phase ORDER BY id LIMIT :most;
+
+-- ids_of_run: ids of a run's calls
+SELECT toolcalls.id FROM runs JOIN toolcalls ON toolcalls.run_no = runs.no WHERE runs.id = :run_id;
 
 -- by_part: calls whose id begins or ends with a text
 SELECT id FROM toolcalls WHERE substr(id, 1, length(:part)) = :part OR substr(id, -length(:part)) = :part LIMIT 2;

@@ -22,6 +22,7 @@ from smallchain.store import modelcalls, paces, resources, runs
 from smallchain.store.contract import Tx
 from support.house import Gate, House, a_house
 from support.modelserver import Answer, Asked, ModelServer, fails, says
+from support.rows import all_runs
 from support.starts import FixedClock
 
 SECOND = timedelta(seconds=1)
@@ -82,7 +83,7 @@ def numbered(count: int) -> list[str]:
 
 
 async def phases(house: House) -> dict[str, str]:
-    rows = await house.database.read(lambda tx: tx.all("runs.list"))
+    rows = await house.database.read(lambda tx: all_runs(tx))
     return {row["name"]: row["phase"] for row in rows}
 
 
@@ -97,7 +98,7 @@ async def end(house: House, name: str) -> None:
 
 
 async def all_over(house: House, count: int) -> None:
-    await house.until(lambda tx: sum(row["phase"] == "succeeded" for row in tx.all("runs.list")) == count)
+    await house.until(lambda tx: sum(row["phase"] == "succeeded" for row in all_runs(tx)) == count)
 
 
 async def called(house: House, name: str) -> list[tuple[str, str]]:
@@ -179,9 +180,9 @@ async def test_a_tree_of_many_children_does_not_hold_up_a_single_run(house: Hous
 
     (first,) = await calling(house)
     await end(house, first)
-    second = await house.until(lambda tx: [row["name"] for row in tx.all("runs.list") if row["phase"] == "calling_model"])
+    second = await house.until(lambda tx: [row["name"] for row in all_runs(tx) if row["phase"] == "calling_model"])
     await end(house, second[0])
-    third = await house.until(lambda tx: [row["name"] for row in tx.all("runs.list") if row["phase"] == "calling_model"])
+    third = await house.until(lambda tx: [row["name"] for row in all_runs(tx) if row["phase"] == "calling_model"])
     assert "alone" in (second[0], third[0])
 
 
@@ -291,7 +292,7 @@ async def test_a_limit_that_is_taken_out_or_raised_lets_those_go_who_wait(house:
     await house.until(lambda tx: paces.waits(tx, "fast") == 2)
     await house.apply(llms(scripted(LONG)), "llm.yaml")
 
-    await house.until(lambda tx: sum(row["phase"] == "calling_model" for row in tx.all("runs.list")) == 4)
+    await house.until(lambda tx: sum(row["phase"] == "calling_model" for row in all_runs(tx)) == 4)
 
 
 async def test_an_llm_that_is_deleted_lets_those_go_who_wait(house: House) -> None:
@@ -382,7 +383,7 @@ async def test_whatever_people_do_meanwhile_no_limit_is_passed_and_every_run_end
     for name in names:
         await house.driver.transact(lambda tx, name=name: (run := runs.by_name(tx, name)) and resume(tx, run, by="ann"))  # type: ignore[misc]
 
-    await house.until(lambda tx: all(row["phase"] in ("succeeded", "cancelled") for row in tx.all("runs.list")))
+    await house.until(lambda tx: all(row["phase"] in ("succeeded", "cancelled") for row in all_runs(tx)))
     assert server.most_in_flight <= 3
     assert await house.database.read(lambda tx: paces.waits(tx, "fast")) == 0
 

@@ -35,6 +35,7 @@ from smallchain.store import messages, runs, toolcalls
 from smallchain.store.contract import Tx
 from support.house import PATIENCE_S, Gate, House, is_legal
 from support.modelserver import Answer, ModelServer, says
+from support.rows import all_runs
 from support.starts import FixedClock
 
 T = TypeVar("T")
@@ -201,7 +202,7 @@ class Pairing(RuleBasedStateMachine):
         return self.loop.run(self.house.database.read(look))
 
     def _runs(self, *, children: bool = True) -> list[Run]:
-        found = self._read(lambda tx: [runs.get(tx, row["id"]) for row in tx.all("runs.list")])
+        found = self._read(lambda tx: [runs.get(tx, row["id"]) for row in all_runs(tx)])
         return sorted((run for run in found if children or run.parent_id is None), key=lambda run: run.id)
 
     def _calls_in_doubt(self) -> list[ToolCall]:

@@ -31,6 +31,7 @@ WORDS: dict[str, list[tuple[str, ...]]] = {
     "set": [("priority", "run", "1")],
     "get": [(kind,) for kind in KINDS] + [("events", "--tail", "3", "--pretty"), ("run", "x")],
     "describe": [("run", "x")],
+    "why": [("run",)],
     "transcript": [("run",), ("run", "--request"), ("run", "--curl")],
     "inbox": [(), ("--plain",)],
     "approve": [("deadbeef",), ("deadbeef", "--set", "a=1")],

@@ -73,7 +73,10 @@ def test_a_run_that_waits_for_somebody_says_for_what_although_another_call_runs(
 
 
 def test_a_run_all_of_whose_calls_sleep_is_asleep() -> None:
-    assert status_of(a_run(phase=RunPhase.AWAITING_TOOLS), calls(CallPhase.SLEEPING, CallPhase.SLEEPING)) == (Status.SLEEPING, "asleep")
+    assert status_of(
+        a_run(phase=RunPhase.AWAITING_TOOLS),
+        [OpenCall(CallPhase.SLEEPING, "sleep_until", until) for until in ("until 2026-01-03", "until 2026-01-02")],
+    ) == (Status.SLEEPING, "asleep until 2026-01-02")
 
 
 def test_a_run_one_of_whose_calls_sleeps_is_running() -> None:

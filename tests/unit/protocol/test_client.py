@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -44,6 +45,26 @@ def test_a_list_is_asked_for_with_its_query(fake: FakeDaemon, client: Client) ->
     assert fake.requests[0].query == {"name": ["a b", "c&d"], "all": ["true"], "limit": ["3"]}
     assert fake.requests[0].headers["user-agent"].startswith("smallchain/")
     assert fake.requests[0].headers["smallchain-actor"]
+
+
+def test_a_list_is_read_to_its_last_page(fake: FakeDaemon, client: Client) -> None:
+    pages = {None: ("a", "1"), "1": ("b", "2"), "2": ("c", None)}
+
+    def answer(request: Request) -> tuple[int, dict[str, Any]]:
+        name, following = pages[request.query.get("after", [None])[0]]
+        return 200, {"items": [{"name": name}], "next": following}
+
+    fake.answers[("GET", "/v1/runs")] = answer
+
+    assert client.items("runs", {"live": True}) == [{"name": "a"}, {"name": "b"}, {"name": "c"}]
+    assert [request.query["live"] for request in fake.requests] == [["true"]] * 3
+    assert client.page("runs", {"after": "1"}) == ([{"name": "b"}], "2")
+
+
+def test_a_daemon_whose_pages_do_not_move_on_is_not_read_for_ever(fake: FakeDaemon, client: Client) -> None:
+    fake.answers[("GET", "/v1/runs")] = {"items": [{"name": "a"}], "next": "1"}
+
+    assert len(client.items("runs")) == 2
 
 
 def test_a_name_keeps_its_slashes_and_spaces_in_a_path(fake: FakeDaemon, client: Client) -> None:

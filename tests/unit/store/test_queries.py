@@ -74,6 +74,7 @@ def test_sql_is_nowhere_but_in_the_store() -> None:
     "name",
     [
         "runs.live",
+        "runs.page_live",
         "runs.pending",
         "runs.unsettled",
         "runs.count",
@@ -92,7 +93,7 @@ def test_what_is_over_costs_nothing_when_one_looks_for_what_is_live(connection: 
 
 
 def test_the_tables_of_a_statement_are_read_from_its_words() -> None:
-    assert queries.tables()["deliveries.of_open"] == {"deliveries", "requests"}
+    assert queries.tables()["toolcalls.page_tree"] >= {"toolcalls", "runs"}
     assert queries.tables()["events.last"] >= {"events"}
     assert queries.targets()["runs.save"] == "runs"
     assert queries.targets()["messages.append"] == "messages"

@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,16 @@ def test_a_delegation_is_looked_at_once_its_child_is_over(tx: SqliteTx) -> None:
     assert toolcalls.unsettled_ids(tx) == [call.id]
 
 
-@pytest.mark.parametrize("phase", [CallPhase.PENDING, CallPhase.READY, CallPhase.EXECUTING, CallPhase.SLEEPING])
+@pytest.mark.parametrize("phase", [CallPhase.PENDING, CallPhase.READY, CallPhase.EXECUTING])
 def test_a_call_that_a_loop_can_move_is_looked_at(tx: SqliteTx, phase: CallPhase) -> None:
     call = put_call(tx, put_run(tx), phase=phase)
 
     assert toolcalls.unsettled_ids(tx) == [call.id]
+
+
+@pytest.mark.parametrize(("left", "looked_at"), [(timedelta(), True), (timedelta(seconds=-1), True), (timedelta(seconds=1), False)])
+def test_a_call_that_sleeps_is_looked_at_once_its_moment_has_come(tx: SqliteTx, left: timedelta, looked_at: bool) -> None:
+    call = put_call(tx, put_run(tx), phase=CallPhase.SLEEPING)
+    toolcalls.save(tx, call, due_at=tx.now + left)
+
+    assert toolcalls.unsettled_ids(tx) == ([call.id] if looked_at else [])

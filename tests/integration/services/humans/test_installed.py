@@ -11,6 +11,7 @@ from smallchain.model.lifecycles import Readiness
 from smallchain.services.humans.installed import installed
 from smallchain.store import resources
 from support.house import a_house
+from support.rows import all_deliveries
 
 PACKAGE = """
 from smallchain.model.delivery import Delivered
@@ -70,7 +71,7 @@ async def test_a_request_is_told_through_a_package_s_own_channel(tmp_path: Path)
     async with a_house(tmp_path, channels=installed()) as house:
         await house.apply(scene({"name": "team", "type": "board", "to": "wall", "parameters": {"colour": "red"}}))
 
-        rows = await house.until(lambda tx: [row["reference"] for row in tx.all("deliveries.all") if row["reference"]])
+        rows = await house.until(lambda tx: [row["reference"] for row in all_deliveries(tx) if row["reference"]])
 
     assert rows == ["card-1"]
     assert own_board.Board.told == [("wall", "which colour?")]

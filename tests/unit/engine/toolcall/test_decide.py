@@ -132,6 +132,8 @@ TABLE: list[tuple[str, CallFacts, Decision]] = [
     ("its child failed", call(CallPhase.DELEGATED, child=child(RunPhase.FAILED)), Decision(cause="child_failed")),
     ("its child was cancelled", call(CallPhase.DELEGATED, child=child(RunPhase.CANCELLED)), Decision(cause="child_cancelled")),
     ("asleep", call(CallPhase.SLEEPING, due_at=NOW + SECOND), Decision(look_at=NOW + SECOND)),
+    ("slept enough", call(CallPhase.SLEEPING, due_at=NOW), Decision(cause="woke")),
+    ("a timer", call(CallPhase.READY, target_kind="timer"), Decision(cause="fell_asleep")),
     ("for a person to allow", call(CallPhase.AWAITING_APPROVAL), STAY),
     ("for a person to answer", call(CallPhase.AWAITING_ANSWER), STAY),
     ("for the outside", call(CallPhase.AWAITING_CALLBACK), STAY),
