@@ -34,9 +34,10 @@ log = logging.getLogger(__name__)
 
 INSIDE = "/smallchain"
 """Where an attempt's files are, inside."""
-MEMORY = 512 * 1024 * 1024
-PROCESSES = 256
-TMP = 64 * 1024 * 1024
+MEMORY = 2 * 1024 * 1024 * 1024
+PROCESSES = 128
+FILES = 256 * 1024 * 1024
+"""Of the largest file, and of all in `/tmp`."""
 NOBODY = 65534
 CREATE_WITHIN = timedelta(seconds=60)
 BACK_WITHIN = timedelta(seconds=60)
@@ -186,8 +187,8 @@ class Containers:
         labels = {"state": self._home, "call": start.call_id, "attempt": str(start.attempt), "tool": start.tool}
         words += [word for name, value in labels.items() for word in ("--label", f"smallchain.{name}={value}")]
         words += ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", *_user(backend)]
-        words += ["--tmpfs", f"/tmp:size={TMP},mode=1777", "--memory", memory, "--memory-swap", memory]
-        words += ["--pids-limit", str(limits.processes or PROCESSES), *_ulimits(backend, limits.file_bytes)]
+        words += ["--tmpfs", f"/tmp:size={limits.file_bytes or FILES},mode=1777", "--memory", memory, "--memory-swap", memory]
+        words += ["--pids-limit", str(limits.processes or PROCESSES), *_ulimits(backend, limits.file_bytes or FILES)]
         if limits.cpus is not None:
             words += ["--cpus", str(limits.cpus)]
         if not start.network:
@@ -388,11 +389,9 @@ def _user(backend: Backend) -> list[str]:
     return [*keep, "--user", f"{os.getuid()}:{os.getgid()}"]
 
 
-def _ulimits(backend: Backend, file_bytes: int | None) -> list[str]:
+def _ulimits(backend: Backend, file_bytes: int) -> list[str]:
     """No core files. Podman's own numbers of files and processes can be above what this machine lets it set."""
-    limits = ["core=0:0"]
-    if file_bytes is not None:
-        limits.append(f"fsize={file_bytes}:{file_bytes}")
+    limits = ["core=0:0", f"fsize={file_bytes}:{file_bytes}"]
     if backend.name == "podman":
         for name, most, number in (("nofile", 4096, resource.RLIMIT_NOFILE), ("nproc", 4096, resource.RLIMIT_NPROC)):
             hard = resource.getrlimit(number)[1]
