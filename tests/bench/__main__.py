@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import growth, inbox, parked, start, turns
+from bench import containers, growth, inbox, parked, start, turns
 from bench.processes import end_with_everything, file_system
 from bench.report import Figure
 
@@ -31,6 +31,7 @@ FULL: Benches = {
     "inbox": lambda: inbox.inbox(10_000, 60, 1000, 10),
     "paint": lambda: start.paint(15, 20),
     "start": lambda: start.start(5),
+    "containers": lambda: containers.containers(15),
 }
 SMALL: Benches = {
     "server": lambda: turns.server(2, 0.2),
@@ -42,6 +43,7 @@ SMALL: Benches = {
     "inbox": lambda: inbox.inbox(20, 3, 10, 2),
     "paint": lambda: start.paint(1, 2),
     "start": lambda: start.start(1),
+    "containers": lambda: containers.containers(1),
 }
 
 

@@ -86,6 +86,8 @@ class Backends:
         self._found: Backend | None = None
         self._looking = asyncio.Lock()
         self._pulling: dict[tuple[str, str], asyncio.Lock] = {}
+        self._seen: set[tuple[str, str]] = set()
+        """Images that were there when they were last looked for."""
 
     async def answering(self) -> Backend | str:
         """The first of NAMES that answers, or why none does."""
@@ -117,12 +119,13 @@ class Backends:
         return found
 
     def forget(self) -> None:
-        """It did not do what it was told: ask again who answers, the next time."""
+        """It did not do what it was told: ask again who answers, and what is there, the next time."""
         self._found = None
+        self._seen.clear()
 
     async def fetch(self, backend: Backend, image: str) -> str:
         """See to it that an image is there, pulled within a minute if need be; why it is not, empty when it is."""
-        if await self._has(backend, image):
+        if (backend.name, image) in self._seen:
             return ""
         async with self._pulling.setdefault((backend.name, image), asyncio.Lock()):
             if await self._has(backend, image):
@@ -131,7 +134,10 @@ class Backends:
             return "" if pulled.ok else f"there is no image {image!r} here, and it cannot be pulled: {pulled.why}"
 
     async def _has(self, backend: Backend, image: str) -> bool:
-        return (await backend.ask("image", "inspect", "--format", "{{.Id}}", "--", image)).ok
+        there = (await backend.ask("image", "inspect", "--format", "{{.Id}}", "--", image)).ok
+        if there:
+            self._seen.add((backend.name, image))
+        return there
 
     async def _ask(self, name: str) -> Backend | str:
         program = await asyncio.to_thread(shutil.which, name, path=self._env.get("PATH"))

@@ -108,25 +108,34 @@ class Containers:
         backend = await self._backends.answering()
         if isinstance(backend, str):
             return _not_started(backend)
-        if why := await self._backends.fetch(backend, work.image):
-            self._backends.forget()
+        if why := await self._fetch(backend, work.image):
             return _not_started(why)
         place = _Place(self._folder / _name(start))
         try:
             await asyncio.to_thread(place.make, backend.name, given, work.fill)
+            words, env = self._words(backend, start, work, place)
         except OSError as error:
             return _not_started(f"could not make a folder for the container: {error}")
-        try:
-            words, env = self._words(backend, start, work, place)
         except BadInput as error:
             return _not_started(str(error))
         made = await backend.ask("create", *words, within=CREATE_WITHIN, env=env)
-        if not made.ok:
+        if not made.ok:  # its image may have gone since it was seen
             self._backends.forget()
             there = await _look(backend, _name(start))
-            if not isinstance(there, _State) or not there.was_started:
-                return _not_started(f"{backend.name} could not make the container: {made.why}")
-        return await self._watch(backend, start, place, begin=made.ok) or _interrupted()
+            if isinstance(there, _State) and there.was_started:
+                return await self._watch(backend, start, place, begin=False) or _interrupted()
+            if why := await self._fetch(backend, work.image):
+                return _not_started(why)
+            made = await backend.ask("create", *words, within=CREATE_WITHIN, env=env)
+        if not made.ok:
+            return _not_started(f"{backend.name} could not make the container: {made.why}")
+        return await self._watch(backend, start, place, begin=True) or _interrupted()
+
+    async def _fetch(self, backend: Backend, image: str) -> str:
+        why = await self._backends.fetch(backend, image)
+        if why:
+            self._backends.forget()
+        return why
 
     async def knows(self, start: Start, /) -> bool:
         """Whether an attempt came as far as a container; if not, none was made for it."""

@@ -255,6 +255,20 @@ async def test_an_image_that_is_nowhere_starts_nothing(engine: Engine, tmp_path:
     assert "there is no image 'localhost/nowhere:1' here, and it cannot be pulled" in outcome.text
 
 
+async def test_an_image_that_went_and_came_back_is_found_again(engine: Engine, tmp_path: Path) -> None:
+    executor = tools(engine, tmp_path)
+    start = a_start({"docker": {"image": "localhost/going:1", "command": ["true"]}})
+    engine.ask("tag", IMAGE, "localhost/going:1")
+    assert (await executor.execute(start)).kind is OutcomeKind.SUCCEEDED
+    await executor.let_go(start)
+    engine.ask("rmi", "localhost/going:1")
+
+    gone = replace(start, call_id="call-gone")
+    assert "there is no image" in (await executor.execute(gone)).text
+    engine.ask("tag", IMAGE, "localhost/going:1")
+    assert (await executor.execute(replace(start, call_id="call-back"))).kind is OutcomeKind.SUCCEEDED
+
+
 async def test_a_program_that_the_image_lacks_is_told(engine: Engine, tmp_path: Path) -> None:
     outcome = await ran(engine, tmp_path, ["nosuchprogram"])
 
