@@ -20,7 +20,7 @@ from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
 from smallchain.engine.pace.kind import PaceKind
-from smallchain.engine.ports import Channel, Clock, Provider
+from smallchain.engine.ports import Channel, Clock, Provider, Toolbox
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
@@ -43,6 +43,7 @@ from smallchain.services.llm.openai import OpenAIProvider
 from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
 from smallchain.services.python.workers import Workers
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.backend import Backends
 from smallchain.services.tools.bash import BashExecutor
@@ -51,6 +52,7 @@ from smallchain.services.tools.container import Containers
 from smallchain.services.tools.docker import DockerExecutor
 from smallchain.services.tools.function import FunctionExecutor
 from smallchain.services.tools.job import marks
+from smallchain.services.tools.node import NodeExecutor
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.python import PythonExecutor
 from smallchain.services.tools.pythons import PythonTools
@@ -90,8 +92,10 @@ class House:
     inbox: Inbox
     callbacks: Mapping[str, Subject]
     """What callbacks can be about, by the word in their path."""
+    sandbox: Sandbox
     containers: Containers
     requirements: Requirements
+    tools: Toolbox
     code: tuple[Workers, ...]
     """The processes of context strategies, models and tools that are a person's own functions."""
     stopping: asyncio.Event
@@ -145,9 +149,16 @@ class _People:
 
 
 async def compose(
-    settings: Settings, clock: Clock, environ: Mapping[str, str], heard_at: Callbacks | None = None, *, accept_rollback: bool = False
+    settings: Settings,
+    clock: Clock,
+    environ: Mapping[str, str],
+    heard_at: Callbacks | None = None,
+    *,
+    accept_rollback: bool = False,
+    unfenced_as_root: bool = False,
 ) -> House:
-    """Open the database and put everything together; nothing runs yet. `heard_at`: where callbacks are. Raises Damaged."""
+    """Open the database and put everything together; nothing runs yet. `heard_at`: where callbacks are; `unfenced_as_root`: whether
+    a daemon of root may run a tool with `isolation: none`. Raises Damaged."""
     key = housekey.read_or_make(settings.state_dir)
     database = await Database.open(settings.state_dir, now=clock.now, accept_rollback=accept_rollback)
     started_at = clock.now()
@@ -157,14 +168,17 @@ async def compose(
     functions = Workers(marks=own)
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
     jobs = _empty(settings.state_dir / "jobs")
+    private = (settings.state_dir, settings.socket_path.parent)
+    sandbox = Sandbox(private=private, config=settings.config_dir, unfenced_as_root=unfenced_as_root)
     requirements = Requirements(settings.state_dir / "requirements", environ)
-    containers = Containers(Backends(environ, jobs), folder=settings.state_dir / "containers", home=_home(settings))
+    containers = Containers(Backends(environ, jobs), sandbox=sandbox, folder=settings.state_dir / "containers", home=_home(settings))
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
         processes={
-            "python": PythonTools(PythonExecutor(requirements=requirements, jobs=jobs), containers),
+            "python": PythonTools(PythonExecutor(sandbox=sandbox, requirements=requirements, jobs=jobs), containers),
             "docker": DockerExecutor(containers),
-            "local_bash": BashExecutor(jobs=jobs),
+            "local_bash": BashExecutor(sandbox=sandbox, jobs=jobs),
+            "local_nodejs": NodeExecutor(sandbox=sandbox, jobs=jobs),
             "function": FunctionExecutor(functions),
         },
     )
@@ -222,8 +236,10 @@ async def compose(
         key=key,
         inbox=inbox,
         callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now)},
+        sandbox=sandbox,
         containers=containers,
         requirements=requirements,
+        tools=tools,
         code=(strategies, models, functions),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),

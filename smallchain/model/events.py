@@ -38,7 +38,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
         Level.WARNING,
         "The database was put back: it holds {found} of {known} events, and what happened since is not known to it",
     ),
-    "RunsAsRoot": (Level.WARNING, "Running as root without a sandbox: tools have all rights on this machine"),
+    "RunsAsRoot": (Level.WARNING, "Running as root: fenced tools are users of their own, all else has all rights on this machine"),
     # the watched folder
     "ConfigApplied": (Level.INFO, "Applied {what}"),
     "ConfigRejected": (Level.WARNING, "{problem}; the folder stays at its last good version"),
@@ -56,7 +56,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "LLMAtLimit": (Level.INFO, "LLM '{name}' is at its limit ({why}); {runs} for a place"),
     "LLMHasRoom": (Level.INFO, "LLM '{name}' has had room for everybody for a minute"),
     "LLMHeld": (Level.WARNING, "LLM '{name}' takes no calls until {until}: {why}"),
-    "ToolUnfenced": (Level.WARNING, "Tool '{name}' runs without a sandbox: this version has none yet"),
+    "ToolUnfenced": (Level.WARNING, "Tool '{name}' runs without a sandbox, with all rights of the daemon's user"),
     "ToolImageUnused": (Level.WARNING, "Tool '{name}' runs {instead}"),
     # a run
     "RunStarted": (Level.INFO, "Executing task: {task}"),

@@ -26,3 +26,11 @@ class Limits:
     processes: int | None = None
     """Processes and threads at once."""
     cpus: float | None = None
+
+
+def strictest(*isolations: str | None) -> str:
+    """What holds of several: a fence that was asked for is kept, whoever asked (`auto` where nobody says anything)."""
+    return max((each or "auto" for each in isolations), key=_STRICTNESS.index)
+
+
+_STRICTNESS = ("none", "auto", "required", "container")

@@ -208,12 +208,10 @@ def _entry(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and any(getattr(entry, field) not in (None, "never") for entry in model.tools)
 
 
-def _fences(model: Section) -> bool:
-    return getattr(model, "isolation", None) in ("required", "container")
-
-
 def _fences_function(model: Section) -> bool:
-    return _fences(model) and _executor("function", model)
+    """A person's own function runs beside the daemon: what would be a fence around it is none."""
+    fences = getattr(model, "isolation", None) in ("required", "container") or _has("mounts", model) or _has("limits", model)
+    return isinstance(model, ToolSpec) and _executor("function", model) and fences
 
 
 def _executor(kind: str, model: Section) -> bool:
@@ -250,18 +248,12 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (
-        ("`isolation: required` or `container`", _fences),
         ("a fence around `executor: function`", _fences_function),
-        ("`network`", partial(_has, "network")),
-        ("`mounts`", partial(_has, "mounts")),
-        ("`limits`", partial(_has, "limits")),
-        ("`executor: local_nodejs`", partial(_executor, "local_nodejs")),
         ("`executor: http`", partial(_executor, "http")),
         ("`executor: callback`", partial(_executor, "callback")),
         ("this `builtin`", _later_builtin),
     ),
     "run": (("`budget`", partial(_has, "budget")),),
-    "defaults": (("`isolation: required` or `container`", _fences),),
     "mcp_server": (("`mcp_servers`", _always),),
     "budget": (("`budgets`", _always),),
     "schedule": (("`schedules`", _always),),

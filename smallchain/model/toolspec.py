@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
+from smallchain.model import fence
 from smallchain.model.builtins import fault_in_builtin
 from smallchain.model.code import CALLABLE, PLUGIN
 from smallchain.model.fields import (
@@ -30,6 +31,7 @@ from smallchain.model.fields import (
     exactly_one,
     fault,
 )
+from smallchain.model.sizes import parse_size
 
 Code = Annotated[str, Field(min_length=1)]
 
@@ -259,3 +261,17 @@ class ToolSpec(Section):
     def _one(self) -> Self:
         exactly_one(self, "builtin", "executor")
         return self
+
+
+def mounts_of(tool: ToolSpec, /) -> tuple[fence.Mount, ...]:
+    """What a tool's fence lets through of this machine's folders."""
+    return tuple(fence.Mount(mount.source, mount.target, bool(mount.read_only)) for mount in tool.mounts)
+
+
+def tool_limits_of(tool: ToolSpec, /) -> fence.Limits:
+    """What one attempt of a tool may use."""
+    given = tool.limits
+    if given is None:
+        return fence.Limits()
+    memory, output, files = (parse_size(size) if size is not None else None for size in (given.memory, given.output, given.files))
+    return fence.Limits(memory, output, files, given.processes, float(given.cpu) if given.cpu is not None else None)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.daemon import ROOT, Daemon
+from support.programs import needed
 
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/README.md"))
 PROMISED = {
@@ -23,6 +24,16 @@ PROMISED = {
     },
 }
 """The runs of each example and their answers."""
+
+
+def test_a_tool_in_javascript_runs_behind_the_fence(daemon: Daemon) -> None:
+    needed("node", package="nodejs")
+    assert daemon.cli("apply", "-f", str(ROOT / "examples" / "02-tools" / "node.yaml")).returncode == 0
+    waited = daemon.cli("wait", "mirror image", "--timeout", "30s")
+
+    assert (waited.returncode, waited.stdout) == (0, "Stressed, backwards, is desserts.\n")
+    assert daemon.items("toolcalls")[0]["result"] == "desserts"
+    assert daemon.items("tools")[0]["fence"]
 
 
 def commands(readme: Path) -> list[str]:

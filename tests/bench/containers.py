@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.report import Figure
 from smallchain.model.toolcall import OutcomeKind
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.tools.backend import Backends
 from smallchain.services.tools.container import Containers
 from smallchain.services.tools.docker import DockerExecutor
@@ -64,7 +65,7 @@ def _bare_ms(engine: Engine) -> float:
 
 
 async def _attempts(engine: Engine, folder: Path, repeats: int) -> tuple[list[float], list[float]]:
-    executor = DockerExecutor(Containers(Backends(engine.environ, folder), folder=folder / "containers", home="bench"))
+    executor = DockerExecutor(Containers(Backends(engine.environ, folder), sandbox=Sandbox(), folder=folder / "containers", home="bench"))
     ours, removals = [], []
     for _ in range(repeats + 1):  # the first one finds out who answers
         start = a_start({"docker": {"image": IMAGE, "command": ["true"]}})

@@ -17,6 +17,7 @@ from typing import Any
 
 from smallchain.model.fence import Mount
 from smallchain.model.toolcall import Start
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.tools.backend import Backends
 from smallchain.services.tools.container import Containers
 from smallchain.services.tools.docker import DockerExecutor
@@ -46,7 +47,7 @@ def killing_client(folder: Path, name: str, point: str) -> dict[str, str]:
 
 def executor(environ: dict[str, str], folder: Path) -> DockerExecutor:
     """What a daemon would put together."""
-    return DockerExecutor(Containers(Backends(environ, folder), folder=folder / "containers", home="house"))
+    return DockerExecutor(Containers(Backends(environ, folder), sandbox=Sandbox(), folder=folder / "containers", home="house"))
 
 
 def written(start: Start) -> str:

@@ -43,6 +43,7 @@ from smallchain.services.llm.openai import OpenAIProvider
 from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
 from smallchain.services.python.workers import Workers
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
@@ -171,7 +172,7 @@ class House:
         processes: dict[str, Executor] = {
             "python": gate,
             "docker": boxes,
-            "local_bash": BashExecutor(jobs=folder / "jobs"),
+            "local_bash": BashExecutor(sandbox=Sandbox(unfenced_as_root=True), jobs=folder / "jobs"),
             "function": FunctionExecutor(self.workers),
         }
         tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes)

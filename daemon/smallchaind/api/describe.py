@@ -39,7 +39,14 @@ def routes(house: House) -> APIRouter:
     @router.get("/v1/describe/{kind}/{ref:path}")
     async def describe(kind: str, ref: str) -> dict[str, Any]:
         """One item and what is related to it."""
-        return await house.database.read(lambda tx: _describe(tx, kind.removesuffix("s"), ref))
+
+        def look(tx: Tx) -> dict[str, Any]:
+            found = _describe(tx, kind.removesuffix("s"), ref)
+            if found["item"]["kind"] == "tool":
+                found["item"] = items.with_fence(tx, found["item"], house.tools)
+            return found
+
+        return await house.database.read(look)
 
     @router.get("/v1/transcript/{ref:path}")
     async def transcript(ref: str) -> dict[str, Any]:

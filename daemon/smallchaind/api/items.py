@@ -9,7 +9,8 @@ from typing import Any
 
 from smallchain.engine import reach
 from smallchain.engine.pace.kind import standing
-from smallchain.engine.specs import why_unsupported
+from smallchain.engine.ports import Toolbox
+from smallchain.engine.specs import in_use, typed, why_unsupported
 from smallchain.model.delivery import VERBS
 from smallchain.model.errors import Refused, Unknown
 from smallchain.model.human import RequestKind
@@ -51,6 +52,15 @@ def resource(tx: Tx, written: Written, /) -> Item:
         "spec": written.spec,
     }
     return item | _use(tx, written.name) if written.kind == "llm" else item
+
+
+def with_fence(tx: Tx, tool: Item, tools: Toolbox, /) -> Item:
+    """A tool's item with what is around it when it runs, in words; empty for nothing, and until the machine was looked at."""
+    row, defaults = resources.get(tx, "tool", tool["name"]), resources.get(tx, "defaults", "defaults")
+    if row is None:
+        return tool
+    used = in_use(typed(row), typed(defaults) if defaults is not None else None, row.folder)
+    return tool | {"fence": tools.fence(used.spec)}
 
 
 def _use(tx: Tx, llm: str) -> Item:

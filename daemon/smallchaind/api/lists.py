@@ -89,6 +89,8 @@ def routes(house: House) -> APIRouter:
                 found = page(tx, kind, Wanted(name or (), run, status, phase, live, all, after, before, newest, limit))
                 return {"items": found.items, "next": found.next}
             listing = listed(tx, kind, run)
+            if kind == "tools":
+                listing = [items.with_fence(tx, item, house.tools) for item in listing]
             listing = named(kind, listing, name) if name else listing
             if status is not None:
                 listing = [item for item in listing if str(item.get("status", "")).casefold() == status.casefold()]

@@ -22,10 +22,12 @@ from smallchain.engine.toolcall.ending import end as _end
 from smallchain.model.agent import MOST_CALLS, limits_of
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.errors import BadInput, Refused, Unknown
+from smallchain.model.fence import strictest
 from smallchain.model.human import HumanRequest, RequestKind
 from smallchain.model.lifecycles import CallPhase
 from smallchain.model.run import Run
 from smallchain.model.toolcall import Effects, Outcome, OutcomeKind, Start, ToolCall
+from smallchain.model.toolspec import mounts_of, tool_limits_of
 from smallchain.store import approvals, eventlog, meta, resources, runs, toolcalls
 from smallchain.store.contract import Store, Tx
 from smallchain.store.times import from_text
@@ -419,6 +421,10 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
         timeout=timeout,
         deadline=tx.now + timeout,
         folder=tool.folder,
+        isolation=strictest(tool.spec.isolation, current.spec.isolation),
+        network=bool(tool.spec.network and current.spec.network),
+        mounts=tuple(mount for mount in mounts_of(tool.spec) if mount in mounts_of(current.spec)),
+        limits=tool_limits_of(current.spec),
     )
     return Prepared(start, env)
 

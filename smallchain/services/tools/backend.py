@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from smallchain.services.tools.process import Command, Ended, NotStarted, Patience, run_process
+from smallchain.services.tools.process import STDOUT_KEPT, Command, Ended, NotStarted, Patience, run_process
 
 NAMES = ("docker", "podman")
 """In the order in which they are asked."""
@@ -63,10 +63,13 @@ class Backend:
         env: Mapping[str, str] | None = None,
         stdin: Path | None = None,
         patience: Patience | None = None,
+        stdout_kept: int = STDOUT_KEPT,
     ) -> Ended | NotStarted:
         """Run a command to its end; see `run_process`. The variables of `env` come besides the client's own."""
         argv = [self.program, *_GLOBAL[self.name], *words]
-        command = Command(argv=argv, folder=self.folder, env={**self.env, **(env or {})}, timeout=within, stdin=stdin)
+        command = Command(
+            argv=argv, folder=self.folder, env={**self.env, **(env or {})}, timeout=within, stdin=stdin, stdout_kept=stdout_kept
+        )
         return await run_process(command, patience=patience)
 
     def may_carry(self, name: str) -> bool:

@@ -18,26 +18,26 @@ import resource
 import shutil
 import signal
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from smallchain.model.canonical import canonical
 from smallchain.model.errors import BadInput
+from smallchain.model.fence import Mount
+from smallchain.model.sizes import show_size
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
+from smallchain.services.sandbox.sandbox import FILE, MEMORY, PROCESSES, TMP, Sandbox
+from smallchain.services.sandbox.slots import GROUP
 from smallchain.services.tools.backend import Backend, Backends
-from smallchain.services.tools.job import facts, said, signal_name, with_output
-from smallchain.services.tools.process import FLOOD, Ended, NotStarted, Patience, outlast
+from smallchain.services.tools.job import facts, outcome_of
+from smallchain.services.tools.process import STDOUT_KEPT, Ended, NotStarted, Patience, outlast
 
 log = logging.getLogger(__name__)
 
 INSIDE = "/smallchain"
 """Where an attempt's files are, inside."""
-MEMORY = 2 * 1024 * 1024 * 1024
-PROCESSES = 128
-FILES = 256 * 1024 * 1024
-"""Of the largest file, and of all in `/tmp`."""
 NOBODY = 65534
 CREATE_WITHIN = timedelta(seconds=60)
 BACK_WITHIN = timedelta(seconds=60)
@@ -86,16 +86,24 @@ class _State:
 
 
 class Containers:
-    """Runs attempts in containers, each with a folder under `folder`; `home` marks all that belong to one state folder."""
+    """Runs attempts in containers, each with a folder under `folder`; `home` marks all that belong to one state folder.
 
-    def __init__(self, backends: Backends, *, folder: Path, home: str, patience: Patience | None = None) -> None:
+    Of the sandbox it only takes the rule of what may be mounted.
+    """
+
+    def __init__(self, backends: Backends, *, sandbox: Sandbox, folder: Path, home: str, patience: Patience | None = None) -> None:
         self._backends = backends
+        self._sandbox = sandbox
         self._folder = folder
         self._home = home
         self._patience = patience
 
+    async def fault(self, image: str, mounts: Sequence[Mount]) -> str:
+        """Why no container of an image with these folders can be made, in words; empty when one can. It may pull the image."""
+        return await self.usable(image) or await asyncio.to_thread(self._sandbox.fault_in_mounts, mounts)
+
     async def usable(self, image: str) -> str:
-        """Why no container of an image can be made, in words; empty when one can. It may pull the image."""
+        """Why an image can't be used, in words; empty when it can. It may pull the image."""
         backend = await self._backends.answering()
         return backend if isinstance(backend, str) else await self._backends.fetch(backend, image)
 
@@ -108,7 +116,8 @@ class Containers:
         backend = await self._backends.answering()
         if isinstance(backend, str):
             return _not_started(backend)
-        if why := await self._fetch(backend, work.image):
+        fault = await asyncio.to_thread(self._sandbox.fault_in_mounts, start.mounts)
+        if why := fault or await self._fetch(backend, work.image):
             return _not_started(why)
         place = _Place(self._folder / _name(start))
         try:
@@ -196,14 +205,14 @@ class Containers:
         labels = {"state": self._home, "call": start.call_id, "attempt": str(start.attempt), "tool": start.tool}
         words += [word for name, value in labels.items() for word in ("--label", f"smallchain.{name}={value}")]
         words += ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", *_user(backend)]
-        words += ["--tmpfs", f"/tmp:size={limits.file_bytes or FILES},mode=1777", "--memory", memory, "--memory-swap", memory]
-        words += ["--pids-limit", str(limits.processes or PROCESSES), *_ulimits(backend, limits.file_bytes or FILES)]
+        words += ["--tmpfs", f"/tmp:size={limits.file_bytes or TMP},mode=1777", "--memory", memory, "--memory-swap", memory]
+        words += ["--pids-limit", str(limits.processes or PROCESSES), *_ulimits(backend, limits.file_bytes or FILE)]
         if limits.cpus is not None:
             words += ["--cpus", str(limits.cpus)]
         if not start.network:
             words += ["--network", "none"]
         for mount in start.mounts:
-            words += _mount(mount.source, mount.target, read_only=mount.read_only)
+            words += _mount(os.path.realpath(os.path.expanduser(mount.source)), mount.target, read_only=mount.read_only)
         if work.fill is not None:
             words += _mount(str(place.files), INSIDE, read_only=True)
         env: dict[str, str] = {}
@@ -233,13 +242,13 @@ class Containers:
         """Start it and feed it; what its client saw of it, or the outcome where we ended it."""
         await asyncio.to_thread(place.note, "started")
         words = ("start", "--attach", "--interactive", _name(start))
-        end = await backend.run(*words, within=start.timeout, stdin=place.stdin, patience=self._patience)
+        end = await backend.run(*words, within=start.timeout, stdin=place.stdin, patience=self._patience, stdout_kept=_kept(start))
         if isinstance(end, NotStarted):
             return _not_started(end.reason)
         for kind, ended in ((OutcomeKind.TIMED_OUT, end.timed_out), (OutcomeKind.FLOODED, end.flooded)):
             if ended:
                 await self._end(backend, start, place, kind)
-                return _ended_by_us(start, kind, end)
+                return outcome_of(end, start, out_of_memory=False)
         return end
 
     async def _settle(self, backend: Backend, start: Start, place: _Place, *, seen: Ended | None, until: float) -> Outcome | None:
@@ -274,14 +283,14 @@ class Containers:
             return None
         end = seen
         if end is None or end.code != state.code:
-            read = await backend.run("logs", _name(start), within=CREATE_WITHIN)
-            end = read if isinstance(read, Ended) else Ended(None, stdout="", stderr=read.reason, cut=False, timed_out=False, flooded=False)
-        if ended:
-            return _ended_by_us(start, OutcomeKind(ended), end)
-        if state.code == 0:
-            return Outcome(OutcomeKind.SUCCEEDED, said(end), exit_code=0, cut=end.cut)
-        kind, text = _why(state, memory=start.limits.memory_bytes or MEMORY, told=backend.name == "docker")
-        return Outcome(kind, with_output(text, end), exit_code=state.code, cut=end.cut)
+            read = await backend.run("logs", _name(start), within=CREATE_WITHIN, stdout_kept=_kept(start))
+            end = read if isinstance(read, Ended) else Ended(0, stdout="", stderr=read.reason, cut=False, timed_out=False, flooded=False)
+        late, flooded = ended == OutcomeKind.TIMED_OUT, ended == OutcomeKind.FLOODED
+        end = replace(end, code=state.code, timed_out=late, flooded=flooded)
+        if backend.name == "podman" and state.code == 128 + signal.SIGKILL and not ended and not state.out_of_memory:
+            hint = f"(Podman does not say why; it may have needed more memory than its {show_size(start.limits.memory_bytes or MEMORY)})"
+            end = replace(end, stderr=f"{end.stderr}\n{hint}")
+        return outcome_of(end, start, out_of_memory=state.out_of_memory)
 
     async def _end(self, backend: Backend, start: Start, place: _Place, why: str) -> None:
         """Kill it, and say why beforehand, so that nobody takes that for its own end. It stays, to be looked up or let go."""
@@ -350,22 +359,8 @@ def _interrupted() -> Outcome:
     return Outcome(OutcomeKind.UNKNOWN, "its container was ended before it had done its work")
 
 
-def _ended_by_us(start: Start, kind: OutcomeKind, end: Ended) -> Outcome:
-    if kind is OutcomeKind.FLOODED:
-        return Outcome(kind, with_output(f"printed more than {FLOOD // 1024 // 1024} MiB, and was ended", end), cut=True)
-    return Outcome(kind, with_output("took longer than it may, and was ended", end), cut=end.cut)
-
-
-def _why(state: _State, *, memory: int, told: bool) -> tuple[OutcomeKind, str]:
-    """How a container ended that did not do its work. `told`: its backend says of each whether it was out of memory."""
-    much = f"{memory / 1024 / 1024:g} MiB"
-    if state.out_of_memory:
-        return OutcomeKind.OUT_OF_MEMORY, f"needed more memory than its {much}, and was ended"
-    number = state.code - 128
-    if number not in {int(each) for each in signal.Signals}:
-        return OutcomeKind.FAILED, f"exit code {state.code}"
-    hint = f" (it may have needed more memory than its {much})" if number == signal.SIGKILL and not told else ""
-    return OutcomeKind.KILLED, f"killed by {signal_name(number)}{hint}"
+def _kept(start: Start) -> int:
+    return start.limits.output_bytes or STDOUT_KEPT
 
 
 async def _look(backend: Backend, name: str) -> _State | str | None:
@@ -391,9 +386,9 @@ async def _remove(backend: Backend, name: str) -> bool:
 
 
 def _user(backend: Backend) -> list[str]:
-    """Nobody where we are root; else ourselves, so that what is mounted can be read and made as by us."""
+    """Where we are root, nobody, in the group that mounts are opened to; else ourselves, so that files are read and made as by us."""
     if os.getuid() == 0:
-        return ["--user", f"{NOBODY}:{NOBODY}"]
+        return ["--user", f"{NOBODY}:{GROUP}"]
     keep = ["--userns", "keep-id"] if backend.name == "podman" else []
     return [*keep, "--user", f"{os.getuid()}:{os.getgid()}"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
-from smallchain.model.toolspec import ToolSpec
+from smallchain.model.toolspec import ToolSpec, mounts_of
 from smallchain.services.tools.container import Containers, Work
 from smallchain.services.tools.job import text_of
 
@@ -31,7 +31,7 @@ class DockerExecutor:
     async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
         """Whether Docker or Podman answers, and has the image or can pull it."""
         spec = tool.executor.docker if tool.executor is not None else None
-        return await self._containers.usable(spec.image) if spec is not None else ""
+        return await self._containers.fault(spec.image, mounts_of(tool)) if spec is not None else ""
 
     def fence(self, tool: ToolSpec, /) -> str:
         """The container."""

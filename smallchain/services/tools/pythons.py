@@ -12,7 +12,7 @@ from pathlib import Path
 
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
 from smallchain.model.toolspec import PythonExecutor as PythonSpec
-from smallchain.model.toolspec import ToolSpec
+from smallchain.model.toolspec import ToolSpec, mounts_of
 from smallchain.services.tools.container import INSIDE, Containers, Work
 from smallchain.services.tools.job import text_of
 from smallchain.services.tools.python import SITECUSTOMIZE, PythonExecutor, variables
@@ -60,7 +60,7 @@ class PythonTools:
         spec = _python(tool)
         why = _NO_IMAGE if spec.image is None else await self._why_not(spec.image)
         if spec.image is not None and not why:
-            return _BOTH if spec.requirements else ""
+            return _BOTH if spec.requirements else await self._containers.fault(spec.image, mounts_of(tool))
         return why if tool.isolation == "container" else await self._local.check(tool, folder=folder)
 
     def fence(self, tool: ToolSpec, /) -> str:

@@ -18,6 +18,7 @@ import pytest
 
 from smallchain.model.fence import Limits, Mount
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.tools.backend import Backends
 from smallchain.services.tools.container import Containers
 from smallchain.services.tools.docker import DockerExecutor
@@ -33,7 +34,9 @@ SECRET = "sk-canary-0123456789"
 
 def tools(engine: Engine, folder: Path, home: str = "house") -> DockerExecutor:
     patience = Patience(grace=timedelta(milliseconds=200))
-    return DockerExecutor(Containers(Backends(engine.environ, folder), folder=folder / "containers", home=home, patience=patience))
+    return DockerExecutor(
+        Containers(Backends(engine.environ, folder), sandbox=Sandbox(), folder=folder / "containers", home=home, patience=patience)
+    )
 
 
 def a_call(command: Any, arguments: dict[str, Any] | None = None, /, **changes: Any) -> Start:
@@ -277,7 +280,7 @@ async def test_a_program_that_the_image_lacks_is_told(engine: Engine, tmp_path: 
 
 
 async def test_with_neither_docker_nor_podman_nothing_runs_and_both_are_named(tmp_path: Path) -> None:
-    nothing = Containers(Backends({"PATH": str(tmp_path)}, tmp_path), folder=tmp_path / "containers", home="house")
+    nothing = Containers(Backends({"PATH": str(tmp_path)}, tmp_path), sandbox=Sandbox(), folder=tmp_path / "containers", home="house")
 
     outcome = await DockerExecutor(nothing).execute(a_call("true"))
 
@@ -287,7 +290,7 @@ async def test_with_neither_docker_nor_podman_nothing_runs_and_both_are_named(tm
 
 @pytest.mark.parametrize("spec", [{}, {"image": IMAGE}, {"image": IMAGE, "command": []}, {"image": IMAGE, "command": " "}, None])
 async def test_a_spec_without_a_command_starts_nothing(tmp_path: Path, spec: Any) -> None:
-    nothing = Containers(Backends({}, tmp_path), folder=tmp_path / "containers", home="house")
+    nothing = Containers(Backends({}, tmp_path), sandbox=Sandbox(), folder=tmp_path / "containers", home="house")
 
     assert (await DockerExecutor(nothing).execute(a_start({"docker": spec}))).kind is OutcomeKind.NOT_STARTED
 
@@ -440,7 +443,7 @@ async def test_what_no_call_needs_any_more_is_swept_and_nothing_else(engine: Eng
     async def live() -> list[tuple[str, int]]:
         return [(kept.start.call_id, 1)]
 
-    await Containers(Backends(engine.environ, tmp_path), folder=tmp_path / "a" / "containers", home="house").sweep(live)
+    await Containers(Backends(engine.environ, tmp_path), sandbox=Sandbox(), folder=tmp_path / "a" / "containers", home="house").sweep(live)
 
     assert sorted(engine.containers()) == sorted([kept.name, "sc-a-persons-own.1"])
     assert list((tmp_path / "a" / "containers").iterdir()) == []

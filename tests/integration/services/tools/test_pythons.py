@@ -10,6 +10,7 @@ import pytest
 
 from smallchain.model.toolcall import Outcome, OutcomeKind
 from smallchain.model.toolspec import ToolSpec
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.tools.backend import Backends
 from smallchain.services.tools.container import Containers
 from smallchain.services.tools.python import PythonExecutor
@@ -23,11 +24,14 @@ WHERE = "import os; print(os.path.exists('/smallchain'))"
 
 def tools(engine: Engine | None, folder: Path) -> PythonTools:
     environ = engine.environ if engine is not None else {"PATH": str(folder)}
-    return PythonTools(PythonExecutor(), Containers(Backends(environ, folder), folder=folder / "containers", home="house"))
+    return PythonTools(
+        PythonExecutor(sandbox=Sandbox()),
+        Containers(Backends(environ, folder), sandbox=Sandbox(), folder=folder / "containers", home="house"),
+    )
 
 
 async def run(executor: PythonTools, spec: dict[str, Any], arguments: dict[str, Any] | None = None, /, **changes: Any) -> Outcome:
-    start = a_start({"python": {"image": IMAGE} | spec}, arguments, **changes)
+    start = a_start({"python": {"image": IMAGE} | spec}, arguments, **{"isolation": "auto"} | changes)
     outcome = await executor.execute(start)
     await executor.let_go(start)
     return outcome
@@ -76,7 +80,7 @@ async def test_without_its_image_it_runs_on_this_machine_and_says_why(podman: En
     assert await executor.check(a_tool(image), folder="") == ""
     assert (await run(executor, {"code": WHERE, "image": image})).text == "False"
     assert executor.instead(a_tool(image)).startswith(f"on this machine's own interpreter, not in the image {image}: ")
-    assert executor.fence(a_tool(image)) == PythonExecutor().fence(a_tool(image))
+    assert executor.fence(a_tool(image)) == PythonExecutor(sandbox=Sandbox()).fence(a_tool(image))
 
 
 @pytest.mark.parametrize("image", [IMAGE, None])

@@ -17,6 +17,7 @@ import pytest
 
 from smallchain.model.toolcall import OutcomeKind
 from smallchain.model.toolspec import ToolSpec
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.tools.python import PythonExecutor
 from smallchain.services.tools.requirements import KEPT_UNUSED, Requirements, interpreter
 from support.starts import a_start
@@ -46,8 +47,12 @@ def a_tool(*wanted: str) -> ToolSpec:
 
 
 async def test_a_tool_has_the_packages_it_asks_for_and_the_arguments(tmp_path: Path, wheels: Path) -> None:
-    executor = PythonExecutor(requirements=requirements(tmp_path, wheels))
-    code = a_start({"python": {"code": "import greeting; print(greeting.greet(name))", "requirements": ["greeting"]}}, {"name": "ann"})
+    executor = PythonExecutor(sandbox=Sandbox(), requirements=requirements(tmp_path, wheels))
+    code = a_start(
+        {"python": {"code": "import greeting; print(greeting.greet(name))", "requirements": ["greeting"]}},
+        {"name": "ann"},
+        isolation="auto",
+    )
     command = a_start(
         {"python": {"command": "python -c 'import greeting; print(greeting.greet(name))'", "requirements": ["greeting"]}}, {"name": "bob"}
     )
@@ -56,9 +61,9 @@ async def test_a_tool_has_the_packages_it_asks_for_and_the_arguments(tmp_path: P
 
 
 async def test_it_has_them_and_no_others(tmp_path: Path, wheels: Path) -> None:
-    executor = PythonExecutor(requirements=requirements(tmp_path, wheels))
+    executor = PythonExecutor(sandbox=Sandbox(), requirements=requirements(tmp_path, wheels))
 
-    outcome = await executor.execute(a_start({"python": {"code": "import greeting", "requirements": ["words"]}}))
+    outcome = await executor.execute(a_start({"python": {"code": "import greeting", "requirements": ["words"]}}, isolation="auto"))
 
     assert outcome.kind is OutcomeKind.FAILED
     assert "No module named 'greeting'" in outcome.text
@@ -78,10 +83,10 @@ async def test_the_same_packages_are_installed_once_however_many_ask(tmp_path: P
 
 
 async def test_what_cannot_be_installed_is_an_error_of_the_tool_with_the_installers_words(tmp_path: Path, wheels: Path) -> None:
-    executor = PythonExecutor(requirements=requirements(tmp_path, wheels))
+    executor = PythonExecutor(sandbox=Sandbox(), requirements=requirements(tmp_path, wheels))
 
     fault = await executor.check(a_tool("nosuchpackage==9"), folder="")
-    outcome = await executor.execute(a_start({"python": {"code": "1", "requirements": ["nosuchpackage==9"]}}))
+    outcome = await executor.execute(a_start({"python": {"code": "1", "requirements": ["nosuchpackage==9"]}}, isolation="auto"))
 
     assert "nosuchpackage==9" in fault
     assert "No matching distribution" in fault or "not found" in fault
@@ -90,7 +95,7 @@ async def test_what_cannot_be_installed_is_an_error_of_the_tool_with_the_install
 
 
 async def test_what_is_mended_is_built_at_the_next_look(tmp_path: Path, wheels: Path) -> None:
-    executor = PythonExecutor(requirements=requirements(tmp_path, wheels))
+    executor = PythonExecutor(sandbox=Sandbox(), requirements=requirements(tmp_path, wheels))
     assert await executor.check(a_tool("late"), folder="") != ""
 
     a_wheel(wheels, "late", "1.0", "")
@@ -122,9 +127,11 @@ async def test_a_build_that_was_killed_is_begun_again(tmp_path: Path, wheels: Pa
     assert not (left / "complete").exists(), "it was killed within the build"
 
     assert await requirements(tmp_path, wheels).environment(["greeting"]) == left
-    executor = PythonExecutor(requirements=requirements(tmp_path, wheels))
+    executor = PythonExecutor(sandbox=Sandbox(), requirements=requirements(tmp_path, wheels))
     assert (
-        await executor.execute(a_start({"python": {"code": "import greeting; print(greeting.greet(1))", "requirements": ["greeting"]}}))
+        await executor.execute(
+            a_start({"python": {"code": "import greeting; print(greeting.greet(1))", "requirements": ["greeting"]}}, isolation="auto")
+        )
     ).text == "hello, 1"
 
 
