@@ -20,8 +20,8 @@ def parse_size(text: str) -> int:
 
 def show_size(size_bytes: int) -> str:
     """A size in the largest unit in which it is a whole number: 2 GiB, 512 MB, 1500 bytes."""
-    for base, infix in ((1024, "i"), (1000, "")):
-        for power in range(4, 0, -1):
+    for power in range(4, 0, -1):
+        for base, infix in ((1024, "i"), (1000, "")):
             if size_bytes and size_bytes % base**power == 0:
                 return f"{size_bytes // base**power} {_POWERS[power - 1]}{infix}B"
     return f"{size_bytes} bytes"

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import containers, growth, inbox, parked, start, turns
+from bench import containers, growth, inbox, parked, start, tools, turns
 from bench.processes import end_with_everything, file_system
 from bench.report import Figure
 
@@ -32,6 +32,7 @@ FULL: Benches = {
     "paint": lambda: start.paint(15, 20),
     "start": lambda: start.start(5),
     "containers": lambda: containers.containers(15),
+    "tools": lambda: tools.tools(20, 100),
 }
 SMALL: Benches = {
     "server": lambda: turns.server(2, 0.2),
@@ -44,6 +45,7 @@ SMALL: Benches = {
     "paint": lambda: start.paint(1, 2),
     "start": lambda: start.start(1),
     "containers": lambda: containers.containers(1),
+    "tools": lambda: tools.tools(2, 5),
 }
 
 

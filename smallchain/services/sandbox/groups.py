@@ -59,14 +59,12 @@ class Group:
         return [folder / self.name for folder in dict.fromkeys(self.hierarchies.folders.values())]
 
 
-def make(
-    hierarchies: Hierarchies, name: str, *, memory_bytes: int | None, processes: int | None, cpus: float | None, mode: int = 0o755
-) -> Group:
-    """Make a group with its limits; raises OSError when it can't be made or takes a limit not."""
-    group = Group(hierarchies, PREFIX + name)
+def make(hierarchies: Hierarchies, name: str, *, memory_bytes: int | None, processes: int | None, cpus: float | None) -> Group:
+    """Make a group of ours with its limits; raises OSError when it can't be made or takes a limit not."""
+    group = Group(hierarchies, f"{PREFIX}{os.getpid()}-{name}")
     try:
         for folder in group._folders():
-            folder.mkdir(mode=mode)
+            folder.mkdir(mode=0o755)
         for controller, file, value in limits_of(hierarchies.version, memory_bytes=memory_bytes, processes=processes, cpus=cpus):
             if controller in hierarchies.folders:
                 (hierarchies.folders[controller] / group.name / file).write_text(value)
@@ -132,8 +130,10 @@ def _delegated(folder: Path) -> Hierarchies | None:
 
 
 def sweep(hierarchies: Hierarchies) -> None:
-    """Remove the groups that nobody is in any more."""
+    """Remove the groups that a process which is gone has left empty; those of a living one it may be about to use."""
     for folder in dict.fromkeys(hierarchies.folders.values()):
         for each in folder.glob(f"{PREFIX}*"):
-            with suppress(OSError):
-                each.rmdir()
+            maker = each.name.removeprefix(PREFIX).partition("-")[0]
+            if not Path("/proc", maker).exists():
+                with suppress(OSError):
+                    each.rmdir()

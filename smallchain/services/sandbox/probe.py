@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -174,7 +175,7 @@ def _groups() -> groups.Hierarchies | None:
         found = groups.find(Path("/proc/self/mounts").read_text(), Path("/proc/self/cgroup").read_text())
         if found is not None:
             groups.sweep(found)
-            groups.make(found, f"probe-{os.getpid()}", memory_bytes=64 << 20, processes=8, cpus=0.5).remove()
+            groups.make(found, f"probe-{threading.get_ident()}", memory_bytes=64 << 20, processes=8, cpus=0.5).remove()
             return found
     return None
 

@@ -237,7 +237,7 @@ class Sandbox:
         processes = asked.processes if plain else asked.processes or PROCESSES
         return groups.make(
             found.groups,
-            f"{os.getpid()}-{self._count}",
+            str(self._count),
             memory_bytes=asked.memory_bytes if plain else asked.memory_bytes or MEMORY,
             processes=processes + _WRAPPERS if processes is not None else None,
             cpus=asked.cpus,

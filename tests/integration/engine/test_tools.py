@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from smallchain.model.fence import Limits, Mount
 from smallchain.model.lifecycles import Readiness, RunPhase
 from smallchain.store import resources
 from support.house import House, a_house
@@ -23,10 +24,10 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield opened
 
 
-def files(*tools: dict[str, Any], defaults: dict[str, Any] | None = None) -> str:
+def files(*tools: dict[str, Any], defaults: dict[str, Any] | None = None, replies: list[dict[str, Any]] | None = None) -> str:
     return json.dumps(
         {
-            "llms": [{"name": "fast", "provider": "scripted", "replies": [{"content": "done"}]}],
+            "llms": [{"name": "fast", "provider": "scripted", "replies": [*(replies or []), {"content": "done"}]}],
             "agents": [{"name": "assistant", "tools": [tool["name"] for tool in tools]}],
             "tools": list(tools),
             "tasks": [{"name": "sums", "agent": "assistant", "user_message": "add"}],
@@ -80,6 +81,37 @@ async def test_a_tool_without_a_fence_is_warned_of_once_for_its_words_and_one_wi
     await house.quiet()
 
     assert (await house.reasons()).count("ToolUnfenced") == 1
+
+
+CALL = {"tool_calls": [{"name": "publish", "arguments": {}}]}
+OPEN: dict[str, Any] = {
+    "isolation": "none",
+    "network": True,
+    "mounts": [{"source": "/srv/a", "target": "/a"}, {"source": "/srv/b", "target": "/b", "read_only": False}],
+    "limits": {"memory": "1GiB", "processes": 7},
+}
+
+
+async def test_a_run_goes_on_behind_the_stricter_of_the_fence_it_is_pinned_to_and_the_one_that_is_written_now(house: House) -> None:
+    await house.apply(files({**TOOL, "name": "hold"}, TOOL | OPEN, replies=[{"tool_calls": [{"name": "hold", "arguments": {}}]}, CALL]))
+    await house.gate.came(1)
+    stricter = {"isolation": "required", "mounts": [OPEN["mounts"][0]], "limits": {"memory": "1MiB"}}
+    await house.apply(files({**TOOL, "name": "hold"}, TOOL | stricter, replies=[{"tool_calls": [{"name": "hold", "arguments": {}}]}, CALL]))
+    house.gate.let_through()
+    start = (await house.gate.came(2))[1]
+
+    assert (start.isolation, start.network) == ("required", False)
+    assert start.mounts == (Mount("/srv/a", "/a"),)
+    assert start.limits == Limits(memory_bytes=1 << 20)
+
+
+async def test_what_a_tool_opens_reaches_its_executor(house: House) -> None:
+    await house.apply(files(TOOL | OPEN, replies=[CALL]))
+    (start,) = await house.gate.came(1)
+
+    assert (start.isolation, start.network) == ("none", True)
+    assert start.mounts == (Mount("/srv/a", "/a"), Mount("/srv/b", "/b", read_only=False))
+    assert start.limits == Limits(memory_bytes=1 << 30, processes=7)
 
 
 async def test_after_a_restart_a_tool_is_looked_at_again_and_stays_ready_meanwhile(tmp_path: Path) -> None:

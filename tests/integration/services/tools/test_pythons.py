@@ -80,7 +80,7 @@ async def test_without_its_image_it_runs_on_this_machine_and_says_why(podman: En
     assert await executor.check(a_tool(image), folder="") == ""
     assert (await run(executor, {"code": WHERE, "image": image})).text == "False"
     assert executor.instead(a_tool(image)).startswith(f"on this machine's own interpreter, not in the image {image}: ")
-    assert executor.fence(a_tool(image)) == PythonExecutor(sandbox=Sandbox()).fence(a_tool(image))
+    assert executor.fence(a_tool(image)) not in ("", "a container")
 
 
 @pytest.mark.parametrize("image", [IMAGE, None])

@@ -54,7 +54,9 @@ async def test_a_tool_has_the_packages_it_asks_for_and_the_arguments(tmp_path: P
         isolation="auto",
     )
     command = a_start(
-        {"python": {"command": "python -c 'import greeting; print(greeting.greet(name))'", "requirements": ["greeting"]}}, {"name": "bob"}
+        {"python": {"command": "python -c 'import greeting; print(greeting.greet(name))'", "requirements": ["greeting"]}},
+        {"name": "bob"},
+        isolation="auto",
     )
 
     assert [(await executor.execute(start)).text for start in (code, command)] == ["hello, ann", "hello, bob"]
