@@ -282,7 +282,8 @@ class Containers:
         if ended == _STOPPED:
             return None
         end = seen
-        if end is None or end.code != state.code:
+        silent = end is not None and not end.stdout and not end.stderr  # seen with Docker: what a short-lived one printed did not arrive
+        if end is None or end.code != state.code or silent:
             read = await backend.run("logs", _name(start), within=CREATE_WITHIN, stdout_kept=_kept(start))
             end = read if isinstance(read, Ended) else Ended(0, stdout="", stderr=read.reason, cut=False, timed_out=False, flooded=False)
         late, flooded = ended == OutcomeKind.TIMED_OUT, ended == OutcomeKind.FLOODED

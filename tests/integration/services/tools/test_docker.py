@@ -49,7 +49,7 @@ async def ran(engine: Engine, folder: Path, command: Any, arguments: dict[str, A
     outcome = await executor.execute(start)
     await executor.let_go(start)
     assert engine.containers() == []
-    assert list((folder / "containers").iterdir()) == []
+    assert list((folder / "containers").glob("*")) == []
     return outcome
 
 
@@ -167,7 +167,7 @@ async def test_out_of_memory_is_not_merely_killed(docker: Docker, tmp_path: Path
     outcome = await ran(docker, tmp_path, start, limits=Limits(memory_bytes=32 * 1024 * 1024))
 
     assert (outcome.kind, outcome.exit_code) == (OutcomeKind.OUT_OF_MEMORY, 137)
-    assert "needed more memory than its 32 MiB" in outcome.text
+    assert "more than its limit of 32 MiB" in outcome.text
 
 
 async def test_podman_which_may_miss_it_says_that_it_may_have_been_memory(podman: Engine, tmp_path: Path) -> None:
@@ -175,7 +175,8 @@ async def test_podman_which_may_miss_it_says_that_it_may_have_been_memory(podman
     outcome = await ran(podman, tmp_path, start, limits=Limits(memory_bytes=32 * 1024 * 1024))
 
     assert outcome.kind in (OutcomeKind.OUT_OF_MEMORY, OutcomeKind.KILLED)
-    assert "more memory than its 32 MiB" in outcome.text
+    assert "memory" in outcome.text
+    assert "32 MiB" in outcome.text
 
 
 async def test_processes_and_files_are_limited(engine: Engine, tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ async def test_the_network_is_there_when_it_is_let_through(docker: Docker, tmp_p
 
 
 async def test_what_takes_too_long_is_ended_and_told_with_what_it_printed(engine: Engine, tmp_path: Path) -> None:
-    outcome = await ran(engine, tmp_path, "trap '' TERM; echo begun; sleep 60", timeout=timedelta(seconds=2))
+    outcome = await ran(engine, tmp_path, "trap '' TERM; echo begun; sleep 60", timeout=timedelta(seconds=10))
 
     assert outcome.kind is OutcomeKind.TIMED_OUT
     assert "begun" in outcome.text
