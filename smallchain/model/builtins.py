@@ -7,6 +7,7 @@ from typing import Any
 
 from smallchain.model.artifact import MOST_READ
 from smallchain.model.ids import did_you_mean
+from smallchain.model.steps import PARAMETERS as _PLAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ QUESTION: dict[str, Any] = {
 }
 ASK_HUMAN = "ask_human"
 READ_ARTIFACT = "read_artifact"
+UPDATE_PLAN = "update_plan"
 SLEEP_FOR, SLEEP_UNTIL = "sleep_for", "sleep_until"
 SLEEPS = frozenset({SLEEP_FOR, SLEEP_UNTIL})
 _PIECE: dict[str, Any] = {
@@ -72,6 +74,7 @@ BUILTINS: dict[str, Builtin] = {
             "Do nothing until a moment; nothing is spent meanwhile.",
             _one_text("time", "ISO 8601 with a time zone, such as 2026-01-31T06:00:00Z"),
         ),
+        Builtin(UPDATE_PLAN, "Keep a plan of what is to be done and how far it is; people see it too.", _PLAN),
         Builtin("now", "The current time in UTC, as ISO 8601.", {"type": "object", "properties": {}}),
     )
 }
@@ -83,7 +86,6 @@ LATER = frozenset(
         "check_current_spend_since",
         "list_work",
         "set_priority",
-        "update_plan",
         "wait_for_work",
     }
 )

@@ -21,6 +21,7 @@ PROMISED = {
         "parcel": "The parcel is on its way or there; the courier said where.",
     },
     "03-approval": {"friday post": "The post is out: the people were asked, and it was approved."},
+    "06-planner": {"journey": "The journey costs 475: 205 for the tickets and 270 for three nights."},
     "07-hackable": {"special tokens": "The sum is 12."},
     "08-mcp": {"keep notes": "Two notes are kept: water the plants, and call Ada."},
     "04-delegation": {
@@ -104,6 +105,19 @@ def test_the_delegation_example_has_its_readmes_family(daemon: Daemon) -> None:
     assert runs["first post/planner-1"]["finished_at"] <= first["started_at"]
     measured = next(call for call in daemon.items("toolcalls") if call["tool"] == "measure")
     assert measured["result"].strip() == "70 characters"
+
+
+def test_the_planner_examples_plan_is_seen_beside_its_run(daemon: Daemon) -> None:
+    daemon.drop("planner.yaml", (ROOT / "examples/06-planner/smallchain.yaml").read_text())
+    daemon.start()
+    daemon.over("journey")
+
+    plan = daemon.ask("describe", "run", "journey")["item"]["plan"]
+    shown = daemon.cli("describe", "run", "journey").stdout
+
+    assert [step["status"] for step in plan] == ["done", "done", "dropped"]
+    assert plan[0] == {"item": "Add up the tickets", "status": "done", "priority": 10, "note": "205"}
+    assert re.search(r"^plan:\n +STATUS +PRIORITY +ITEM +NOTE\n +done +10 +Add up the tickets +205\n", shown, flags=re.MULTILINE), shown
 
 
 def test_the_demo_ends_by_itself_without_a_terminal_and_prints_the_answer(daemon: Daemon) -> None:

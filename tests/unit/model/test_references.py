@@ -133,9 +133,9 @@ BASH = "executor: {local_bash: {command: x}}"
     ("text", "what"),
     [
         ("mcp_servers: [{name: m, command: [x], isolation: container}]", "`isolation: container`"),
-        ("tools: [{name: t, builtin: update_plan}]", "this `builtin`"),
+        ("tools: [{name: t, builtin: check_budget}]", "this `builtin`"),
         ("agents: [{name: a, tools: [{agent: b, detach: allowed}]}]", "`detach: allowed`"),
-        ("agents: [{name: a, tools: [update_plan]}]", "a built-in tool it lists"),
+        ("agents: [{name: a, tools: [check_budget]}]", "a built-in tool it lists"),
         ("agents: [{name: a, budget: $5/day}]", "`budget`"),
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
         ("agents: [{name: a, context: window}]", "`context: window` or `summarise`"),
