@@ -147,6 +147,7 @@ async def compose(
     strategies, models = Workers(at_most=_STRATEGIES_AT_A_TIME, marks=own), Workers(at_most=_MODELS_AT_A_TIME, marks=own)
     functions = Workers(marks=own)
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
+    prices = _Prices()
     jobs = _empty(settings.state_dir / "jobs")
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
@@ -164,9 +165,9 @@ async def compose(
         "email": EmailChannel(now=clock.now),
     }
     every: list[Kind] = [
-        RunKind(ModelCaller(database, providers, secrets, _Prices(), strategies)),
+        RunKind(ModelCaller(database, providers, secrets, prices, strategies)),
         ToolCallKind(database, tools, secrets),
-        LLMKind(database, providers, secrets),
+        LLMKind(database, providers, secrets, prices),
         AgentKind(database, strategies),
         ToolKind(),
         ChannelKind(database, channels, secrets),

@@ -247,7 +247,6 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
     "agent": (
         ("`{mcp: ...}`", partial(_entry, "mcp")),
         ("`detach: allowed`", partial(_entry, "detach")),
-        ("`budget`", partial(_has, "budget")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
         ("`context: window` or `summarise`", _later_context),
@@ -266,9 +265,7 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("`requirements`", _requirements),
         ("this `builtin`", _later_builtin),
     ),
-    "run": (("`budget`", partial(_has, "budget")),),
     "defaults": (("`isolation: required` or `container`", _fences),),
     "mcp_server": (("`mcp_servers`", _always),),
-    "budget": (("`budgets`", _always),),
     "schedule": (("`schedules`", _always),),
 }
