@@ -86,7 +86,12 @@ def in_use(spec: ToolSpec, defaults: DefaultsSpec | None, folder: str) -> ToolIn
 
 def pins_of(tx: Tx, root_id: str) -> Pins:
     """What a run's tree is pinned to."""
-    return tx.recall("pins", root_id, lambda: Pins(tx, root_id))
+    return tx.recall("pins", root_id, lambda: _shared(tx, resources.pinned(tx, root_id)))
+
+
+def _shared(tx: Tx, digests: dict[tuple[str, str], str]) -> Pins:
+    """One object for all runs that are pinned to the same words: a thousand runs of a task are no thousand copies."""
+    return _PINS.get(tuple(sorted(digests.items())), lambda: Pins(tx, digests))
 
 
 def meant_by(tx: Tx, digest: str, /) -> tuple[Any, str] | None:
@@ -95,10 +100,10 @@ def meant_by(tx: Tx, digest: str, /) -> tuple[Any, str] | None:
 
 
 class Pins:
-    """What one run's tree goes on with, as it was when this was made; nothing here follows the files any more."""
+    """What a run's tree goes on with, as it was when this was made; nothing here follows the files any more."""
 
-    def __init__(self, tx: Tx, root_id: str) -> None:
-        self._digests = resources.pinned(tx, root_id)
+    def __init__(self, tx: Tx, digests: dict[tuple[str, str], str]) -> None:
+        self._digests = digests
         self._words = {pin: _WORDS.get(digest, lambda digest=digest: _read(tx, digest)) for pin, digest in self._digests.items()}  # type: ignore[misc]
         self._marks: dict[str, tuple[str, ...]] = {}
         self._tools: dict[str, ToolInUse | None] = {}
@@ -186,6 +191,7 @@ def _read(tx: Tx, digest: str) -> tuple[Any, str]:
     return typed(words), words.folder
 
 
+_PINS: Memo[Pins] = Memo()
 _WORDS: Memo[tuple[Any, str]] = Memo()
 _TOOLS: Memo[ToolInUse | None] = Memo()
 _FUNCTIONS: Memo[dict[str, Function]] = Memo()
