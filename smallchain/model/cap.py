@@ -57,6 +57,11 @@ class Cap:
         return "/".join((self.kind, self.name, *self.counts, self.unit, self.per, self.window))
 
     @property
+    def is_shared(self) -> bool:
+        """Whether one account stands for all that it counts; else each run (or the run at the top of its tree) has its own."""
+        return self.per != "run" or bool(self.subject)
+
+    @property
     def is_rolling(self) -> bool:
         """Whether room comes back little by little."""
         return self.per != "run" and self.window == "rolling"

@@ -84,7 +84,6 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RunOverBudget": (Level.WARNING, "Run '{run}' stands still {when}: {detail}"),
     "RunHasRoom": (Level.INFO, "Run '{run}' goes on: there is room under its caps again"),
     "CostAtWorst": (Level.WARNING, "A model call of run '{run}' did not say what it used; it counts as its worst case"),
-    "BudgetRaised": (Level.INFO, "{by} raised {cap} by {amount} {until}"),
     "RunAsleep": (Level.INFO, "Run '{run}' sleeps until {until}"),
     "ToolCallStarted": (Level.INFO, "Agent '{agent}' is using tool: {tool}"),
     "ToolCallSucceeded": (Level.INFO, "Tool '{tool}' executed successfully"),

@@ -135,7 +135,11 @@ def stop_waiting(tx: Tx, run: Run, /) -> None:
 
 
 def waiting(tx: Tx, account: int, /, *, most: int) -> list[str]:
-    """Ids of runs that wait for room in an account, those first that are to go first."""
+    """Ids of runs that wait until others' calls under an account end, those first that are to go first: so many while calls are out
+    still, all when none is."""
+    row = tx.one("ledger.account_by_id", id=account)
+    if row is None or row["held"] == 0:
+        most = -1
     return [row["run_id"] for row in tx.all("ledger.waiting", account=account, most=most)]
 
 

@@ -133,7 +133,7 @@ class House:
         every: list[Kind] = [
             RunKind(self.caller),
             ToolCallKind(database, tools, secrets),
-            LLMKind(database, self._providers, secrets),
+            LLMKind(database, self._providers, secrets, _NoPrices()),
             AgentKind(database, self.workers),
             ToolKind(),
             ChannelKind(database, self.channels, secrets),

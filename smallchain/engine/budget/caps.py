@@ -20,10 +20,24 @@ def caps_over(tx: Tx, run: Run, llm: str, /) -> list[Cap]:
     return list(found.values())
 
 
-def is_written(tx: Tx, cap: Cap, /) -> bool:
-    """Whether the words that make a cap still stand somewhere."""
-    row = resources.get(tx, cap.kind, cap.name)
-    return row is not None and (cap.kind == "budget" or typed(row).budget is not None)
+def written_caps(tx: Tx, /) -> list[tuple[Cap, Written]]:
+    """Every cap that is written, and where: those of `budgets`, then agents', then those of runs' entries."""
+    found = []
+    for row in resources.of_kind(tx, "budget"):
+        spec: BudgetSpec = typed(row)
+        subject = ""
+        if spec.over != "everything" and spec.over.run is not None:
+            run = runs.by_name(tx, spec.over.run)
+            subject = run.id if run is not None else ""
+        counts = ("everything", "") if spec.over == "everything" else spec.over.counts
+        found.append((_cap("budget", row.name, spec, subject, counts), row))
+    for kind in ("agent", "run"):
+        for row in resources.of_kind(tx, kind):
+            budget = typed(row).budget
+            run = runs.by_name(tx, row.name) if kind == "run" and budget is not None else None
+            if budget is not None:
+                found.append((_cap(kind, row.name, budget, run.id if run is not None else "", (kind, row.name)), row))
+    return found
 
 
 def _line(tx: Tx, run: Run) -> list[Run]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from smallchain.engine.agent import strategy
 from smallchain.engine.budget.caps import caps_over
 from smallchain.engine.budget.decide import Bounds, Verdict, Word, admit, output_of, worst_of
 from smallchain.engine.llm.endpoint import timeout_of
@@ -54,6 +55,11 @@ def look(tx: Tx, run: Run, llm: str, /) -> Fit:
     spec = _spec(tx, run, llm)
     if spec is None:
         return Fit()
+    agent = pins_of(tx, run.root_id).agent(run.agent)
+    if agent is not None and strategy.is_own(agent):
+        return Fit(
+            lacking=f"{caps[0].kind} '{caps[0].name}' can't be kept for a context strategy of one's own: what it sends is not bounded"
+        )
     price, lacking = _price(tx, spec, llm, caps)
     if lacking:
         return Fit(lacking=lacking)

@@ -10,6 +10,7 @@ from smallchain.engine.run.replies import book_lost, llm_of_attempt
 from smallchain.engine.run.results import append_results
 from smallchain.engine.specs import pins_of
 from smallchain.model.errors import Refused
+from smallchain.model.human import RequestKind
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import Run
 from smallchain.model.sections import RunSpec
@@ -42,6 +43,9 @@ def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
     for request in requests.open_of_run(tx, run.id):
         requests.decide(tx, request, "withdrawn", decision="", by=by, note=detail)
         eventlog.tell(tx, "RequestWithdrawn", eventlog.about(run), of=run, why=detail)
+        if request.kind is RequestKind.BUDGET:  # others may wait for the same answer: one of them asks anew
+            for id in ledger.all_waiting(tx):
+                tx.wake("run", id)
     changes: dict[str, Any] = {}
     if run.phase is RunPhase.AWAITING_TOOLS:  # the history stays legal: one result for each call
         changes["messages"] = append_results(tx, run, toolcalls.of_turn(tx, run.id, run.turns))

@@ -301,10 +301,11 @@ def _over_cap(tx: Tx, run: Run, decision: Decision) -> None:
 def _keep_waiting(tx: Tx, run: Run, fit: money.Fit) -> None:
     """Note what a run waits for, and ask a person to raise the cap where that is written and nobody has said no to it."""
     due = money.wait(tx, run, fit)
-    if run.phase is not RunPhase.OVER_BUDGET:
+    parked = run.phase is RunPhase.OVER_BUDGET
+    if run.detail != fit.verdict.why or (parked and run.due_at != due):
+        runs.save(tx, run, due_at=due if parked else run.due_at, detail=fit.verdict.why)
+    if not parked:
         return
-    if run.due_at != due or run.detail != fit.verdict.why:
-        runs.save(tx, run, due_at=due, detail=fit.verdict.why)
     wish = money.wish_of(tx, fit)
     if wish is not None:
         ask(tx, run, kind=RequestKind.BUDGET, question=wish.question, arguments=wish.arguments, digest=wish.digest, rule=wish.rule)

@@ -58,9 +58,9 @@ INSERT INTO waits_for_room (run_id, account) VALUES (:run_id, :account) ON CONFL
 -- stop_waiting: a run waits no longer
 DELETE FROM waits_for_room WHERE run_id = :run_id;
 
--- waiting: runs that wait for room in an account, those first that are to go first
+-- waiting: runs that wait until others' calls under an account end, those first that are to go first
 SELECT run_id FROM waits_for_room JOIN runs ON runs.id = waits_for_room.run_id
-WHERE account = :account ORDER BY runs.priority DESC, runs.id LIMIT :most;
+WHERE account = :account AND runs.phase = 'ready' ORDER BY runs.priority DESC, runs.id LIMIT :most;
 
 -- all_waiting: runs that wait for room in any account
 SELECT run_id FROM waits_for_room;

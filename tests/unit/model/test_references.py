@@ -146,13 +146,10 @@ BASH = "executor: {local_bash: {command: x}}"
         ("agents: [{name: a, tools: [{mcp: s}]}]", "`{mcp: ...}`"),
         ("agents: [{name: a, tools: [{agent: b, detach: allowed}]}]", "`detach: allowed`"),
         ("agents: [{name: a, tools: [update_plan]}]", "a built-in tool it lists"),
-        ("agents: [{name: a, budget: $5/day}]", "`budget`"),
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
         ("agents: [{name: a, context: window}]", "`context: window` or `summarise`"),
-        ("runs: [{name: r, task: t, budget: $5}]", "`budget`"),
         ("defaults: {isolation: required}", "`isolation: required` or `container`"),
         ("mcp_servers: [{name: m, command: [x]}]", "`mcp_servers`"),
-        ("budgets: [{name: b, over: everything, limit: $5}]", "`budgets`"),
         ("schedules: [{name: s, task: t, every: 5m}]", "`schedules`"),
     ],
 )
