@@ -17,6 +17,7 @@ from smallchain.cli.starters import STARTERS
 from smallchain.model.manifest import json_schema
 from smallchain.protocol import faults
 from smallchain_tui.__main__ import parser as tui_parser
+from smallchain_tui.keymap import ACTIONS, TITLES, Keys
 from smallchaind.__main__ import parser as daemon_parser
 
 EXITS = (
@@ -45,6 +46,16 @@ FILES = (
     ("~/.local/state/smallchain/smallchain.db", "the database: everything that counts"),
     ("~/.local/state/smallchain/daemon.log", "the log of a daemon that the command has started"),
 )
+TUI_VARIABLES = (
+    ("SMALLCHAIN_ACCESSIBLE", "1: the inbox in sentences, line by line; so does TERM=dumb"),
+    ("SMALLCHAIN_REDUCED_MOTION", "1: nothing moves by itself"),
+    ("NO_COLOR", "any value: no colours"),
+    ("VISUAL, EDITOR", "the editor of `ctrl+o`"),
+)
+TUI_FILES = (
+    ("~/.config/smallchain/tui.toml", "theme, keys, notifications"),
+    ("~/.local/state/smallchain/tui.log", "what the dashboard itself did, with --log"),
+)
 SIGNALS = (
     (
         "SIGTERM, SIGINT",
@@ -59,6 +70,12 @@ DAEMON_EXITS = (
     (65, "the database is damaged, missing, or newer than this version"),
     (74, "the disk failed"),
     (75, "another daemon holds the state folder or answers on the socket, or the disk is full"),
+)
+TUI_EXITS = (
+    (0, "the person has left; of --keys: tui.toml is right"),
+    (1, "it broke; the daemon and its runs go on"),
+    (faults.EXIT_USAGE, "the command line is wrong"),
+    (faults.EXIT_BAD_INPUT, "of --keys: tui.toml has mistakes"),
 )
 
 
@@ -115,10 +132,18 @@ def smallchain_tui() -> str:
         [
             _head("smallchain-tui", 1, "the dashboard of Smallchain"),
             _synopsis(parser),
-            ".SH DESCRIPTION\n" + _paragraphs(parser.description or ""),
+            ".SH DESCRIPTION\n" + _paragraphs(_ABOUT_THE_DASHBOARD),
             ".SH OPTIONS\n",
             *_options(_flags(parser)),
             *_options(_of_group(parser, "paths")),
+            ".SH KEYS\nThe same key may mean another thing on another screen; those of one screen are under one heading.\n",
+            *_keys(),
+            ".SH EXIT STATUS\n",
+            *_tags((str(code), what) for code, what in TUI_EXITS),
+            ".SH ENVIRONMENT\n",
+            *_tags((*TUI_VARIABLES, *VARIABLES)),
+            ".SH FILES\n",
+            *_tags(TUI_FILES),
             _see_also(("smallchain", 1), ("smallchaind", 8)),
         ]
     )
@@ -165,6 +190,14 @@ stays in the foreground and logs to standard error. `smallchain start` starts on
 
 One daemon holds a state folder. Killed at any moment, it goes on at the next start from the last committed step: interrupted model calls
 are sent again, interrupted tools run again where their YAML says that this is harmless, and the others wait for `smallchain settle`."""
+_ABOUT_THE_DASHBOARD = """\
+The terminal dashboard of Smallchain: what needs a person first, then what runs, sleeps, failed and costs. It talks to the daemon over its
+Unix socket, as smallchain does. Requests are approved, denied, edited and answered here; runs are paused, resumed, cancelled and forked.
+Each of these shows the command that does the same.
+
+Enter and space never decide anything. A verdict key counts when no key came shortly before it or shortly after it.
+
+Leaving the dashboard leaves the runs alone. When the daemon is away, the dashboard looks for it until it is back."""
 _ABOUT_YAML = """\
 Any number of files, any sections in each, in any order. A reference to what does not exist yet is Pending, and heals when it appears.
 Unknown keys, duplicate keys and tags are errors; so are plain texts that YAML 1.1 reads as something else, such as no or 1:30. Relative
@@ -257,6 +290,13 @@ def _reference(about: dict[str, Any]) -> str:
         return str(about["$ref"]).rpartition("/")[2]
     inner = [about["items"]] if isinstance(about.get("items"), dict) else []
     return next((found for each in (*inner, *about.get("anyOf", ()), *about.get("allOf", ())) if (found := _reference(each))), "")
+
+
+def _keys() -> Iterator[str]:
+    """The key map, a heading a scope."""
+    for scope in dict.fromkeys(action.scope for action in ACTIONS):
+        yield f".SS {_text(TITLES[scope])}\n"
+        yield from _tags((keys, what) for keys, what, _ in Keys({}).lines([scope]) if keys)
 
 
 def _tags(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:

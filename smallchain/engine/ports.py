@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from smallchain.model.code import Fault, Function
 from smallchain.model.delivery import ChannelInUse, Delivered, Delivery, Heard, Said, Undelivered
 from smallchain.model.llm import Endpoint, Failure, ModelRequest, Reply
+from smallchain.model.mcp import McpEnded, McpEndpoint, McpTool
 from smallchain.model.money import Price
 from smallchain.model.toolcall import Outcome, Start
+from smallchain.model.toolspec import ToolSpec
 
 
 class Clock(Protocol):
@@ -53,7 +55,48 @@ class Instant(Executor, Protocol):
         ...
 
 
-class Toolbox(Executor, Protocol):
+@runtime_checkable
+class Recoverable(Executor, Protocol):
+    """An executor whose attempts can outlive the daemon: what came of one can be looked up instead of guessed."""
+
+    async def look_up(self, start: Start, /) -> Outcome | None:
+        """What came of an attempt that an earlier life of the daemon began, waited for where it still runs.
+
+        NOT_STARTED: it is certain that nothing ran, so that it begins now. None: nothing more is known than without it.
+        """
+        ...
+
+    async def let_go(self, start: Start, /) -> None:
+        """Remove what was kept for looking it up: its outcome is recorded, or nobody wants it any more."""
+        ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """An executor that may not be usable here, or that puts something around what it runs."""
+
+    async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
+        """Why it can't run this tool now, in words with the next step; empty when nothing speaks against it.
+
+        It may take long (a build, a pull), and is asked for again after an error, with backoff. `folder`: where relative paths start.
+        """
+        ...
+
+    def fence(self, tool: ToolSpec, /) -> str:
+        """What is around this tool when it runs, in words; empty when nothing is."""
+        ...
+
+
+@runtime_checkable
+class Yielding(Protocol):
+    """An executor that runs a tool in another way where what its entry would rather have can't be had."""
+
+    def instead(self, tool: ToolSpec, /) -> str:
+        """What it runs this tool with instead, as far as the last check saw, and why; empty when it has what it names."""
+        ...
+
+
+class Toolbox(Recoverable, Checked, Yielding, Protocol):
     """All executors behind one."""
 
     def is_instant(self, executor: str, /) -> bool:
@@ -62,6 +105,22 @@ class Toolbox(Executor, Protocol):
 
     def compute(self, start: Start, /) -> Outcome:
         """Run one attempt of an instant executor; see `Instant.compute`."""
+        ...
+
+    def is_recoverable(self, executor: str, /) -> bool:
+        """Whether an executor's attempts can be looked up after a crash; see `Recoverable`."""
+        ...
+
+
+class McpServers(Protocol):
+    """Runs or reaches MCP servers, each from one task."""
+
+    async def keep(self, endpoint: McpEndpoint, heard: Callable[[Sequence[tuple[McpTool, str]]], Awaitable[None]], /) -> McpEnded:
+        """Start a server and keep it until it ends; cancelled, it is stopped with all that it started.
+
+        `heard` is given what it lists, each time it says that this has changed: each tool, and why it cannot be used (empty if it can).
+        Another call for the same name stops the server of the first, which then ends as `wanted`.
+        """
         ...
 
 

@@ -208,20 +208,18 @@ def _entry(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and any(getattr(entry, field) not in (None, "never") for entry in model.tools)
 
 
-def _fences(model: Section) -> bool:
-    return getattr(model, "isolation", None) in ("required", "container")
-
-
 def _fences_function(model: Section) -> bool:
-    return _fences(model) and _executor("function", model)
+    """A person's own function runs beside the daemon: what would be a fence around it is none."""
+    fences = getattr(model, "isolation", None) in ("required", "container") or _has("mounts", model) or _has("limits", model)
+    return isinstance(model, ToolSpec) and _executor("function", model) and fences
 
 
 def _executor(kind: str, model: Section) -> bool:
     return isinstance(model, ToolSpec) and model.executor is not None and model.executor.kind == kind
 
 
-def _requirements(model: Section) -> bool:
-    return isinstance(model, ToolSpec) and bool(model.executor and model.executor.python and model.executor.python.requirements)
+def _container(model: Section) -> bool:
+    return getattr(model, "isolation", None) == "container"
 
 
 def _later_builtin(model: Section) -> bool:
@@ -245,7 +243,6 @@ _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 # THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
 _UNSUPPORTED: Mapping[str, _Rows] = {
     "agent": (
-        ("`{mcp: ...}`", partial(_entry, "mcp")),
         ("`detach: allowed`", partial(_entry, "detach")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
@@ -253,19 +250,9 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (
-        ("`isolation: required` or `container`", _fences),
         ("a fence around `executor: function`", _fences_function),
-        ("`network`", partial(_has, "network")),
-        ("`mounts`", partial(_has, "mounts")),
-        ("`limits`", partial(_has, "limits")),
-        ("`executor: docker`", partial(_executor, "docker")),
-        ("`executor: local_nodejs`", partial(_executor, "local_nodejs")),
-        ("`executor: http`", partial(_executor, "http")),
-        ("`executor: callback`", partial(_executor, "callback")),
-        ("`requirements`", _requirements),
         ("this `builtin`", _later_builtin),
     ),
-    "defaults": (("`isolation: required` or `container`", _fences),),
-    "mcp_server": (("`mcp_servers`", _always),),
+    "mcp_server": (("`isolation: container`", _container),),
     "schedule": (("`schedules`", _always),),
 }

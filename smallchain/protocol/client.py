@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -41,9 +42,11 @@ def path_of(*parts: str) -> str:
 class Client:
     """One daemon, found by its settings or by its socket's path. A connection lives as long as one request."""
 
-    def __init__(self, where: Settings | str | Path, /, *, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, where: Settings | str | Path, /, *, timeout_s: float = _TIMEOUT_S, via: str = "") -> None:
+        """`via`: the program that a person decides with, as it is kept beside the decision (`dashboard`); empty: the command."""
         self._where = where
         self._timeout_s = timeout_s
+        self._via = via
 
     @property
     def socket_path(self) -> Path:
@@ -52,7 +55,11 @@ class Client:
 
     def get(self, path: str, query: Query | None = None) -> dict[str, Any]:
         """The answer's JSON object. Raises the daemon's error, or Unreachable, or Busy when it does not answer in time."""
-        return self._exchange("GET", path + _query(query), None, {})
+        return self._object(self._exchange("GET", path + _query(query), None, {}))
+
+    def download(self, path: str) -> bytes:
+        """The answer's bytes, whatever they are; raises as `get` does."""
+        return self._exchange("GET", path, None, {})
 
     def items(self, kind: str, query: Query | None = None) -> list[dict[str, Any]]:
         """The items of a list route, all its pages."""
@@ -76,7 +83,7 @@ class Client:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Do an act, once: if the connection breaks, it is asked for again under the same key."""
         headers = {"Idempotency-Key": os.urandom(16).hex(), "Content-Type": "application/json"}
-        return self._exchange("POST", path, json.dumps(body or {}).encode(), headers)
+        return self._object(self._exchange("POST", path, json.dumps(body or {}).encode(), headers))
 
     def listening(self) -> bool:
         """Whether a daemon accepts connections."""
@@ -141,23 +148,23 @@ class Client:
 
     def _stream(self, after: int, run: str | None, deadline: float | None) -> Iterator[dict[str, Any] | None]:
         """One connection's events; None for each sign that the daemon is there. Ends when the stream or the time does."""
-        path = path_of("events", "stream") + _query({"after": after, "run": run})
-        stream = self._connect(self._timeout_s)
-        try:
-            send(stream, "GET", path, _headers() | {"Accept": "text/event-stream", "Last-Event-ID": str(after)})
-            response = Response(stream, timeout_s=self._timeout_s)
-            if response.status >= 500:
-                raise Unreachable(f"the daemon answers with HTTP status {response.status}")
-            if response.status != 200:
-                raise from_wire(response.status, _json(response.read(_LARGEST_ANSWER)))
-            yield None
-            yield from _stream_events(response, stream, deadline)
-        except (Broken, OSError) as error:
-            raise Unreachable(f"the stream of events from {self.socket_path} broke: {error}") from error
-        finally:
-            stream.close()
+        with self.stream(after=after, run=run) as stream:
+            yield from stream.events(deadline)
 
-    def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> dict[str, Any]:
+    def stream(self, *, after: int, run: str | None = None) -> Stream:
+        """One connection that follows events later than `after`, for whoever finds the daemon again by themselves. To be closed.
+
+        Raises Unreachable or Busy without a daemon.
+        """
+        return Stream(self._connect(self._timeout_s), self.socket_path, after, run, timeout_s=self._timeout_s)
+
+    def _object(self, data: bytes) -> dict[str, Any]:
+        answer = _json(data)
+        if not isinstance(answer, dict):
+            raise SmallchainError(f"what answers at {self.socket_path} sends no JSON object", hint="is it smallchaind?")
+        return answer
+
+    def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         for attempt in (1, 2):
             try:
                 stream = self._connect(self._timeout_s)
@@ -169,7 +176,7 @@ class Client:
                     hint="whether it was done is unknown: look once it is back" if body else "",
                 ) from error
             try:
-                send(stream, method, path, _headers() | headers, body)
+                send(stream, method, path, _headers() | self._told() | headers, body)
                 response = Response(stream, timeout_s=self._timeout_s)
                 data = response.read(_LARGEST_ANSWER + 1)
             except TimeoutError as error:
@@ -188,13 +195,13 @@ class Client:
                 stream.close()
             if len(data) > _LARGEST_ANSWER:
                 raise SmallchainError(f"the daemon's answer is over {_LARGEST_ANSWER >> 20} MiB", hint="ask for less")
-            answer = _json(data)
             if response.status >= 300:
-                raise from_wire(response.status, answer)
-            if not isinstance(answer, dict):
-                raise SmallchainError(f"what answers at {self.socket_path} sends no JSON object", hint="is it smallchaind?")
-            return answer
+                raise from_wire(response.status, _json(data))
+            return data
         raise AssertionError("unreachable: the second attempt returns or raises")
+
+    def _told(self) -> dict[str, str]:
+        return {"Smallchain-Via": self._via} if self._via else {}
 
     def _connect(self, timeout_s: float) -> socket.socket:
         path = self.socket_path
@@ -210,6 +217,42 @@ class Client:
             stream.close()
             raise Refused(f"uid {listener} listens at {path}, which is neither us nor root", hint="see --socket")
         return stream
+
+
+class Stream:
+    """One connection's events, in order. Another thread may `close` it: whoever reads then sees it end."""
+
+    def __init__(self, stream: socket.socket, path: Path, after: int, run: str | None, *, timeout_s: float) -> None:
+        self._stream = stream
+        self._path = path
+        self._target = path_of("events", "stream") + _query({"after": after, "run": run})
+        self._after = after
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stream.close()
+
+    def close(self) -> None:
+        """End it, from whatever thread."""
+        with suppress(OSError):  # it has ended by itself
+            self._stream.shutdown(socket.SHUT_RDWR)
+
+    def events(self, deadline: float | None = None) -> Iterator[dict[str, Any] | None]:
+        """The events; None for each sign that the daemon is there. Ends when the stream or the time does; raises Unreachable."""
+        try:
+            send(self._stream, "GET", self._target, _headers() | {"Accept": "text/event-stream", "Last-Event-ID": str(self._after)})
+            response = Response(self._stream, timeout_s=self._timeout_s)
+            if response.status >= 500:
+                raise Unreachable(f"the daemon answers with HTTP status {response.status}")
+            if response.status != 200:
+                raise from_wire(response.status, _json(response.read(_LARGEST_ANSWER)))
+            yield None
+            yield from _stream_events(response, self._stream, deadline)
+        except (Broken, OSError) as error:
+            raise Unreachable(f"the stream of events from {self._path} broke: {error}") from error
 
 
 def _stream_events(response: Response, stream: socket.socket, deadline: float | None) -> Iterator[dict[str, Any] | None]:

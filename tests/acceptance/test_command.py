@@ -31,6 +31,7 @@ tools:
 - name: work
   description: works until told
   parameters: {{type: object, properties: {{what: {{type: string}}}}}}
+  isolation: none
   executor: {{local_bash: {{command: 'echo up > "{up}"; read -r word < "{go}"; echo "$word $what"'}}}}
   effects: none
 tasks:
@@ -303,11 +304,12 @@ FIELDS = {
     "toolcalls": "id run run_id tool arguments phase result attempts",
     "requests": "id kind run run_id tool arguments digest path",
     "events": "seq time level reason message run run_id object",
+    "spend": "agent llm run run_id task day hour calls unpriced input_tokens output_tokens cached_tokens cost_usd",
     "files": "status since problems",
     "templates": "text",
 }
 """What programs may rely on, beside `kind`, `name` and `id`."""
-EMPTY = ("grants", "budgets", "spend", "mcp_servers", "channels", "schedules", "artifacts")
+EMPTY = ("grants", "budgets", "mcp_servers", "channels", "schedules", "artifacts")
 
 
 @pytest.mark.parametrize("kind", [*FIELDS, *EMPTY])

@@ -14,7 +14,7 @@ from smallchain import __version__
 from smallchain.model.errors import BadInput, SmallchainError, Unknown
 from smallchain.protocol import faults
 from smallchain.protocol.messages import ErrorAnswer
-from smallchaind.api import acts, apply, decisions, describe, events, lists, status
+from smallchaind.api import acts, apply, decisions, describe, events, lists, spend, status
 from smallchaind.api.guard import App, Guard
 from smallchaind.compose import House
 
@@ -45,7 +45,7 @@ def create_app(house: House) -> App:
 def routed(house: House) -> FastAPI:
     """All routes, and the shape of their errors."""
     app = _Told(title="Smallchain", version=__version__, docs_url=None, redoc_url=None, responses=_ERRORS)  # type: ignore[arg-type]
-    for family in (status, lists, describe, events, apply, acts, decisions):
+    for family in (status, spend, lists, describe, events, apply, acts, decisions):
         app.include_router(family.routes(house))
 
     @app.exception_handler(SmallchainError)

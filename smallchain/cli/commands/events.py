@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 from smallchain.cli.commands.kinds import EVENTS
 from smallchain.cli.console import flush, note, out
-from smallchain.cli.render import Item, growing_table, moment_of, pretty_event, show_items
+from smallchain.cli.moments import since_given
+from smallchain.cli.render import Item, growing_table, pretty_event, show_items
 from smallchain.cli.session import Session
 from smallchain.model.errors import SmallchainError
 from smallchain.protocol.client import Client
@@ -25,7 +25,7 @@ def show(arguments: Namespace, session: Session) -> int:
         arguments.refuse("--local goes with --pretty")
     if arguments.pretty and arguments.output != "table":
         arguments.refuse("--pretty and -o are two ways to print")
-    since = None if arguments.since is None else _since(arguments)
+    since = since_given(arguments)
     client = session.client
     if arguments.follow:
         return _follow(arguments, client, since)
@@ -90,18 +90,3 @@ def _lines(arguments: Namespace, events: Iterator[Item]) -> Iterator[str]:
         case _:
             columns = [column for column in EVENTS if arguments.output == "wide" or not column.wide]
             yield from growing_table(columns, events, widths=_WIDTHS)
-
-
-def _since(arguments: Namespace) -> str:
-    """The moment of `--since` as RFC 3339 in UTC."""
-    from smallchain.model.durations import parse_duration
-    from smallchain.model.errors import BadInput
-
-    moment = moment_of(arguments.since)
-    if moment is None:
-        try:
-            length: timedelta = parse_duration(arguments.since)
-        except BadInput:
-            arguments.refuse(f"--since '{visible(arguments.since)}' is neither a time (2026-11-23T09:00:00Z) nor a duration (10m)")
-        moment = datetime.now(UTC) - length
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

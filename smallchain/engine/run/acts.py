@@ -32,17 +32,18 @@ def cancel(tx: Tx, run: Run, /, *, by: str, note: str = "", only: bool = False) 
 def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
     detail = f"cancelled by {by}" + (f": {note}" if note else "")
     for call in toolcalls.open_of_run(tx, run.id):
-        if call.phase is CallPhase.EXECUTING:
+        out = call.phase in (CallPhase.EXECUTING, CallPhase.AWAITING_CALLBACK)
+        if out:
             outcome = "unknown" if call.effects is Effects.ONCE else "interrupted"
             toolcalls.settle_attempt(tx, call, outcome=outcome, detail=detail)
-        unknown = call.phase is CallPhase.IN_DOUBT or (call.phase is CallPhase.EXECUTING and call.effects is Effects.ONCE)
+        unknown = call.phase is CallPhase.IN_DOUBT or (out and call.effects is Effects.ONCE)
         asked = call.phase in (CallPhase.AWAITING_APPROVAL, CallPhase.AWAITING_ANSWER)
         template = "call_cancelled_unknown" if unknown else "withdrawn" if asked else "call_cancelled"
         text = render(template, pins_of(tx, run.root_id).templates(), name=call.function)
         toolcalls.move(tx, call, "cancelled", result=text, template=template, detail=detail)
     for request in requests.open_of_run(tx, run.id):
         requests.decide(tx, request, "withdrawn", decision="", by=by, note=detail)
-        eventlog.tell(tx, "RequestWithdrawn", eventlog.about(run), of=run, why=detail)
+        requests.tell(tx, "RequestWithdrawn", request, why=detail)
         if request.kind is RequestKind.BUDGET:  # others may wait for the same answer: one of them asks anew
             for id in ledger.all_waiting(tx):
                 tx.wake("run", id)

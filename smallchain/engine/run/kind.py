@@ -320,7 +320,7 @@ def _room(tx: Tx, run: Run, decision: Decision) -> None:
     for request in requests.open_of_run(tx, run.id):
         if request.kind is RequestKind.BUDGET:
             requests.decide(tx, request, "withdrawn", decision="", by="time", note="there is room again")
-            eventlog.tell(tx, "RequestWithdrawn", eventlog.about(run), of=run, why="there is room again")
+            requests.tell(tx, "RequestWithdrawn", request, why="there is room again")
     run = runs.move(tx, run, "room", messages=number, due_at=None, detail="")
     eventlog.tell(tx, "RunHasRoom", eventlog.about(run), of=run)
 

@@ -11,7 +11,7 @@ from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.pace import desk
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.execute import ModelOutcome
-from smallchain.engine.specs import pins_of, typed
+from smallchain.engine.specs import ServerInUse, ToolInUse, pins_of, typed
 from smallchain.model import jsonmode
 from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.lifecycles import RunPhase
@@ -159,7 +159,9 @@ def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:
     functions = pins.functions(agent) if agent is not None else {}
     for position, asked in enumerate(reply.calls):
         function = functions.get(asked.name)
-        tool = pins.tool(function.target) if function is not None and function.kind == "tool" else None
+        behind: ToolInUse | ServerInUse | None = None
+        if function is not None and function.kind in ("tool", "mcp"):
+            behind = pins.server(function.server) if function.kind == "mcp" else pins.tool(function.target)
         toolcalls.create(
             tx,
             run,
@@ -169,7 +171,7 @@ def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:
             target_kind=function.kind if function else "",
             tool=function.target if function and function.kind == "tool" else asked.name,
             arguments=asked.arguments,
-            effects=tool.effects if tool else Effects.IDEMPOTENT,
+            effects=behind.effects if behind else Effects.IDEMPOTENT,
         )
 
 

@@ -204,11 +204,16 @@ def test_a_dead_process_counts_as_gone_before_anybody_has_waited_for_it() -> Non
         assert daemon.gone(process.pid)
 
 
-def test_the_dashboard_says_what_is_coming(tmp_path: Path) -> None:
-    def tui(*arguments: str) -> subprocess.CompletedProcess[str]:
+def test_the_dashboard_says_what_prints_where_there_is_no_terminal(tmp_path: Path) -> None:
+    def tui(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "smallchain_tui", *arguments]
-        return subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=True)
+        env = environment(tmp_path, **{"TERM": "xterm", **variables})
+        return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
 
-    assert "`smallchain get events --follow --pretty`" in tui().stdout
+    screens, lines = tui(), tui(TERM="dumb")
+
+    assert (screens.returncode, screens.stdout) == (2, "")
+    assert "`smallchain inbox`" in screens.stderr
+    assert lines.returncode == 69
     assert tui("--version").stdout.startswith("smallchain-tui ")
     assert "--state-dir" in tui("--help").stdout

@@ -93,7 +93,9 @@ class Ledger(RuleBasedStateMachine):
     def _is_gone(self, attempt: int) -> bool:
         return len(self.tx.all("ledger.of_call", run_id=self.run.id, attempt=attempt)) < len(self.caps)
 
-    @rule(length=st.sampled_from([timedelta(seconds=1), timedelta(minutes=7), timedelta(minutes=59), timedelta(hours=5), timedelta(days=2)]))
+    @rule(
+        length=st.sampled_from([timedelta(seconds=1), timedelta(minutes=7), timedelta(minutes=59), timedelta(hours=5), timedelta(days=2)])
+    )
     def time_passes(self, length: timedelta) -> None:
         self.tx.begin(self.tx.now + length)
 

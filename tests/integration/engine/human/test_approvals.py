@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from smallchain.engine.human.deciding import decide_request, resume
+from smallchain.engine.human.deciding import check_edits, decide_request, resume
 from smallchain.engine.run.acts import adopt, cancel, pause
 from smallchain.model.delivery import Said, Verb
 from smallchain.model.errors import BadInput, Refused, SmallchainError
@@ -240,6 +240,19 @@ async def test_edits_do_not_get_past_a_rule_that_forbids_them(house: House) -> N
         await house.say(Verb.APPROVE, request, edits={"title": "secret"})
 
     assert (await house.request(RUN)).id == request.id
+
+
+async def test_edits_can_be_checked_before_anything_is_decided(house: House) -> None:
+    request = await asked(house, deny={"when": {"title": {"equals": "secret"}}})
+
+    async def check(edits: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        return await house.database.read(lambda tx: check_edits(tx, request, edits))
+
+    assert await check({"title": "Better"}) == ("", ('title: "Agents" → "Better"',))
+    assert "amount" in (await check({"title": "Better", "amount": "many"}))[0]
+    assert "forbids it" in (await check({"title": "secret"}))[0]
+    assert (await house.request(RUN)).version == request.version
+    assert house.gate.starts == []
 
 
 async def test_an_approval_of_something_else_than_is_asked_is_refused(house: House) -> None:

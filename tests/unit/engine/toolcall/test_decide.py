@@ -46,6 +46,8 @@ facts = st.builds(
     attempts=st.integers(0, 3),
     attempt_epoch=st.integers(0, 3),
     attempt_is_open=st.booleans(),
+    can_be_looked_up=st.booleans(),
+    nothing_ran=st.booleans(),
     due_at=st.none() | st.integers(-100, 100).map(lambda seconds: NOW + seconds * SECOND),
     held=st.sampled_from(["", "tool 'publish' needs an approval"]),
     fault_in_arguments=st.sampled_from(["", "not JSON"]),
@@ -103,6 +105,16 @@ TABLE: list[tuple[str, CallFacts, Decision]] = [
     ("a limit of agents is none of tools", call(CallPhase.READY, beyond_depth=True, beyond_children=True), Decision(cause="started")),
     ("out", call(CallPhase.EXECUTING, **OUT), Decision(effects=(EXECUTE,))),
     ("out while paused", call(CallPhase.EXECUTING, **OUT, paused=True), Decision(effects=(EXECUTE,))),
+    (
+        "out in an earlier life, and its executor may know",
+        call(CallPhase.EXECUTING, **OUT | {"attempt_epoch": 2}, can_be_looked_up=True),
+        Decision(effects=(Effect("toolcall", "look_up", "call-1", 2),)),
+    ),
+    (
+        "out in an earlier life, and its executor knows that nothing ran",
+        call(CallPhase.EXECUTING, **OUT | {"attempt_epoch": 2}, nothing_ran=True),
+        Decision(cause="interrupted"),
+    ),
     ("out in an earlier life", call(CallPhase.EXECUTING, **OUT | {"attempt_epoch": 2}), Decision(cause="interrupted_once")),
     (
         "out in an earlier life and harmless",
@@ -124,7 +136,29 @@ TABLE: list[tuple[str, CallFacts, Decision]] = [
     ("a timer", call(CallPhase.READY, target_kind="timer"), Decision(cause="fell_asleep")),
     ("for a person to allow", call(CallPhase.AWAITING_APPROVAL), STAY),
     ("for a person to answer", call(CallPhase.AWAITING_ANSWER), STAY),
+    ("its turn, elsewhere", call(CallPhase.READY, hands_out=True), Decision(cause="handed_out")),
     ("for the outside", call(CallPhase.AWAITING_CALLBACK), STAY),
+    ("for the outside, until a time", call(CallPhase.AWAITING_CALLBACK, expires_at=NOW + SECOND), Decision(look_at=NOW + SECOND)),
+    ("for the outside, too long", call(CallPhase.AWAITING_CALLBACK, expires_at=NOW, paused=True), Decision(cause="took_too_long")),
+    ("to be told", call(CallPhase.AWAITING_CALLBACK, tell_at=NOW), Decision(cause="telling")),
+    ("to be told, paused", call(CallPhase.AWAITING_CALLBACK, tell_at=NOW, paused=True), STAY),
+    ("to be told again", call(CallPhase.AWAITING_CALLBACK, tell_at=NOW + SECOND), Decision(look_at=NOW + SECOND)),
+    (
+        "to be told again, until a time",
+        call(CallPhase.AWAITING_CALLBACK, tell_at=NOW + 2 * SECOND, expires_at=NOW + SECOND),
+        Decision(look_at=NOW + SECOND),
+    ),
+    ("being told", call(CallPhase.AWAITING_CALLBACK, **OUT, tell_at=NOW, paused=True), Decision(effects=(EXECUTE,))),
+    (
+        "told in an earlier life",
+        call(CallPhase.AWAITING_CALLBACK, **OUT | {"attempt_epoch": 2}, tell_at=NOW),
+        Decision(cause="telling_in_doubt"),
+    ),
+    (
+        "told in an earlier life and harmless",
+        call(CallPhase.AWAITING_CALLBACK, **OUT | {"attempt_epoch": 2}, tell_at=NOW, effects=Effects.IDEMPOTENT),
+        Decision(cause="telling"),
+    ),
     ("for a person to settle", call(CallPhase.IN_DOUBT), STAY),
     *(("over", call(CallPhase(phase)), Decision(at_rest=True)) for phase in sorted(CALL_TERMINAL)),
 ]
@@ -162,8 +196,8 @@ def test_the_same_facts_give_the_same_answer(seen: CallFacts) -> None:
 
 
 @given(seen=facts)
-def test_a_call_that_must_not_be_doubled_never_goes_back_to_ready_by_itself(seen: CallFacts) -> None:
-    decision = decide(replace(seen, effects=Effects.ONCE, phase=CallPhase.EXECUTING), now=NOW)
+def test_a_call_that_must_not_be_doubled_goes_back_to_ready_by_itself_only_when_nothing_ran(seen: CallFacts) -> None:
+    decision = decide(replace(seen, effects=Effects.ONCE, phase=CallPhase.EXECUTING, nothing_ran=False), now=NOW)
 
     if decision.cause is not None:
         assert TOOLCALL["executing"][decision.cause] == "in_doubt"
@@ -177,7 +211,7 @@ def test_a_call_in_doubt_waits_for_a_person_whatever_happens(seen: CallFacts) ->
 @given(seen=facts)
 def test_a_call_of_a_paused_run_never_starts(seen: CallFacts) -> None:
     decision = decide(replace(seen, paused=True), now=NOW)
-    out = seen.phase is CallPhase.EXECUTING and seen.attempt_is_open and seen.attempt_epoch == seen.epoch
+    out = seen.phase is CallPhase.EXECUTING and seen.attempt_is_open and (seen.attempt_epoch == seen.epoch or seen.can_be_looked_up)
 
     assert decision.cause not in STARTS
     assert not decision.effects or out  # what is out finishes: it is asked for under the key it has
@@ -193,8 +227,9 @@ def test_a_call_is_only_carried_out_for_an_attempt_recorded_in_this_life(seen: C
     decision = decide(seen, now=NOW)
 
     if decision.effects:
-        assert (seen.attempt_is_open, seen.attempt_epoch) == (True, seen.epoch)
-        assert decision.effects == (Effect("toolcall", "execute", seen.id, seen.attempts),)
+        assert seen.attempt_is_open
+        what = "execute" if seen.attempt_epoch == seen.epoch else "look_up"
+        assert decision.effects == (Effect("toolcall", what, seen.id, seen.attempts),)
         assert decision.cause is None
 
 
@@ -257,7 +292,11 @@ def ended(what: OutcomeKind, *, effects: Effects = Effects.NONE, attempts: int =
     [
         (OutcomeKind.SUCCEEDED, "finished"),
         (OutcomeKind.FAILED, "went_wrong"),
+        (OutcomeKind.OUT_OF_MEMORY, "went_wrong"),
+        (OutcomeKind.KILLED, "went_wrong"),
+        (OutcomeKind.FLOODED, "went_wrong"),
         (OutcomeKind.NOT_STARTED, "went_wrong"),
+        (OutcomeKind.UNKNOWN, "went_wrong"),
         (OutcomeKind.TIMED_OUT, "took_too_long"),
     ],
 )
@@ -265,18 +304,28 @@ def test_without_retries_the_outcome_is_the_end(what: OutcomeKind, cause: str) -
     assert ended(what) == cause
 
 
-@pytest.mark.parametrize("what", [OutcomeKind.FAILED, OutcomeKind.NOT_STARTED, OutcomeKind.TIMED_OUT])
+@pytest.mark.parametrize("what", [kind for kind in OutcomeKind if kind is not OutcomeKind.SUCCEEDED])
 def test_what_went_wrong_is_tried_again_as_often_as_the_tool_says(what: OutcomeKind) -> None:
     assert [ended(what, attempts=attempts, retries=2) == "retry_due" for attempts in (1, 2, 3)] == [True, True, False]
 
 
-@pytest.mark.parametrize("what", [OutcomeKind.FAILED, OutcomeKind.TIMED_OUT])
+@pytest.mark.parametrize("what", [kind for kind in OutcomeKind if kind is not OutcomeKind.NOT_STARTED])
 def test_what_ran_and_must_not_be_doubled_is_never_tried_again(what: OutcomeKind) -> None:
     assert ended(what, effects=Effects.ONCE, retries=9) != "retry_due"
 
 
 def test_what_never_started_may_be_tried_again_even_when_it_must_not_be_doubled() -> None:
     assert ended(OutcomeKind.NOT_STARTED, effects=Effects.ONCE, retries=1) == "retry_due"
+
+
+@pytest.mark.parametrize("retries", [0, 9])
+def test_of_what_may_have_happened_and_must_not_be_doubled_a_person_says_what_became_of_it(retries: int) -> None:
+    assert TOOLCALL["executing"][ended(OutcomeKind.UNKNOWN, effects=Effects.ONCE, retries=retries)] == "in_doubt"
+
+
+def test_every_outcome_that_is_no_success_has_words_of_its_own() -> None:
+    assert set(kind._TEMPLATES) == {what for what in OutcomeKind if what is not OutcomeKind.SUCCEEDED}
+    assert len(set(kind._TEMPLATES.values())) == len(kind._TEMPLATES)
 
 
 @given(what=st.sampled_from(OutcomeKind), effects=st.sampled_from(Effects), attempts=st.integers(1, 9), retries=st.integers(0, 9))
