@@ -92,6 +92,12 @@ def find(tx: Tx, id: str, /) -> HumanRequest | None:
     return from_row(row) if row else None
 
 
+def about_account(tx: Tx, account: int, /) -> HumanRequest | None:
+    """The newest request to raise the limit of an account, or None."""
+    row = tx.one("requests.about_account", digest=f"account/{account}")
+    return from_row(row) if row else None
+
+
 def by_part(tx: Tx, part: str, /) -> list[str]:
     """At most two ids that begin or end with a text."""
     return [row["id"] for row in tx.all("requests.by_part", part=part)]
