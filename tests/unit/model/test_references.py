@@ -134,7 +134,6 @@ BASH = "executor: {local_bash: {command: x}}"
     [
         ("mcp_servers: [{name: m, command: [x], isolation: container}]", "`isolation: container`"),
         ("tools: [{name: t, builtin: check_budget}]", "this `builtin`"),
-        ("agents: [{name: a, tools: [{agent: b, detach: allowed}]}]", "`detach: allowed`"),
         ("agents: [{name: a, tools: [check_budget]}]", "a built-in tool it lists"),
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
         ("agents: [{name: a, context: window}]", "`context: window` or `summarise`"),
@@ -151,7 +150,7 @@ def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) 
         f"tools: [{{name: t, {BASH}, approval: never, isolation: none, network: false, effects: once, timeout: 5s, retries: 1}}]",
         "tools: [{name: t, executor: {python: {code: a, image: 'python:3.12', requirements: []}}, isolation: auto}]",
         "tools: [{name: t, builtin: add}]",
-        "agents: [{name: a, tools: [add, {agent: b, detach: never}], limits: {turns: 5, depth: 2, children: 3}, context: full}]",
+        "agents: [{name: a, tools: [add, {agent: b, detach: allowed, on_finish: cancel}], limits: {turns: 5, depth: 2, children: 3}, context: full}]",
         "llms: [{name: l, provider: scripted, replies: [{content: x}]}]",
         "llms: [{name: l, provider: openai, model: m, limits: {concurrency: 8, tokens_per_minute: 9}, fallback: o}]",
         "llms: [{name: l, provider: openai, model: m, tool_mode: native, price: unknown_ok, retry_for: 1h}]",
