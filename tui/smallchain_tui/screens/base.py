@@ -152,10 +152,13 @@ class BaseScreen(Screen[None]):
 
     def tell(self, message: str, *, twin: str = "", severity: str = "") -> None:
         """Say something in the status line for a while; `severity`: empty or `error`."""
-        self.query_one(StatusLine).tell(message, twin=twin, severity=severity)
+        line = self.query_one_optional(StatusLine)
+        if line is None:
+            return  # the program is ending, and an act has come to its end just now
+        line.tell(message, twin=twin, severity=severity)
         if self._told is not None:
             self._told.stop()
-        self._told = self.set_timer(_TOLD_FOR_S, lambda: self.query_one(StatusLine).tell(""))
+        self._told = self.set_timer(_TOLD_FOR_S, lambda: line.tell(""))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A worker of this screen ended with a fault that nobody foresaw."""

@@ -288,7 +288,7 @@ class DecidingScreen(BaseScreen):
 
     def paint(self) -> None:
         """Head, verdict, notice."""
-        if not self.is_mounted or not self.is_attached:
+        if not self.is_mounted or not self.is_attached or self.query_one_optional("#verdict") is None:
             return
         self.head()
         self._ready = self._is_ready()
