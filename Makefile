@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: demo test bench soak fuzz quick wheel-test check format docs pictures setup clean
+.PHONY: demo test bench soak fuzz quick wheel-test mcp-servers check format docs pictures setup clean
 
 demo: $(STAMP)  ## run the delegation example, offline
 	$(BIN)/smallchain demo
@@ -26,6 +26,15 @@ wheel-test: $(STAMP)  ## the acceptance tests against the built wheel, not the t
 bench: $(STAMP)  ## figures beside their baselines, one JSON object a line; ONLY=turns,parked chooses, PROFILE=1 tells where time goes
 	@mkdir -p build
 	@PYTHONPATH=tests $(BIN)/python -m $(if $(PROFILE),bench.profile --stacks build/profile.folded,bench --only "$(ONLY)" $(if $(SMALL),--small))
+
+mcp-servers: build/mcp/.set-up  ## the published MCP servers that some tests use, in build/mcp
+
+build/mcp/.set-up:
+	mkdir -p build/mcp
+	npm install --silent --no-fund --no-audit --prefix build/mcp @modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/server-filesystem@2026.8.31
+	test -x build/mcp/venv/bin/python || $(PYTHON) -m venv build/mcp/venv
+	build/mcp/venv/bin/python -m pip install --quiet --disable-pip-version-check mcp-server-git==2026.10.19 mcp-server-time==2026.10.19
+	touch $@
 
 MINUTES ?= 60
 soak: $(STAMP)  ## 200 active runs among faults for an hour, or MINUTES of it; samples go to build/soak.jsonl

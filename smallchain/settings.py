@@ -115,6 +115,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         paths.add_argument(flag, metavar="PATH", default=argparse.SUPPRESS, help=what)
 
 
+def is_said(variable: str, environ: Mapping[str, str]) -> bool:
+    """Whether a variable says yes; raises BadInput for a word that is neither yes nor no."""
+    word = environ.get(variable, "").casefold()
+    if word not in ("", "yes", "no", "1", "0", "true", "false"):
+        raise BadInput(f"{variable} is {word[:40]!r}", hint="write yes or no")
+    return word in ("yes", "1", "true")
+
+
 def client_socket(settings: Settings) -> Path:
     """The socket a client connects to: the given one, else the one the daemon has written down, else the default.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
 import logging
 import os
 import resource
@@ -48,6 +49,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--accept-rollback", action="store_true", help="go on with a database that was put back from a backup; what happened since is lost"
     )
+    parser.add_argument(
+        "--unfenced-as-root",
+        action="store_true",
+        help="as root, run tools with `isolation: none` too, with all rights on this machine (SMALLCHAIN_UNFENCED_AS_ROOT=yes)",
+    )
+    parser.add_argument("--fence", action="store_true", help="say as JSON which layers of the fence work on this machine, and end")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info", help="what is logged (default info)")
     parser.add_argument("--version", action="version", version=f"smallchaind {__version__}")
     return parser
@@ -58,6 +65,11 @@ def main() -> None:
     said = parser()
     arguments = said.parse_args()
     _open_standard_files()
+    if arguments.fence:
+        from smallchain.services.sandbox.probe import probe
+
+        print(json.dumps(probe().as_json()))
+        return
     try:
         drain = parse_duration(arguments.drain)
         chosen = settings.Settings.of(arguments, os.environ)
@@ -83,6 +95,7 @@ def main() -> None:
         print_ready=arguments.print_ready,
         accept_rollback=arguments.accept_rollback,
         callbacks=callbacks,
+        unfenced_as_root=arguments.unfenced_as_root or settings.is_said("SMALLCHAIN_UNFENCED_AS_ROOT", os.environ),
     )
     sys.exit(asyncio.run(serve(chosen, options, dict(os.environ))))
 

@@ -18,13 +18,15 @@ from smallchain.engine.human.kind import DeliveryKind, RequestKind, told_of
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
+from smallchain.engine.mcpserver.kind import McpServerKind
 from smallchain.engine.pace.kind import PaceKind
-from smallchain.engine.ports import Channel, Clock, Provider
+from smallchain.engine.ports import Channel, Clock, Provider, Secrets, Toolbox
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.tool.kind import ToolKind
+from smallchain.engine.toolcall.hearing import ToolCallbacks
 from smallchain.engine.toolcall.kind import ToolCallKind
 from smallchain.model import codes
 from smallchain.model.delivery import Told
@@ -41,12 +43,18 @@ from smallchain.services.llm import pricing
 from smallchain.services.llm.openai import OpenAIProvider
 from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
+from smallchain.services.mcp.servers import Servers
 from smallchain.services.python.workers import Workers
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.callback import CallbackExecutor
 from smallchain.services.tools.function import FunctionExecutor
+from smallchain.services.tools.http import HttpExecutor
 from smallchain.services.tools.job import marks
+from smallchain.services.tools.node import NodeExecutor
+from smallchain.services.tools.outbound import Outbound
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.python import PythonExecutor
 from smallchain.services.tools.registry import Tools
@@ -57,8 +65,8 @@ from smallchain.store.database import Database
 from smallchaind.callbacks import ROOT, Subject
 from smallchaind.feed import Feed
 
-REQUESTS = "requests"
-"""The word in the path of callbacks about requests."""
+REQUESTS, TOOLCALLS = "requests", "toolcalls"
+"""The words in the paths of callbacks."""
 _STRATEGIES_AT_A_TIME = 4
 _MODELS_AT_A_TIME = 16
 
@@ -81,8 +89,14 @@ class House:
     key: bytes
     """What one-time codes of requests are derived from."""
     inbox: Inbox
+    handed_out: ToolCallbacks
+    """What takes the results of tool calls that are done elsewhere."""
     callbacks: Mapping[str, Subject]
     """What callbacks can be about, by the word in their path."""
+    sandbox: Sandbox
+    tools: Toolbox
+    secrets: Secrets
+    mcp: Servers
     code: tuple[Workers, ...]
     """The processes of context strategies, models and tools that are a person's own functions."""
     stopping: asyncio.Event
@@ -136,9 +150,16 @@ class _People:
 
 
 async def compose(
-    settings: Settings, clock: Clock, environ: Mapping[str, str], heard_at: Callbacks | None = None, *, accept_rollback: bool = False
+    settings: Settings,
+    clock: Clock,
+    environ: Mapping[str, str],
+    heard_at: Callbacks | None = None,
+    *,
+    accept_rollback: bool = False,
+    unfenced_as_root: bool = False,
 ) -> House:
-    """Open the database and put everything together; nothing runs yet. `heard_at`: where callbacks are. Raises Damaged."""
+    """Open the database and put everything together; nothing runs yet. `heard_at`: where callbacks are; `unfenced_as_root`: whether
+    a daemon of root may run a tool with `isolation: none`. Raises Damaged."""
     key = housekey.read_or_make(settings.state_dir)
     database = await Database.open(settings.state_dir, now=clock.now, accept_rollback=accept_rollback)
     started_at = clock.now()
@@ -147,14 +168,21 @@ async def compose(
     strategies, models = Workers(at_most=_STRATEGIES_AT_A_TIME, marks=own), Workers(at_most=_MODELS_AT_A_TIME, marks=own)
     functions = Workers(marks=own)
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
+    outbound = Outbound()
     jobs = _empty(settings.state_dir / "jobs")
+    private = (settings.state_dir, settings.socket_path.parent)
+    sandbox = Sandbox(private=private, config=settings.config_dir, unfenced_as_root=unfenced_as_root)
+    homes = _empty(settings.state_dir / "mcp")
+    servers = Servers(homes=homes, marks=_marks_of_servers(settings), end_leftovers=end_leftovers, sandbox=sandbox)
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
         processes={
-            "python": PythonExecutor(jobs=jobs),
-            "local_bash": BashExecutor(jobs=jobs),
+            "python": PythonExecutor(sandbox=sandbox, jobs=jobs),
+            "local_bash": BashExecutor(sandbox=sandbox, jobs=jobs),
+            "local_nodejs": NodeExecutor(sandbox=sandbox, jobs=jobs),
             "function": FunctionExecutor(functions),
         },
+        outside={"mcp": servers, "http": HttpExecutor(outbound), "callback": CallbackExecutor(outbound, now=clock.now)},
     )
     channels: dict[str, Channel] = {
         **await asyncio.to_thread(installed),
@@ -165,17 +193,19 @@ async def compose(
     }
     every: list[Kind] = [
         RunKind(ModelCaller(database, providers, secrets, _Prices(), strategies)),
-        ToolCallKind(database, tools, secrets),
+        ToolCallKind(database, tools, secrets, key=key, callback_url=f"{heard_at.url}{ROOT}/{TOOLCALLS}" if heard_at else ""),
         LLMKind(database, providers, secrets),
         AgentKind(database, strategies),
-        ToolKind(),
+        ToolKind(database, tools),
         ChannelKind(database, channels, secrets),
+        McpServerKind(database, servers, secrets),
         RequestKind(),
         DeliveryKind(database, channels, secrets, key=key, callback_url=f"{heard_at.url}{ROOT}/{REQUESTS}" if heard_at else ""),
         ReadinessKind(),
         PaceKind(),
     ]
     driver = Driver(database, {kind.name: kind for kind in every})
+    handed_out = ToolCallbacks(database, driver.transact, secrets, key=key)
     ears = Ears(database, driver.transact, channels, secrets, key=key)
     people = _People(database, key)
     inbox = Inbox(settings.state_dir / "inbox", waiting=people.waiting, hear=ears.hear)
@@ -209,7 +239,12 @@ async def compose(
         ears=ears,
         key=key,
         inbox=inbox,
-        callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now)},
+        secrets=secrets,
+        mcp=servers,
+        handed_out=handed_out,
+        callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now), TOOLCALLS: handed_out},
+        sandbox=sandbox,
+        tools=tools,
         code=(strategies, models, functions),
         stopping=asyncio.Event(),
         stop_now=asyncio.Event(),
@@ -229,8 +264,12 @@ async def end_orphans(database: Database, settings: Settings) -> None:
     def left(tx: Tx) -> list[dict[str, str]]:
         return [marks(call.id, attempt=call.attempts) for call in toolcalls.executing(tx)]
 
-    for each in [*await database.read(left), _marks_of_own_code(settings)]:
+    for each in [*await database.read(left), _marks_of_own_code(settings), _marks_of_servers(settings)]:
         await asyncio.to_thread(end_leftovers, each)
+
+
+def _marks_of_servers(settings: Settings) -> dict[str, str]:
+    return {"SMALLCHAIN_MCP_SERVERS_OF": str(settings.state_dir.resolve())}
 
 
 def _marks_of_own_code(settings: Settings) -> dict[str, str]:

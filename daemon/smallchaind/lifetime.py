@@ -44,13 +44,14 @@ _DAEMON = Object("daemon", "smallchaind")
 class Options:
     """What a start can choose. `drain_s`: how long a stop waits for tools. `print_ready`: one line when connections are accepted.
     `accept_rollback`: go on with a database that stands behind what the folder had come to. `callbacks`: where they are heard; None:
-    nowhere.
+    nowhere. `unfenced_as_root`: run tools with `isolation: none` although the daemon is root.
     """
 
     drain_s: float = 60.0
     print_ready: bool = False
     accept_rollback: bool = False
     callbacks: Callbacks | None = None
+    unfenced_as_root: bool = False
 
 
 async def serve(settings: Settings, options: Options, environ: Mapping[str, str]) -> int:
@@ -65,7 +66,14 @@ async def serve(settings: Settings, options: Options, environ: Mapping[str, str]
         return _say(error, EXIT_FAULT)
     try:
         try:
-            house = await compose.compose(settings, SystemClock(), environ, options.callbacks, accept_rollback=options.accept_rollback)
+            house = await compose.compose(
+                settings,
+                SystemClock(),
+                environ,
+                options.callbacks,
+                accept_rollback=options.accept_rollback,
+                unfenced_as_root=options.unfenced_as_root,
+            )
         except Busy as error:
             return _say(error, EXIT_TRY_AGAIN)
         except (Damaged, sqlite3.Error) as error:

@@ -25,7 +25,7 @@ _MOST = 1000
 _WORD_BREAKS = " \t\n\"'@><=;|&(:"
 _NAMES_OF = {"RUN": "runs", "TASK": "tasks"}
 _FILES = ("FILE", "FILE|DIR|-", "PATH")
-_GOES_BY_ID = ("toolcalls", "requests", "grants")
+_GOES_BY_ID = ("toolcalls", "requests", "grants", "artifacts")
 _DECIDES = {"approve": "approval", "deny": "approval", "answer": "question"}
 """What kind of request a command answers."""
 
@@ -194,6 +194,8 @@ def _values(action: Action | None, place: _Place, daemon: _Daemon) -> tuple[str,
 def _ids(command: str, daemon: _Daemon) -> list[Candidate]:
     if command in _DECIDES:
         return daemon.names("requests", kind=_DECIDES[command])
+    if command == "callback":
+        return daemon.names("toolcalls", phase="awaiting_callback")
     return daemon.names("grants", status="Active") if command == "revoke" else daemon.names("toolcalls", phase="in_doubt")
 
 

@@ -58,6 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "answer": ("decide", "answer what a model asks"),
     "revoke": ("revoke", "take back an approval for the rest of a run"),
     "settle": ("settle", "say what became of a tool call in doubt"),
+    "callback": ("callback", "bring the result of a tool call that is done elsewhere"),
     "start": ("start", "start the daemon"),
     "stop": ("stop", "stop the daemon"),
     "restart": ("restart", "stop the daemon and start it"),

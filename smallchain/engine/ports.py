@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from smallchain.model.code import Fault, Function
 from smallchain.model.delivery import ChannelInUse, Delivered, Delivery, Heard, Said, Undelivered
 from smallchain.model.llm import Endpoint, Failure, ModelRequest, Reply
+from smallchain.model.mcp import McpEnded, McpEndpoint, McpTool
 from smallchain.model.money import Price
 from smallchain.model.toolcall import Outcome, Start
+from smallchain.model.toolspec import ToolSpec
 
 
 class Clock(Protocol):
@@ -53,7 +55,23 @@ class Instant(Executor, Protocol):
         ...
 
 
-class Toolbox(Executor, Protocol):
+@runtime_checkable
+class Checked(Protocol):
+    """An executor that may not be usable here, or that puts something around what it runs."""
+
+    async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
+        """Why it can't run this tool now, in words with the next step; empty when nothing speaks against it.
+
+        It may take long (a build, a pull), and is asked for again after an error, with backoff. `folder`: where relative paths start.
+        """
+        ...
+
+    def fence(self, tool: ToolSpec, /) -> str:
+        """What is around this tool when it runs, in words; empty when nothing is."""
+        ...
+
+
+class Toolbox(Executor, Checked, Protocol):
     """All executors behind one."""
 
     def is_instant(self, executor: str, /) -> bool:
@@ -62,6 +80,18 @@ class Toolbox(Executor, Protocol):
 
     def compute(self, start: Start, /) -> Outcome:
         """Run one attempt of an instant executor; see `Instant.compute`."""
+        ...
+
+
+class McpServers(Protocol):
+    """Runs or reaches MCP servers, each from one task."""
+
+    async def keep(self, endpoint: McpEndpoint, heard: Callable[[Sequence[tuple[McpTool, str]]], Awaitable[None]], /) -> McpEnded:
+        """Start a server and keep it until it ends; cancelled, it is stopped with all that it started.
+
+        `heard` is given what it lists, each time it says that this has changed: each tool, and why it cannot be used (empty if it can).
+        Another call for the same name stops the server of the first, which then ends as `wanted`.
+        """
         ...
 
 

@@ -12,9 +12,10 @@ from smallchain.model.agent import llm_of
 from smallchain.model.functions import tool_named
 from smallchain.model.ids import did_you_mean
 from smallchain.model.lifecycles import Readiness
-from smallchain.model.sections import AgentSpec, BudgetSpec, DefaultsSpec
-from smallchain.store import resources
+from smallchain.model.sections import AgentSpec, AgentTool, BudgetSpec, DefaultsSpec
+from smallchain.store import mcptools, resources
 from smallchain.store.contract import Tx
+from smallchain.store.mcptools import Listing
 from smallchain.store.resources import Written
 
 
@@ -22,7 +23,7 @@ from smallchain.store.resources import Written
 class Reach:
     """What stands behind an agent. `lacking` and `broken` are sentences: what is waited for, and what is wrong."""
 
-    found: dict[tuple[str, str], Written] = field(default_factory=dict)
+    found: dict[tuple[str, str], Written | Listing] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     llm: str | None = None
@@ -61,13 +62,16 @@ def reach_of(tx: Tx, name: str, /) -> Reach:
         if llm is not None:
             _take_llm(tx, reach, llm)
         _take_channels(tx, reach, row)
-        for kind, used in (entry.uses for entry in spec.tools):
-            if kind == "agent":
+        for entry in spec.tools:
+            kind, used = entry.uses
+            if kind == "mcp_server":
+                _take_server(tx, reach, used, entry)
+            elif kind == "agent":
                 waiting.append((used, llm))
             elif kind == "tool" and (tool_named(used, {}) is None or resources.get(tx, "tool", used) is not None):
                 _take(tx, reach, "tool", "tool", used)
-                if ("tool", used) in reach.found:
-                    _take_channels(tx, reach, reach.found["tool", used])
+                if (tool := resources.get(tx, "tool", used)) is not None:
+                    _take_channels(tx, reach, tool)
     _note_caps(tx, reach)
     return reach
 
@@ -117,6 +121,33 @@ def _take(tx: Tx, reach: Reach, kind: str, word: str, name: str) -> None:
         reach.lacking.append(f"{word} '{name}' waits: {row.detail}")
     elif row.status is Readiness.ERROR:
         reach.broken.append(f"{word} '{name}' can't be used: {row.detail}")
+
+
+def _take_server(tx: Tx, reach: Reach, name: str, entry: AgentTool) -> None:
+    """An MCP server and what an agent uses of its tools: those it names, or all. One that is held by a change is waited for."""
+    _take(tx, reach, "mcp_server", "MCP server", name)
+    row = resources.get(tx, "mcp_server", name)
+    if row is None:
+        return
+    _take_channels(tx, reach, row)
+    listing = mcptools.listing(tx, name)
+    if listing is None:
+        if row.status is Readiness.READY:
+            _say(reach.lacking, f"MCP server '{name}' has not told its tools yet")
+        return
+    reach.found[listing.kind, name] = listing
+    known = {each.name: each for each in mcptools.of_server(tx, name)}
+    for tool in entry.only or [each.name for each in known.values() if each.accepted is not None and each.state == mcptools.CHANGED]:
+        each = known.get(tool)
+        if each is None or not each.offered:
+            near = did_you_mean(tool, [other.name for other in known.values() if other.offered])
+            _say(reach.lacking, f"MCP server '{name}' has no tool '{tool}'" + (f"; {near}" if near else ""))
+        elif each.state == mcptools.CHANGED:
+            _say(reach.lacking, f"MCP server '{name}' changed its tool '{tool}': `smallchain inbox` asks whether it may be used")
+        elif each.state == mcptools.REFUSED:
+            _say(reach.lacking, f"the tool '{tool}' of MCP server '{name}' was refused: {each.detail}")
+        elif each.state == mcptools.UNUSABLE:
+            _say(reach.broken, f"the tool '{tool}' of MCP server '{name}' can't be used: {each.detail}")
 
 
 def _take_channels(tx: Tx, reach: Reach, row: Written) -> None:

@@ -1,7 +1,8 @@
-"""What the loops of LLMs, agents and tools share: how a readiness is recorded and told, and who wants to hear of it."""
+"""What the loops of LLMs, agents, tools and channels share: how a readiness is recorded and told, and who wants to hear of it."""
 
 from __future__ import annotations
 
+from smallchain.engine.checks import mark_of
 from smallchain.engine.kind import Step, Transact
 from smallchain.model.decision import Effect
 from smallchain.model.events import Object
@@ -10,7 +11,7 @@ from smallchain.store import eventlog, resources, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.resources import Written
 
-_WORDS = {"llm": "LLM", "agent": "Agent", "tool": "Tool", "channel": "Channel"}
+_WORDS = {"llm": "LLM", "agent": "Agent", "tool": "Tool", "channel": "Channel", "mcp_server": "MCP server"}
 _REASONS = {Readiness.READY: "ResourceReady", Readiness.PENDING: "ResourcePending", Readiness.ERROR: "ResourceError"}
 
 
@@ -21,6 +22,18 @@ def record(tx: Tx, row: Written, status: Readiness, /, *, detail: str, failures:
         return
     tell(tx, row, status, detail)
     tx.wake("readiness", "")
+
+
+def record_check(tx: Tx, /, *, row: Written, fault: str, mark: str = "") -> bool:
+    """Record what a look at something outside found, empty where nothing speaks against it; `mark` where more than its own words
+    was looked at. One whose words have changed since is left alone, which is False."""
+    now = resources.get(tx, row.kind, row.name)
+    if now is None or now.digest != row.digest:
+        return False
+    status = Readiness.ERROR if fault else Readiness.READY
+    failures = now.failures + 1 if fault else 0
+    record(tx, now, status, detail=fault, failures=failures, checked=mark or mark_of(tx.epoch, row.digest))
+    return True
 
 
 def tell(tx: Tx, row: Written, status: Readiness, detail: str, /) -> None:

@@ -13,10 +13,11 @@ from smallchain.model.errors import Unknown
 from smallchain.model.functions import Function, functions_of, tool_named
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.manifest import SPECS
+from smallchain.model.mcp import LISTING, McpTool, listing_of
 from smallchain.model.references import references, unsupported
-from smallchain.model.sections import AgentSpec, DefaultsSpec, TaskSpec
+from smallchain.model.sections import AgentSpec, DefaultsSpec, McpServerSpec, TaskSpec
 from smallchain.model.toolcall import Effects
-from smallchain.model.toolspec import ToolSpec
+from smallchain.model.toolspec import ExecutorSpec, ToolSpec
 from smallchain.store import resources
 from smallchain.store.contract import Tx
 
@@ -51,8 +52,8 @@ class _Known:
         return self._kept.get((written.kind, written.digest), lambda: self._make(written.kind, json.loads(written.text)))
 
 
-typed = _Known(lambda kind, spec: SPECS[kind].model_validate(spec))
-"""The typed model of words."""
+typed = _Known(lambda kind, spec: listing_of(spec) if kind == LISTING else SPECS[kind].model_validate(spec))
+"""The typed model of words; of an MCP server's listing, its tools."""
 why_unsupported = _Known(unsupported)
 """Why this version cannot keep what words ask for, a sentence, or None when it can."""
 mentions = _Known(references)
@@ -79,9 +80,29 @@ def in_use(spec: ToolSpec, defaults: DefaultsSpec | None, folder: str) -> ToolIn
     whole = spec.model_copy(update=given)
     effects = spec.effects or (defaults.effects if defaults and spec.executor else None)
     if effects is None:
-        effects = "none" if spec.executor is None else "once"
+        effects = "none" if spec.executor is None or _only_reads(spec.executor) else "once"
     timeout = parse_duration(whole.timeout).total_seconds() if whole.timeout else 60.0
     return ToolInUse(whole, folder, Effects(effects), timeout)
+
+
+def _only_reads(executor: ExecutorSpec) -> bool:
+    return executor.http is not None and executor.http.method in ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInUse:
+    """An MCP server as it is used: its spec, and the defaults for what it names none."""
+
+    spec: McpServerSpec
+    effects: Effects
+    timeout_s: float
+
+
+def server_in_use(spec: McpServerSpec, defaults: DefaultsSpec | None, /) -> ServerInUse:
+    """A server with the defaults of what its entry leaves out; its tools happen once where nobody says otherwise."""
+    effects = spec.effects or (defaults.effects if defaults else None) or "once"
+    timeout = spec.timeout or (defaults.timeout if defaults else None)
+    return ServerInUse(spec, Effects(effects), parse_duration(timeout).total_seconds() if timeout else 60.0)
 
 
 def pins_of(tx: Tx, root_id: str) -> Pins:
@@ -140,6 +161,21 @@ class Pins:
         found = self._typed("defaults", "defaults")
         return cast("DefaultsSpec", found[0]) if found else None
 
+    def server(self, name: str) -> ServerInUse | None:
+        """A pinned MCP server with its defaults."""
+        found = self._typed("mcp_server", name)
+        return server_in_use(found[0], self.defaults()) if found else None
+
+    def server_tools(self, name: str) -> tuple[McpTool, ...]:
+        """The tools of an MCP server that are pinned."""
+        found = self._typed(LISTING, name)
+        return cast("tuple[McpTool, ...]", found[0]) if found else ()
+
+    def function(self, agent: str, name: str) -> Function | None:
+        """What the model may call as an agent under a name, or None."""
+        spec = self.agent(agent)
+        return self.functions(spec).get(name) if spec is not None else None
+
     def llm_names(self) -> list[str]:
         """The LLMs that are pinned."""
         return [name for kind, name in self._digests if kind == "llm"]
@@ -164,7 +200,8 @@ class Pins:
         found = self._marks.get(agent.name)
         if found is None:
             used = (self.digest(*entry.uses) for entry in agent.tools)
-            found = self._marks[agent.name] = (agent.name, self.digest("agent", agent.name), *used)
+            listings = (self.digest(LISTING, entry.mcp) for entry in agent.tools if entry.mcp is not None)
+            found = self._marks[agent.name] = (agent.name, self.digest("agent", agent.name), *used, *listings)
         return found
 
     def functions(self, agent: AgentSpec) -> dict[str, Function]:
@@ -176,7 +213,8 @@ class Pins:
         tools = {name: each[0] for kind, name in wanted if kind == "tool" and (each := self._typed("tool", name))}
         agents = {name: each[0] for kind, name in wanted if kind == "agent" and (each := self._typed("agent", name))}
         channels = {name: each[0] for kind, name in wanted if kind == "channel" and (each := self._typed("channel", name))}
-        return functions_of(agent, tools=tools, agents=agents, channels=channels)
+        servers = {name: self.server_tools(name) for kind, name in wanted if kind == "mcp_server"}
+        return functions_of(agent, tools=tools, agents=agents, channels=channels, servers=servers)
 
     def templates(self) -> dict[str, str]:
         """The sentences that replace ours."""

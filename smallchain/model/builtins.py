@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from smallchain.model.artifact import MOST_READ
 from smallchain.model.ids import did_you_mean
 
 
@@ -26,8 +27,18 @@ QUESTION: dict[str, Any] = {
     "required": ["question"],
 }
 ASK_HUMAN = "ask_human"
+READ_ARTIFACT = "read_artifact"
 SLEEP_FOR, SLEEP_UNTIL = "sleep_for", "sleep_until"
 SLEEPS = frozenset({SLEEP_FOR, SLEEP_UNTIL})
+_PIECE: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "The artifact's id, as a result names it"},
+        "offset": {"type": "integer", "minimum": 0, "description": "The byte to begin at; 0 when left out"},
+        "length": {"type": "integer", "minimum": 1, "description": f"How many bytes; at most, and when left out, {MOST_READ}"},
+    },
+    "required": ["id"],
+}
 
 
 def _of_two_numbers(name: str, description: str, first: str, second: str) -> Builtin:
@@ -54,6 +65,7 @@ BUILTINS: dict[str, Builtin] = {
         _of_two_numbers("multiply", "Multiply two numbers: a * b.", "The first number", "The second number"),
         _of_two_numbers("divide", "Divide two numbers: a / b.", "The number to divide", "The number to divide by"),
         Builtin(ASK_HUMAN, "Ask a person and wait for the answer, which may take days.", QUESTION),
+        Builtin(READ_ARTIFACT, "Read a part of an artifact: of a result that was cut, or of a text that a tool left.", _PIECE),
         Builtin(SLEEP_FOR, "Do nothing for a while; nothing is spent meanwhile.", _one_text("duration", "Such as 30s, 10m, 1h30m or 2d")),
         Builtin(
             SLEEP_UNTIL,

@@ -135,6 +135,10 @@ TOOLCALL: dict[str, dict[str, str]] = {
         "called_back": "succeeded",
         "called_back_with_error": "failed",
         "took_too_long": "timed_out",
+        "telling": "awaiting_callback",
+        "telling_in_doubt": "in_doubt",
+        "refused": "failed",
+        "taken_back": "ready",
         "cancelled": "cancelled",
     },
     "delegated": {

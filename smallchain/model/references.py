@@ -208,12 +208,14 @@ def _entry(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and any(getattr(entry, field) not in (None, "never") for entry in model.tools)
 
 
-def _fences(model: Section) -> bool:
-    return getattr(model, "isolation", None) in ("required", "container")
+def _container(model: Section) -> bool:
+    return getattr(model, "isolation", None) == "container"
 
 
 def _fences_function(model: Section) -> bool:
-    return _fences(model) and _executor("function", model)
+    """A person's own function runs beside the daemon: what would be a fence around it is none."""
+    fences = getattr(model, "isolation", None) == "required" or _has("mounts", model) or _has("limits", model)
+    return isinstance(model, ToolSpec) and _executor("function", model) and fences
 
 
 def _executor(kind: str, model: Section) -> bool:
@@ -245,7 +247,6 @@ _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 # THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
 _UNSUPPORTED: Mapping[str, _Rows] = {
     "agent": (
-        ("`{mcp: ...}`", partial(_entry, "mcp")),
         ("`detach: allowed`", partial(_entry, "detach")),
         ("`budget`", partial(_has, "budget")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
@@ -254,21 +255,15 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (
-        ("`isolation: required` or `container`", _fences),
+        ("`isolation: container`", _container),
         ("a fence around `executor: function`", _fences_function),
-        ("`network`", partial(_has, "network")),
-        ("`mounts`", partial(_has, "mounts")),
-        ("`limits`", partial(_has, "limits")),
         ("`executor: docker`", partial(_executor, "docker")),
-        ("`executor: local_nodejs`", partial(_executor, "local_nodejs")),
-        ("`executor: http`", partial(_executor, "http")),
-        ("`executor: callback`", partial(_executor, "callback")),
         ("`requirements`", _requirements),
         ("this `builtin`", _later_builtin),
     ),
     "run": (("`budget`", partial(_has, "budget")),),
-    "defaults": (("`isolation: required` or `container`", _fences),),
-    "mcp_server": (("`mcp_servers`", _always),),
+    "defaults": (("`isolation: container`", _container),),
+    "mcp_server": (("`isolation: container`", _container),),
     "budget": (("`budgets`", _always),),
     "schedule": (("`schedules`", _always),),
 }

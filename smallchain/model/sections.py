@@ -18,6 +18,7 @@ from smallchain.model.fields import (
     Duration,
     Effects,
     Env,
+    Flag,
     Headers,
     Isolation,
     Name,
@@ -32,7 +33,7 @@ from smallchain.model.fields import (
 )
 from smallchain.model.ids import did_you_mean
 from smallchain.model.templates import TEMPLATES
-from smallchain.model.toolspec import Approval, Reminders
+from smallchain.model.toolspec import Approval, Mount, Reminders, ToolLimits
 
 OWN_WAYS = ("terminal", "file", "dashboard")
 """Ways of answering on the owner's own machine: whoever can use them may decide. No channel has one of these names."""
@@ -227,6 +228,10 @@ class McpServerSpec(Section):
     approval: Approval | None = Field(None, description="Of all its tools")
     effects: Effects | None = Field(None, description="Of all its tools; once when not given")
     timeout: Duration | None = Field(None, description="Of one call")
+    isolation: Isolation | None = Field(None, description="Of `command`: auto, required or none")
+    network: Flag = Field(False, description="Whether the fence around `command` lets the network through")
+    mounts: tuple[Mount, ...] = Field((), description="Folders that the fence around `command` lets through")
+    limits: ToolLimits | None = Field(None, description="What `command` may use")
 
     @model_validator(mode="before")
     @classmethod
@@ -243,8 +248,9 @@ class McpServerSpec(Section):
             raise fault(f"`transport: {self.transport}` needs `{'command' if self.transport == 'stdio' else 'url'}`")
         if self.headers and wanted == "stdio":
             raise fault("`headers` go with `url`")
-        if self.env and wanted == "http":
-            raise fault("`env` goes with `command`")
+        for name in ("env", "isolation", "network", "mounts", "limits"):
+            if getattr(self, name) and wanted == "http":
+                raise fault(f"`{name}` goes with `command`")
         return self
 
 

@@ -13,6 +13,24 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     "no_output": ("a tool that succeeded without saying anything", "(no output)"),
     "tool_failed": ("a tool that failed", "Error: {detail}"),
     "tool_timed_out": ("a tool that took too long", "Error: {detail}"),
+    "tool_out_of_memory": ("a tool that needed more memory than it may have", "Error: {detail}"),
+    "tool_killed": ("a tool that crashed or was killed", "Error: {detail}"),
+    "tool_flooded": ("a tool that printed without end", "Error: {detail}"),
+    "tool_not_started": ("a tool of which nothing ran", "Error: {detail}"),
+    "tool_unknown": ("a tool of which it is not known whether it did its work", "Error: {detail}"),
+    "result_cut": (
+        "a result that is longer than what a model is told",
+        "{result}\n[cut after {shown} of {size} characters; {what} is artifact {id}]",
+    ),
+    "result_cut_short": (
+        "the same, where there was no room to keep the rest",
+        "{result}\n[cut after {shown} of {size} characters; the rest was not kept: {why}]",
+    ),
+    "artifact_kept": (
+        "a result with something beside it, such as an image",
+        "{result}\n[artifact {id}: {name}, {media_type}, {size} bytes]",
+    ),
+    "artifact_not_kept": ("the same, where there was no room to keep it", "{result}\n[{name}, {size} bytes, was not kept: {why}]"),
     "unknown_function": (
         "a call of a function that does not exist",
         "Error: there is no function named {name}. The functions are: {names}",

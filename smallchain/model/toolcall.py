@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from smallchain.model.artifact import TOLD, Artifact
+from smallchain.model.fence import Limits, Mount
 from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase
 
 
@@ -16,6 +18,20 @@ class Effects(StrEnum):
     NONE = "none"
     IDEMPOTENT = "idempotent"
     ONCE = "once"
+
+
+@dataclass(frozen=True, slots=True)
+class HandOut:
+    """What whoever does the work of a call needs to bring its result. `url` is empty where no callback is heard."""
+
+    url: str
+    key: bytes
+    secret: str
+    """What signs the telling itself; empty for nothing."""
+    expires_at: datetime | None
+
+    def __repr__(self) -> str:
+        return f"HandOut({self.url})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +52,17 @@ class Start:
     deadline: datetime
     env: dict[str, str] = field(default_factory=dict)
     """What the tool's `env` resolved to."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """What the `headers` of the executor resolved to."""
+    hand_out: HandOut | None = None
+    """Where the work is done elsewhere: what whoever does it is given."""
     folder: str = ""
     """The folder of the YAML file: relative paths start there; empty: the job folder."""
+    isolation: str = "auto"
+    """`auto`, `required`, `container` or `none`, as in YAML."""
+    network: bool = False
+    mounts: tuple[Mount, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     def __repr__(self) -> str:
         return f"Start({self.tool}, call {self.call_id}, attempt {self.attempt})"
@@ -48,10 +73,17 @@ class OutcomeKind(StrEnum):
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    """It ran and said no, crashed, was killed or answered with an error."""
+    """It ran and said no: an exit code, an answer that is an error."""
     TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+    KILLED = "killed"
+    """A signal ended it: it crashed, or somebody else ended it."""
+    FLOODED = "flooded"
+    """It printed more than anybody would read, and was ended."""
     NOT_STARTED = "not_started"
     """Nothing ran: the one failure that may be tried again even for `once`."""
+    UNKNOWN = "unknown"
+    """It was started or sent, and what became of it is not known: for `once`, a person must say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +95,15 @@ class Outcome:
     exit_code: int | None = None
     cut: bool = False
     """The output was longer than the cap."""
+    retry_after: timedelta | None = None
+    """No other attempt should be made sooner, as what answered has said."""
+    artifacts: tuple[Artifact, ...] = ()
+    """What is stored with the outcome, in its transaction; see `model.artifact` for the bounds."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether to go through it takes longer than others should wait."""
+        return bool(self.artifacts) or len(self.text) > TOLD
 
 
 @dataclass(frozen=True)  # without slots, for `changed`

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
+from smallchain.model import fence
+from smallchain.model.addresses import fault_in_allowed
 from smallchain.model.builtins import fault_in_builtin
 from smallchain.model.code import CALLABLE, PLUGIN
 from smallchain.model.fields import (
@@ -30,6 +33,7 @@ from smallchain.model.fields import (
     exactly_one,
     fault,
 )
+from smallchain.model.sizes import parse_size
 
 Code = Annotated[str, Field(min_length=1)]
 
@@ -46,6 +50,33 @@ def _list(value: Any) -> Any:
 
 Reminders = Annotated[tuple[Duration, ...], BeforeValidator(_list, json_schema_input_type=list[str] | str)]
 """The gaps between tellings; the last repeats."""
+
+
+def _headers(value: dict[str, Any]) -> dict[str, Any]:
+    for name, text in value.items():
+        if not _HEADER.fullmatch(name):
+            raise fault(f"{name[:60]!r} is not the name of a header")
+        if name.lower() in _OWN_HEADERS:
+            raise fault(f"the header {name} is ours to set")
+        if isinstance(text, str) and any(char in "\r\n\0" for char in text):
+            raise fault(f"the header {name} holds a line break")
+    return value
+
+
+def _allowed(value: str) -> str:
+    why = fault_in_allowed(value)
+    if why:
+        raise fault(f"{value[:80]!r} in `allow`: {why}", hint="write an address, a network such as 10.0.0.0/8, or a host's name")
+    return value
+
+
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_OWN_HEADERS = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect", "idempotency-key"}
+    | {"proxy-authorization", "smallchain-signature"}
+)
+RequestHeaders = Annotated[Headers, AfterValidator(_headers)]
+Allow = Annotated[tuple[Annotated[str, AfterValidator(_allowed)], ...], Field(max_length=100)]
 
 
 class PythonExecutor(Section):
@@ -94,18 +125,28 @@ class DockerExecutor(Section):
 class HttpExecutor(Section):
     """Sends one HTTP request."""
 
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] = Field("POST", description="GET counts as harmless")
-    url: Url = Field(description="Where to")
-    headers: Headers = Field(default_factory=dict, description="Text, or references to secrets")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] = Field("POST", description="GET and HEAD count as harmless")
+    url: Url = Field(description="Where to; the arguments go as JSON in the body, or in the query of GET and HEAD")
+    headers: RequestHeaders = Field(default_factory=dict, description="Text, or references to secrets")
     body: dict[str, Any] | str | None = Field(None, description="What to send in place of the arguments")
+    allow: Allow = Field((), description="Addresses, networks and hosts beyond the public internet that it may speak to")
 
 
 class CallbackExecutor(Section):
     """Hands the work out; the result comes back from outside."""
 
-    url: Url | None = Field(None, description="Where to tell that there is work")
-    headers: Headers = Field(default_factory=dict, description="Text, or references to secrets")
-    secret: TextOrSecret | None = Field(None, description="Signs what is sent")
+    url: Url | None = Field(None, description="Where to tell that there is work; left out, a person or a program looks for it")
+    headers: RequestHeaders = Field(default_factory=dict, description="Text, or references to secrets")
+    secret: TextOrSecret | None = Field(None, description="Signs what is sent to `url`")
+    allow: Allow = Field((), description="Addresses, networks and hosts beyond the public internet that `url` may lead to")
+    expires: Duration | None = Field(None, description="How long the result may take; it is waited for without end unless this is given")
+    result: Parameters | None = Field(None, description="A JSON Schema of `type: object` that the result has to fit")
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        if self.url is None and (self.headers or self.secret or self.allow):
+            raise fault("`headers`, `secret` and `allow` are for `url`", hint="write `url`, or leave them out")
+        return self
 
 
 class FunctionExecutor(Section):
@@ -233,7 +274,7 @@ class ToolSpec(Section):
     name: ToolName = Field(description="A legal function name; the model sees it")
     description: str | None = Field(None, description="What the model is told about it")
     parameters: Parameters | None = Field(None, description="A JSON Schema of `type: object`")
-    builtin: str | None = Field(None, description="A tool that comes with Smallchain: add, now, sleep_for, ask_human, ...")
+    builtin: str | None = Field(None, description="A tool that comes with Smallchain: add, now, sleep_for, ask_human, read_artifact, ...")
     executor: ExecutorSpec | None = Field(None, description="How it runs")
     approval: Approval | None = Field(None, description="required, never, or a rule")
     deny: DenyRule | None = Field(None, description="Arguments that are refused")
@@ -259,3 +300,31 @@ class ToolSpec(Section):
     def _one(self) -> Self:
         exactly_one(self, "builtin", "executor")
         return self
+
+
+class Fenced(Protocol):
+    """An entry that says what its fence lets through."""
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """Folders of this machine."""
+        ...
+
+    @property
+    def limits(self) -> ToolLimits | None:
+        """Amounts."""
+        ...
+
+
+def mounts_of(tool: Fenced, /) -> tuple[fence.Mount, ...]:
+    """What a fence lets through of this machine's folders."""
+    return tuple(fence.Mount(mount.source, mount.target, bool(mount.read_only)) for mount in tool.mounts)
+
+
+def tool_limits_of(tool: Fenced, /) -> fence.Limits:
+    """What one process may use."""
+    given = tool.limits
+    if given is None:
+        return fence.Limits()
+    memory, output, files = (parse_size(size) if size is not None else None for size in (given.memory, given.output, given.files))
+    return fence.Limits(memory, output, files, given.processes, float(given.cpu) if given.cpu is not None else None)

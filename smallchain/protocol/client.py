@@ -55,7 +55,11 @@ class Client:
 
     def get(self, path: str, query: Query | None = None) -> dict[str, Any]:
         """The answer's JSON object. Raises the daemon's error, or Unreachable, or Busy when it does not answer in time."""
-        return self._exchange("GET", path + _query(query), None, {})
+        return self._object(self._exchange("GET", path + _query(query), None, {}))
+
+    def download(self, path: str) -> bytes:
+        """The answer's bytes, whatever they are; raises as `get` does."""
+        return self._exchange("GET", path, None, {})
 
     def items(self, kind: str, query: Query | None = None) -> list[dict[str, Any]]:
         """The items of a list route, all its pages."""
@@ -79,7 +83,7 @@ class Client:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Do an act, once: if the connection breaks, it is asked for again under the same key."""
         headers = {"Idempotency-Key": os.urandom(16).hex(), "Content-Type": "application/json"}
-        return self._exchange("POST", path, json.dumps(body or {}).encode(), headers)
+        return self._object(self._exchange("POST", path, json.dumps(body or {}).encode(), headers))
 
     def listening(self) -> bool:
         """Whether a daemon accepts connections."""
@@ -154,7 +158,13 @@ class Client:
         """
         return Stream(self._connect(self._timeout_s), self.socket_path, after, run, timeout_s=self._timeout_s)
 
-    def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> dict[str, Any]:
+    def _object(self, data: bytes) -> dict[str, Any]:
+        answer = _json(data)
+        if not isinstance(answer, dict):
+            raise SmallchainError(f"what answers at {self.socket_path} sends no JSON object", hint="is it smallchaind?")
+        return answer
+
+    def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         for attempt in (1, 2):
             try:
                 stream = self._connect(self._timeout_s)
@@ -185,12 +195,9 @@ class Client:
                 stream.close()
             if len(data) > _LARGEST_ANSWER:
                 raise SmallchainError(f"the daemon's answer is over {_LARGEST_ANSWER >> 20} MiB", hint="ask for less")
-            answer = _json(data)
             if response.status >= 300:
-                raise from_wire(response.status, answer)
-            if not isinstance(answer, dict):
-                raise SmallchainError(f"what answers at {self.socket_path} sends no JSON object", hint="is it smallchaind?")
-            return answer
+                raise from_wire(response.status, _json(data))
+            return data
         raise AssertionError("unreachable: the second attempt returns or raises")
 
     def _told(self) -> dict[str, str]:

@@ -98,6 +98,19 @@ class SettleMessage(Message):
         return self
 
 
+class CallbackMessage(Message):
+    """Bring the result of a call whose work is done elsewhere: any JSON, or an error in words."""
+
+    result: Any = None
+    error: Text | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if ("result" in self.model_fields_set) + (self.error is not None) != 1:
+            raise ValueError("say one of result and error")
+        return self
+
+
 class ApproveMessage(Message):
     """Let a call run: as it is, or with other arguments (all of them) in the place of the model's; for the rest of the run, too.
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from smallchain.model import lifecycles
 from smallchain.model.errors import Conflict
+from smallchain.model.events import Object
 from smallchain.model.human import HumanRequest, RequestKind
 from smallchain.model.lifecycles import RequestPhase
 from smallchain.model.run import Run
-from smallchain.store import eventlog
+from smallchain.store import eventlog, runs
 from smallchain.store.contract import Row, Tx, Value
 from smallchain.store.times import from_text, maybe, to_text
 
@@ -44,16 +45,26 @@ def from_row(row: Row) -> HumanRequest:
     return HumanRequest(**found)
 
 
-def open_request(tx: Tx, run: Run, /, *, kind: RequestKind, question: str, **words: Any) -> HumanRequest:
-    """Ask a person, in the transaction of the phase that needs it; `words` are further fields of the request."""
+def open_request(tx: Tx, run: Run | None, /, *, kind: RequestKind, question: str, **words: Any) -> HumanRequest:
+    """Ask a person, in the transaction of the phase that needs it; `words` are further fields of the request. No run: it is about
+    something that none owns (a tool of an MCP server), which `path` names."""
     blank: dict[str, Any] = dict.fromkeys(_COLUMNS, "") | dict.fromkeys(_MOMENTS) | {"call_id": None, "remind": "[]", "risk": "normal"}
-    fixed: dict[str, Any] = {"id": tx.new_id(), "kind": kind, "run_id": run.id, "phase": RequestPhase.OPEN, "question": question}
+    run_id = run.id if run is not None else ""
+    fixed: dict[str, Any] = {"id": tx.new_id(), "kind": kind, "run_id": run_id, "phase": RequestPhase.OPEN, "question": question}
     request = HumanRequest(**{**blank, **words, **fixed, "reminders": 0, "created_at": tx.now, "version": 1})
     tx.run("requests.insert", **_values(request))
-    eventlog.tell(tx, "RequestOpened", eventlog.about(run), of=run, question=question)
+    tell(tx, "RequestOpened", request, question=question)
     tx.wake(KIND, request.id)
     tx.wake(INBOX, "")
     return request
+
+
+def tell(tx: Tx, reason: str, request: HumanRequest, /, **facts: str) -> None:
+    """Append an event about a request: of its run, or of what it is about where no run owns it."""
+    run = runs.find(tx, request.run_id) if request.run_id else None
+    about = eventlog.about(run) if run is not None else Object("request", request.tool, request.id)
+    asker = f"run '{run.name}'" if run is not None else request.path
+    eventlog.tell(tx, reason, about, of=run, asker=asker, Asker=asker[:1].upper() + asker[1:], **facts)
 
 
 def save(tx: Tx, request: HumanRequest, /, **changes: Any) -> HumanRequest:

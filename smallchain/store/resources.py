@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from smallchain.model.canonical import canonical, digest
 from smallchain.model.errors import Conflict
@@ -13,7 +13,7 @@ from smallchain.model.lifecycles import Readiness
 from smallchain.store.contract import Row, Tx
 from smallchain.store.times import from_text, to_text
 
-CHECKED_KINDS = ("llm", "agent", "tool", "channel")
+CHECKED_KINDS = ("llm", "agent", "tool", "channel", "mcp_server")
 """The kinds with a loop of their own; the others are Ready as soon as they are written."""
 
 
@@ -100,6 +100,13 @@ def put(tx: Tx, /, *, kind: str, name: str, spec: dict[str, Any], folder: str, f
     return "changed" if before["digest"] != mark else "unchanged"
 
 
+def keep_words(tx: Tx, /, *, kind: str, name: str, spec: dict[str, Any]) -> str:
+    """Keep words that no file says (the tools of an MCP server), so that runs can be pinned to them; their digest."""
+    mark = spec_digest(kind, spec, "")
+    tx.run("resources.put_spec", digest=mark, kind=kind, name=name, folder="", spec=canonical(spec))
+    return mark
+
+
 def delete(tx: Tx, kind: str, name: str, /) -> None:
     """Take a resource away for new runs; what live runs are pinned to stays."""
     tx.run("resources.delete", kind=kind, name=name)
@@ -122,14 +129,15 @@ def digest_of(tx: Tx, kind: str, name: str, /) -> str:
     return str(row["digest"]) if row else ""
 
 
-def over_call(tx: Tx, /, *, agent: str, tool: str) -> tuple[str, str, str]:
-    """What tells the words apart that have a rule over a call: the agent's, the tool's and the defaults'; empty where none are written."""
+def over_call(tx: Tx, /, *, agent: str, kind: str, name: str) -> tuple[str, str, str]:
+    """What tells the words apart that have a rule over a call: of the agent, of the tool or MCP server (`kind` and `name`), and the
+    defaults; empty where none are written."""
 
     def read() -> tuple[str, str, str]:
-        found = {row["kind"]: row["digest"] for row in tx.all("resources.over_call", agent=agent, tool=tool)}
-        return found.get("agent", ""), found.get("tool", ""), found.get("defaults", "")
+        found = {row["kind"]: row["digest"] for row in tx.all("resources.over_call", agent=agent, kind=kind, name=name)}
+        return found.get("agent", ""), found.get(kind, ""), found.get("defaults", "")
 
-    return tx.recall("resources", ("over_call", agent, tool), read)
+    return tx.recall("resources", ("over_call", agent, kind, name), read)
 
 
 def of_kind(tx: Tx, kind: str, /) -> list[Written]:
@@ -171,7 +179,26 @@ def set_status(
     tx.wake(resource.kind, resource.name)
 
 
-def pin(tx: Tx, root_id: str, resource: Written, /) -> None:
+class Pinnable(Protocol):
+    """Words that a run can be pinned to."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of what they are of."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """What tells them apart."""
+        ...
+
+
+def pin(tx: Tx, root_id: str, resource: Pinnable, /) -> None:
     """Pin a run's tree to the words of a resource as they stand."""
     tx.run("resources.pin", root_id=root_id, kind=resource.kind, name=resource.name, digest=resource.digest)
 

@@ -20,6 +20,7 @@ agents:
 tools:
 - name: append
   parameters: {type: object, properties: {line: {type: string}}, required: [line]}
+  isolation: none
   executor: {local_bash: {command: 'echo "$line" >> effects.txt; echo appended'}}
 tasks:
 - {name: t, agent: a, user_message: go}
@@ -148,7 +149,7 @@ def test_a_once_call_that_a_cancel_cut_is_told_as_unknown(daemon: Daemon, pipe: 
     daemon.drop(
         "a.yaml",
         "llms: [{name: m, provider: scripted, replies: [{tool_calls: [{name: slow}]}]}]\nagents: [{name: a, tools: [slow]}]\n"
-        f"tools: [{{name: slow, executor: {{local_bash: {{command: 'echo up > {started.path}; read -r _ < /dev/zero'}}}}}}]\n"
+        f"tools: [{{name: slow, isolation: none, executor: {{local_bash: {{command: 'echo up > {started.path}; read -r _ < /dev/zero'}}}}}}]\n"
         "tasks: [{name: t, agent: a, user_message: go}]\nruns: [{name: r, task: t}]\n",
     )
     daemon.start()

@@ -33,6 +33,7 @@ tools:
 - name: post
   description: posts
   parameters: {{type: object, properties: {{title: {{type: string}}}}, required: [title]}}
+  isolation: none
   executor: {{local_bash: {{command: 'echo "$title" >> "{out}"; echo posted'}}}}
   approval: {{channel: hook}}
 tasks: [{{name: publish, agent: publisher, user_message: publish}}]

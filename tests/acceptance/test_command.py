@@ -31,6 +31,7 @@ tools:
 - name: work
   description: works until told
   parameters: {{type: object, properties: {{what: {{type: string}}}}}}
+  isolation: none
   executor: {{local_bash: {{command: 'echo up > "{up}"; read -r word < "{go}"; echo "$word $what"'}}}}
   effects: none
 tasks:

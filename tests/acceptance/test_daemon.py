@@ -36,6 +36,7 @@ tools:
 - name: work
   description: works until told
   parameters: {{type: object, properties: {{}}}}
+  isolation: none
   executor: {{local_bash: {{command: 'echo up > "{up}"; read -r word < "{go}"; echo "$word"'}}}}
 tasks: [{{name: working, agent: worker, user_message: work}}]
 runs: [{{name: at work, task: working}}]

@@ -11,18 +11,33 @@ from pathlib import Path
 import pytest
 
 from support.daemon import ROOT, Daemon
+from support.programs import needed
 
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/README.md"))
 PROMISED = {
     "01-hello": {"hello": "Hello! I am an agent, and this sentence is all I was asked for."},
-    "02-tools": {"odd jobs": "3 + 4 is 7, the sentence has 9 words, and shouting leaves dollar signs alone."},
+    "02-tools": {
+        "odd jobs": "3 + 4 is 7, the sentence has 9 words, and shouting leaves dollar signs alone.",
+        "parcel": "The parcel is on its way or there; the courier said where.",
+    },
     "03-approval": {"friday post": "The post is out: the people were asked, and it was approved."},
     "07-hackable": {"special tokens": "The sum is 12."},
+    "08-mcp": {"keep notes": "Two notes are kept: water the plants, and call Ada."},
     "04-delegation": {
         "first post": "Published: 'Agents that survive the night', 70 characters. Planned, researched twice in parallel, written, checked."
     },
 }
 """The runs of each example and their answers."""
+
+
+def test_a_tool_in_javascript_runs_behind_the_fence(daemon: Daemon) -> None:
+    needed("node", package="nodejs")
+    assert daemon.cli("apply", "-f", str(ROOT / "examples" / "02-tools" / "node.yaml")).returncode == 0
+    waited = daemon.cli("wait", "mirror image", "--timeout", "30s")
+
+    assert (waited.returncode, waited.stdout) == (0, "Stressed, backwards, is desserts.\n")
+    assert daemon.items("toolcalls")[0]["result"] == "desserts"
+    assert daemon.items("tools")[0]["fence"]
 
 
 def commands(readme: Path) -> list[str]:
@@ -67,7 +82,11 @@ def test_the_tools_example_keeps_its_readmes_word(daemon: Daemon) -> None:
 
     assert [result["tool"] for result in results] == ["now", "add", "count_words", "shout"], "in the order the model asked"
     assert [result["content"].strip() for result in results[1:]] == ["7", "9", "IT'S DONE; $HOME STAYS AS WRITTEN"]
-    told = [(event["reason"], event["seq"]) for event in daemon.events() if event["reason"].startswith("ToolCall")]
+    told = [
+        (event["reason"], event["seq"])
+        for event in daemon.events()
+        if event["run"] == "odd jobs" and event["reason"].startswith("ToolCall")
+    ]
     assert [reason for reason, _ in told[:4]] == ["ToolCallStarted"] * 4, "all four are under way before the first has ended"
 
 

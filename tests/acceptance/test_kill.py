@@ -177,6 +177,7 @@ tools:
         read -r word < "{go}"
         echo "posted, told to $word"
   effects: {effects}
+  isolation: none
 tasks:
 - {{name: posting, agent: poster, user_message: post the news}}
 runs:

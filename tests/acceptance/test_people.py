@@ -20,6 +20,7 @@ agents: [{{name: clerk, tools: [post]}}]
 tools:
 - name: post
   parameters: {{type: object, properties: {{title: {{type: string}}}}, required: [title]}}
+  isolation: none
   executor: {{local_bash: {{command: 'echo "$title" >> {log}'}}}}
   approval: required
 tasks: [{{name: job, agent: clerk, user_message: go}}]

@@ -288,8 +288,8 @@ defaults: {{llm: m}}
 llms: [{{name: m, provider: openai, model: {model}, base_url: "{url}", parameters: {{temperature: {temperature}}}}}]
 agents: [{{name: worker, system_prompt: {prompt}, tools: [hold, say{more}]}}, {{name: helper, system_prompt: help {prompt}}}]
 tools:
-- {{name: hold, executor: {{local_bash: {{command: 'echo up > {up}; read line < {go}'}}}}}}
-- {{name: say, description: {what}, executor: {{local_bash: {{command: 'echo {what}'}}}}}}
+- {{name: hold, isolation: none, executor: {{local_bash: {{command: 'echo up > {up}; read line < {go}'}}}}}}
+- {{name: say, description: {what}, isolation: none, executor: {{local_bash: {{command: 'echo {what}'}}}}}}
 tasks: [{{name: job, agent: worker, user_message: x}}]
 runs: [{{name: r, task: job}}]
 """
@@ -349,7 +349,7 @@ def test_a_whole_tree_is_pinned_when_its_root_starts(daemon: Daemon, pipe: MakeP
         + scripted("boss", calls("hold: {}"), calls("delegate_to_hand: {message: go}"), "{content: over}")
         + SAID
         + "agents: [{name: chief, llm: boss, tools: [hold, {agent: hand}]}, {name: hand, llm: said, system_prompt: WORDS}]\n"
-        f"tools: [{{name: hold, executor: {{local_bash: {{command: 'echo up > {up.path}; read line < {go.path}'}}}}}}]\n"
+        f"tools: [{{name: hold, isolation: none, executor: {{local_bash: {{command: 'echo up > {up.path}; read line < {go.path}'}}}}}}]\n"
         "tasks: [{name: job, agent: chief, user_message: x}]\nruns: [{name: r, task: job}]\n"
     )
     started(daemon, text)
@@ -370,8 +370,8 @@ def test_a_tools_timeout_is_the_current_one_also_for_a_live_run(daemon: Daemon, 
         f"llms:\n{scripted('m', calls('hold: {}'), calls('slow: {}'), '{content: over}')}"
         "agents: [{name: worker, tools: [hold, slow]}]\n"
         "tasks: [{name: job, agent: worker, user_message: x}]\nruns: [{name: r, task: job}]\ntools:\n"
-        f"- {{name: hold, executor: {{local_bash: {{command: 'echo up > {up.path}; read line < {go.path}'}}}}}}\n"
-        f"- {{name: slow, executor: {{local_bash: {{command: 'echo pinned; read line < {never.path}'}}}}, timeout: 1h}}\n"
+        f"- {{name: hold, isolation: none, executor: {{local_bash: {{command: 'echo up > {up.path}; read line < {go.path}'}}}}}}\n"
+        f"- {{name: slow, isolation: none, executor: {{local_bash: {{command: 'echo pinned; read line < {never.path}'}}}}, timeout: 1h}}\n"
     )
     started(daemon, text)
     assert up.heard() == "up"
@@ -395,7 +395,7 @@ def test_what_was_deleted_serves_the_live_run_to_its_end(daemon: Daemon, pipe: M
         daemon,
         "llms:\n" + scripted("m", calls("hold: {}"), calls("say: {}"), "{content: over}"),
         "agents: [{name: worker, tools: [hold, say]}]\ntasks: [{name: job, agent: worker, user_message: x}]\ntools:\n",
-        f"- {{name: hold, executor: {{local_bash: {{command: 'echo up > {up.path}; read line < {go.path}'}}}}}}\n",
+        f"- {{name: hold, isolation: none, executor: {{local_bash: {{command: 'echo up > {up.path}; read line < {go.path}'}}}}}}\n",
         "- {name: say, executor: {local_bash: {command: echo still here}}}\n",
     )
     assert up.heard() == "up"
@@ -414,11 +414,7 @@ def test_what_was_deleted_serves_the_live_run_to_its_end(daemon: Daemon, pipe: M
 
 TOOL = "- {{name: t_{n}, executor: {{local_bash: {{command: 'touch {mark}'}}}}, {field}}}\n"
 UNSUPPORTED = {
-    "a tool's isolation: required": ("tool", "isolation: required"),
     "a tool's isolation: container": ("tool", "isolation: container"),
-    "a tool's network": ("tool", "network: true"),
-    "a tool's mounts": ("tool", "mounts: [{source: /etc, target: /etc}]"),
-    "a tool's limits": ("tool", "limits: {memory: 1MB}"),
     "an MCP server": ("entry", "{mcp: files}"),
     "detached work": ("entry", "{agent: other, detach: allowed}"),
     "an agent's budget": ("agent", "budget: $5/day"),
@@ -436,13 +432,13 @@ def _team(mark: Path, *, with_fields: bool) -> str:
     """A run for each case, alike but for the one field."""
     sections: dict[str, list[str]] = {name: [] for name in ("llms", "agents", "tools", "tasks", "runs", "budgets")}
     sections["agents"].append("- {name: other}\n")
-    sections["tools"].append(f"- {{name: plain, executor: {{local_bash: {{command: 'touch {mark}'}}}}}}\n")
+    sections["tools"].append(f"- {{name: plain, isolation: none, executor: {{local_bash: {{command: 'touch {mark}'}}}}}}\n")
     for n, (where, field) in enumerate(UNSUPPORTED.values()):
         given = {where: field.replace("_N", f"_{n}")} if with_fields else {}
         listed = ", ".join(["plain", f"t_{n}"] if where != "entry" or not with_fields else [f"t_{n}", given["entry"]])
         sections["llms"].append(scripted(f"m_{n}", calls("t_N: {a: 7}".replace("N", str(n)), "plain: {}"), "{content: over}"))
         sections["agents"].append(f"- {{name: a_{n}, llm: m_{n}, tools: [{listed}], {given.get('agent', '')}}}\n")
-        sections["tools"].append(TOOL.format(n=n, mark=mark, field=given.get("tool", "")))
+        sections["tools"].append(TOOL.format(n=n, mark=mark, field=given.get("tool", "isolation: none")))
         sections["tasks"].append(f"- {{name: j_{n}, agent: a_{n}, user_message: x}}\n")
         sections["runs"].append(f"- {{name: r_{n}, task: j_{n}, {given.get('run', '')}}}\n")
         if "budget" in given:
@@ -504,8 +500,8 @@ llms:
 - {{name: m, provider: scripted, replies: [{{tool_calls: [{{name: hold}}]}}, {{tool_calls: [{{name: post}}]}}, {{content: over}}]}}
 agents: [{{name: worker, tools: [hold, {entry}], {agent}}}]
 tools:
-- {{name: hold, executor: {{local_bash: {{command: 'echo up > {up}; read line < {go}'}}}}}}
-- {{name: post, executor: {{local_bash: {{command: 'echo posted >> {log}'}}}}, {field}}}
+- {{name: hold, isolation: none, executor: {{local_bash: {{command: 'echo up > {up}; read line < {go}'}}}}}}
+- {{name: post, isolation: none, executor: {{local_bash: {{command: 'echo posted >> {log}'}}}}, {field}}}
 tasks: [{{name: job, agent: worker, user_message: x}}]
 runs: [{{name: r, task: job}}]
 """
@@ -736,8 +732,8 @@ def a_reader(n: int) -> str:
         f"llms: [{{name: m{n}, provider: scripted, replies: [{calls(f'note{n}: {{}}', f'code{n}: {{}}')}, {{content: over}}]}}]\n"
         f"agents: [{{name: worker{n}, llm: m{n}, tools: [note{n}, code{n}]}}]\n"
         f"tasks: [{{name: job{n}, agent: worker{n}, user_message: x}}]\nruns: [{{name: r{n}, task: job{n}}}]\ntools:\n"
-        f"- {{name: note{n}, executor: {{local_bash: {{command: cat note.txt}}}}, env: {{KEY: {{file: secret}}}}}}\n"
-        f"- {{name: code{n}, executor: {{python: {{code: 'print(open(\"note.txt\").read())'}}}}}}\n"
+        f"- {{name: note{n}, executor: {{local_bash: {{command: cat note.txt}}}}, env: {{KEY: {{file: secret}}}}, isolation: none}}\n"
+        f"- {{name: code{n}, executor: {{python: {{code: 'print(open(\"note.txt\").read())'}}}}, mounts: [{{source: ., target: /here}}]}}\n"
     )
 
 

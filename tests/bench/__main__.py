@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import dashboard, growth, inbox, parked, start, turns
+from bench import dashboard, growth, inbox, mcp, parked, start, tools, turns
 from bench.processes import end_with_everything, file_system
 from bench.report import Figure
 
@@ -29,9 +29,11 @@ FULL: Benches = {
     "growth": lambda: growth.growth({(100, 10): 1.5, (500, 5): 3.0}, 3, 1),
     "parked": lambda: parked.parked({10_000: 0.5, 100_000: 1.0}, 60, 65.0),
     "inbox": lambda: inbox.inbox(10_000, 60, 1000, 10),
+    "mcp": lambda: mcp.calls(500, 5),
     "paint": lambda: start.paint(15, 20),
     "start": lambda: start.start(5),
     "dashboard": lambda: dashboard.dashboard(paints=10, idle_s=30.0, keys=200, rate=1000, most=100_000),
+    "tools": lambda: tools.tools(20, 100),
 }
 SMALL: Benches = {
     "server": lambda: turns.server(2, 0.2),
@@ -41,9 +43,11 @@ SMALL: Benches = {
     "growth": lambda: growth.growth({(10, 5): 10.0}, 1, 1),
     "parked": lambda: parked.parked({20: 5.0}, 3, 0.5),
     "inbox": lambda: inbox.inbox(20, 3, 10, 2),
+    "mcp": lambda: mcp.calls(5, 1),
     "paint": lambda: start.paint(1, 2),
     "start": lambda: start.start(1),
     "dashboard": lambda: dashboard.dashboard(paints=1, idle_s=1.0, keys=5, rate=100, most=2000),
+    "tools": lambda: tools.tools(2, 5),
 }
 
 

@@ -30,6 +30,7 @@ tools:
 - name: act
   description: act once
   parameters: {{type: object, properties: {{a: {{type: number}}, b: {{type: number}}}}}}
+  isolation: none
   executor: {{local_bash: {{command: 'echo up > "{pipe}"; sleep 600'}}}}
   effects: once
 tasks: [{{name: doing, agent: doer, user_message: "agent:{name}:"}}]

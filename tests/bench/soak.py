@@ -45,6 +45,7 @@ tools:
 - {{name: count_words, description: count words, parameters: {{type: object, properties: {{text: {{type: string}}}}, required: [text]}},
     executor: {{python: {{code: 'print(len(text.split()))'}}}}, effects: none, timeout: 30s}}
 - {{name: act, description: act once, parameters: {{type: object, properties: {{what: {{type: string}}}}, required: [what]}},
+    isolation: none
     executor: {{local_bash: {{command: 'echo "$SMALLCHAIN_CALL_ID $SMALLCHAIN_IDEMPOTENCY_KEY" >> "{log}"; echo acted'}}}}, effects: once, timeout: 30s}}
 tasks: [{{name: work, agent: worker, user_message: work}}]
 """

@@ -23,12 +23,14 @@ from smallchain.engine.human.kind import DeliveryKind, RequestKind
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
+from smallchain.engine.mcpserver.kind import McpServerKind
 from smallchain.engine.pace.kind import PaceKind
 from smallchain.engine.ports import Channel, Executor
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.tool.kind import ToolKind
+from smallchain.engine.toolcall.hearing import ToolCallbacks
 from smallchain.engine.toolcall.kind import ToolCallKind
 from smallchain.model.delivery import Heard, Said, Verb
 from smallchain.model.human import HumanRequest
@@ -36,25 +38,34 @@ from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.money import Price
 from smallchain.model.run import Run
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start, ToolCall
+from smallchain.model.toolspec import ToolSpec
 from smallchain.services.config.service import ConfigService
 from smallchain.services.humans.terminal import TerminalChannel
 from smallchain.services.llm.openai import OpenAIProvider
 from smallchain.services.llm.python import Providers, PythonProvider
 from smallchain.services.llm.scripted import ScriptedProvider
+from smallchain.services.mcp.servers import Servers
 from smallchain.services.python.workers import Workers
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.secrets import SecretStore
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
+from smallchain.services.tools.callback import CallbackExecutor
 from smallchain.services.tools.function import FunctionExecutor
+from smallchain.services.tools.http import HttpExecutor
+from smallchain.services.tools.outbound import Outbound
+from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.registry import Tools
 from smallchain.store import alarms, eventlog, messages, requests, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.database import Database
+from support.mcpservers import Plain
 from support.rows import all_runs, all_toolcalls
 from support.starts import FixedClock
 
 T = TypeVar("T")
 PATIENCE_S = 20.0
+CALLBACK_URL = "http://127.0.0.1:1/callbacks/toolcalls"
 KEY = b"k" * 32
 """The house's key, from which codes are derived."""
 
@@ -68,6 +79,12 @@ class Gate:
         """Calls that were stopped before they were let through."""
         self.waiting = 0
         """Starts that have no answer yet."""
+        self.fault = ""
+        """Why its tools can't run now."""
+        self.around = ""
+        """What is around its tools."""
+        self.checks: list[tuple[str, str]] = []
+        """The tools that were looked at, with their isolation."""
         self._came = asyncio.Condition()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
 
@@ -85,9 +102,18 @@ class Gate:
         finally:
             self.waiting -= 1
 
-    def let_through(self, text: str = "done", kind: OutcomeKind = OutcomeKind.SUCCEEDED) -> None:
+    async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
+        """Whatever the test says."""
+        self.checks.append((tool.name, tool.isolation or ""))
+        return self.fault
+
+    def fence(self, tool: ToolSpec, /) -> str:
+        """Whatever the test says."""
+        return self.around
+
+    def let_through(self, text: str = "done", kind: OutcomeKind = OutcomeKind.SUCCEEDED, **more: Any) -> None:
         """Answer one start, the one that waits or the next to come."""
-        self._outcomes.put_nowait(Outcome(kind, text))
+        self._outcomes.put_nowait(Outcome(kind, text, **more))
 
     async def came(self, count: int) -> list[Start]:
         """The starts, as soon as there are so many."""
@@ -125,24 +151,34 @@ class House:
         self._providers["python"] = PythonProvider(self.workers)
         processes: dict[str, Executor] = {
             "python": gate,
-            "local_bash": BashExecutor(jobs=folder / "jobs"),
+            "local_bash": BashExecutor(sandbox=Sandbox(unfenced_as_root=True), jobs=folder / "jobs"),
             "function": FunctionExecutor(self.workers),
         }
-        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes)
+        self.servers = Servers(
+            homes=folder / "mcp", marks={"SMALLCHAIN_MCP_SERVERS_OF": str(folder)}, end_leftovers=end_leftovers, sandbox=Plain()
+        )
+        outside: dict[str, Executor] = {
+            "mcp": self.servers,
+            "http": HttpExecutor(Outbound()),
+            "callback": CallbackExecutor(Outbound(), now=clock.now),
+        }
+        tools = Tools(in_process={"builtin": BuiltinExecutor(clock=clock)}, processes=processes, outside=outside)
         self.caller = ModelCaller(database, self._providers, secrets, _NoPrices(), self.workers)
         every: list[Kind] = [
             RunKind(self.caller),
-            ToolCallKind(database, tools, secrets),
+            ToolCallKind(database, tools, secrets, key=KEY, callback_url=CALLBACK_URL),
             LLMKind(database, self._providers, secrets),
             AgentKind(database, self.workers),
-            ToolKind(),
+            ToolKind(database, tools),
             ChannelKind(database, self.channels, secrets),
+            McpServerKind(database, self.servers, secrets),
             RequestKind(),
             DeliveryKind(database, self.channels, secrets, key=KEY),
             ReadinessKind(),
             PaceKind(),
         ]
         self.driver = Driver(database, {kind.name: kind for kind in every})
+        self.handed_out = ToolCallbacks(database, self.driver.transact, secrets, key=KEY)
         self._ears = Ears(database, self.driver.transact, self.channels, secrets, key=KEY)
         self._alarms = Alarms(database, self.driver, clock)
         self._service = ConfigService(self.config, self.driver)

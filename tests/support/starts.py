@@ -21,7 +21,7 @@ class FixedClock:
 
 
 def a_start(executor: dict[str, Any], arguments: dict[str, Any] | None = None, /, **changes: Any) -> Start:
-    """An attempt with a call id of its own; `parameters` are the given ones unless said otherwise."""
+    """An attempt with a call id of its own; `parameters` are the given ones unless said otherwise, and no fence."""
     given = arguments or {}
     facts: dict[str, Any] = {
         "call_id": f"call-{uuid4()}",
@@ -32,5 +32,6 @@ def a_start(executor: dict[str, Any], arguments: dict[str, Any] | None = None, /
         "attempt": 1,
         "timeout": timedelta(seconds=30),
         "deadline": datetime(2026, 1, 2, 3, 4, 35, tzinfo=UTC),
+        "isolation": "none",
     }
     return Start(executor=executor, arguments=given, **facts | changes)

@@ -7,10 +7,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from smallchain.engine.human.deciding import check_edits, decide_request
+from smallchain.engine.toolcall import handing
+from smallchain.engine.toolcall.handing import Brought, Word
 from smallchain.model.delivery import Heard, Said, Verb
 from smallchain.model.errors import Refused, Unknown
 from smallchain.model.human import Grant, HumanRequest, RequestKind
-from smallchain.protocol.messages import AnswerMessage, ApproveMessage, CheckMessage, DenyMessage, Message, SettleMessage
+from smallchain.model.toolcall import ToolCall
+from smallchain.protocol.messages import AnswerMessage, ApproveMessage, CallbackMessage, CheckMessage, DenyMessage, Message, SettleMessage
 from smallchain.store import approvals, eventlog, requests, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchaind.api import items, keyed
@@ -54,6 +57,15 @@ def routes(house: House) -> APIRouter:
         verb = Verb.RUN_AGAIN if message.run_again else Verb.DID_NOT_HAPPEN if message.happened is None else Verb.HAPPENED
         return await _decide(house, request, ref, verb, text=message.happened or "", note=message.note)
 
+    @router.post("/v1/callback/{ref:path}")
+    async def callback(ref: str, message: CallbackMessage, request: Request) -> dict[str, Any]:
+        """Bring the result of a call whose work is done elsewhere, by hand."""
+        by = keyed.actor(request)
+        brought = Brought(error=message.error) if message.error is not None else Brought(result=message.result)
+        call = await house.database.read(lambda tx: find_toolcall(tx, ref))
+        await house.handed_out.learn(call.id)
+        return await keyed.act(house, request, lambda tx: _bring(tx, house, call.id, brought, by))
+
     @router.post("/v1/revoke/{ref:path}")
     async def revoke(ref: str, message: Message, request: Request) -> dict[str, Any]:
         """Take a grant back: the tool is asked about again."""
@@ -75,6 +87,17 @@ async def _decide(house: House, request: Request, ref: str, verb: Verb, **words:
     if not answer["counted"]:  # what it changed instead (it asks anew) is kept
         raise Refused(answer["sentence"])
     return answer
+
+
+def _bring(tx: Tx, house: House, call_id: str, brought: Brought, by: str) -> dict[str, Any]:
+    call = toolcalls.get(tx, call_id)
+    if handing.spec_of(tx, runs.get(tx, call.run_id), call) is None:
+        raise Refused(f"tool call {call_id} is not handed out: {call.function} has no `callback` executor")
+    taken = house.handed_out.bring(tx, call_id, brought, by=by)
+    if taken.word not in (Word.TAKEN, Word.AGAIN):
+        raise Refused(taken.sentence)
+    (item,) = items.toolcalls(tx, [call_id])
+    return {"sentence": taken.sentence, "toolcall": item}
 
 
 def _told(tx: Tx, request: HumanRequest, heard: Heard) -> dict[str, Any]:
@@ -113,6 +136,20 @@ def find_request(tx: Tx, ref: str, /, *, settle: bool = False) -> HumanRequest:
     if found is None:
         what = "tool call or request" if settle else "request"
         raise Unknown(f"there is no {what} {ref!r}", hint="`smallchain inbox` lists what waits for a person")
+    return found
+
+
+def find_toolcall(tx: Tx, ref: str, /) -> ToolCall:
+    """A tool call by its id or a part of it (from 6 characters, its beginning or end); raises Unknown, Refused."""
+    ref = ref.removeprefix("toolcall/")
+    found = toolcalls.find(tx, ref)
+    if found is None and len(ref) >= 6:
+        ids = toolcalls.by_part(tx, ref.lower())
+        if len(ids) > 1:
+            raise Refused(f"{ref!r} is part of several tool calls' ids", hint="write more of it")
+        found = toolcalls.find(tx, ids[0]) if ids else None
+    if found is None:
+        raise Unknown(f"there is no tool call {ref!r}", hint="`smallchain get toolcalls` lists them")
     return found
 
 

@@ -16,11 +16,12 @@ from smallchain.model.errors import Unknown
 from smallchain.model.functions import as_openai_tools
 from smallchain.model.ids import did_you_mean
 from smallchain.model.jsonmode import tools_text
+from smallchain.model.mcp import LISTING
 from smallchain.model.money import show_dollars
 from smallchain.model.reason import Reason
 from smallchain.model.references import references
 from smallchain.model.run import Run
-from smallchain.store import composed, eventlog, messages, modelcalls, requests, resources, runs, toolcalls
+from smallchain.store import artifacts, composed, eventlog, mcptools, messages, modelcalls, requests, resources, runs, toolcalls
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -39,7 +40,16 @@ def routes(house: House) -> APIRouter:
     @router.get("/v1/describe/{kind}/{ref:path}")
     async def describe(kind: str, ref: str) -> dict[str, Any]:
         """One item and what is related to it."""
-        return await house.database.read(lambda tx: _describe(tx, kind.removesuffix("s"), ref))
+
+        def look(tx: Tx) -> dict[str, Any]:
+            found = _describe(tx, kind.removesuffix("s"), ref)
+            if found["item"]["kind"] == "tool":
+                found["item"] = items.with_fence(tx, found["item"], house.tools)
+            if found["item"]["kind"] == "mcp_server":
+                found["item"] |= items.stands(house.mcp.standing(found["item"]["name"]), house.secrets.mask)
+            return found
+
+        return await house.database.read(look)
 
     @router.get("/v1/transcript/{ref:path}")
     async def transcript(ref: str) -> dict[str, Any]:
@@ -85,12 +95,16 @@ def _diff(tx: Tx, ref: str) -> dict[str, Any]:
     run = items.find_run(tx, ref)
     found = []
     for (kind, name), digest in sorted(resources.pinned(tx, run.root_id).items()):
-        now = resources.get(tx, kind, name)
+        now = mcptools.listing(tx, name) if kind == LISTING else resources.get(tx, kind, name)
         if now is None or now.digest != digest:
-            words = resources.words(tx, digest)
-            pinned = json.loads(words.text) if words is not None else None
-            found.append({"kind": kind, "name": name, "id": digest, "pinned": pinned, "current": now.spec if now is not None else None})
+            current = _spec(tx, now.digest) if now is not None else None
+            found.append({"kind": kind, "name": name, "id": digest, "pinned": _spec(tx, digest), "current": current})
     return {"run": run.name, "run_id": run.id, "items": found}
+
+
+def _spec(tx: Tx, digest: str) -> Any:
+    words = resources.words(tx, digest)
+    return json.loads(words.text) if words is not None else None
 
 
 def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:
@@ -129,7 +143,8 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
         return {"item": _event(tx, ref), "related": {}}
     if kind in lists.WRITTEN.values():
         written = items.find_resource(tx, kind, ref)
-        return {"item": items.resource(tx, written), "related": {"used_by": _users(tx, written)}}
+        tools = {"mcp_tools": items.mcp_tools(tx, written.name)} if kind == "mcp_server" else {}
+        return {"item": items.resource(tx, written), "related": {**tools, "used_by": _users(tx, written)}}
     plural = f"{kind}s"
     if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
@@ -140,6 +155,10 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
         found["told"] = _told(tx, found["toolcall_id"])
         related["deliveries"] = found["deliveries"]
     if kind == "toolcall":
+        related["artifacts"] = [
+            items.artifact(row) for row in artifacts.of_descendants(tx, found["run_id"]) if row["call_id"] == found["id"]
+        ]
+        found["handed_out"] = items.handed_out(tx, found["id"])
         related["attempts"] = [dict(row) for row in tx.all("toolcalls.attempts", call_id=found["id"])]
     return {"item": found, "related": related}
 
@@ -186,6 +205,7 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
             "toolcalls": calls,
             "children": children,
             "requests": items.requests(tx, requests.ids_of_run(tx, run.id)),
+            "artifacts": [items.artifact(row) for row in artifacts.of_descendants(tx, run.id)],
             "events": [items.event(row) for row in eventlog.after(tx, after, most=_EVENTS, run_id=run.id)],
             "pins": [
                 {"kind": row["kind"], "name": row["name"], "digest": row["digest"], "current": bool(row["current"])}

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from smallchain.engine import reach
 from smallchain.engine.pace.kind import standing
-from smallchain.engine.specs import why_unsupported
+from smallchain.engine.ports import Toolbox
+from smallchain.engine.specs import in_use, typed, why_unsupported
+from smallchain.model.artifact import Kept
 from smallchain.model.delivery import VERBS
 from smallchain.model.errors import Refused, Unknown
+from smallchain.model.functions import name_on_server
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
 from smallchain.model.lifecycles import Readiness
+from smallchain.model.mcp import McpStanding, difference
 from smallchain.model.money import show_dollars
 from smallchain.model.outcomes import outcome
 from smallchain.model.run import Run, status_of
 from smallchain.model.templates import TEMPLATES
-from smallchain.store import paces, resources, runs
+from smallchain.store import artifacts, callbacks, mcptools, paces, resources, runs
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.spend import Spent
@@ -51,7 +55,53 @@ def resource(tx: Tx, written: Written, /) -> Item:
         "updated_at": when(written.updated_at),
         "spec": written.spec,
     }
-    return item | _use(tx, written.name) if written.kind == "llm" else item
+    match written.kind:
+        case "llm":
+            return item | _use(tx, written.name)
+        case "mcp_server":
+            return item | {"tools": [tool["name"] for tool in mcp_tools(tx, written.name) if tool["state"] == mcptools.ACCEPTED]}
+        case _:
+            return item
+
+
+def mcp_tools(tx: Tx, server: str, /) -> list[Item]:
+    """What an MCP server lists, each with its state: accepted, changed (held until somebody accepts it), refused or unusable."""
+    return [
+        {
+            "kind": "mcp_tool",
+            "name": row.name,
+            "id": f"{server}/{row.name}",
+            "function": name_on_server(server, row.name),
+            "state": row.state,
+            "detail": row.detail,
+            "description": row.now.description,
+            "schema": row.now.schema,
+            "digest": row.digest,
+            "accepted_digest": row.accepted_digest or None,
+            "request_id": row.request_id or None,
+        }
+        for row in mcptools.of_server(tx, server)
+        if row.offered
+    ]
+
+
+def stands(standing: McpStanding, mask: Callable[[str], str], /) -> Item:
+    """How an MCP server stands in this life of the daemon."""
+    return {
+        "pid": standing.pid,
+        "restarts": standing.restarts,
+        "protocol": standing.protocol or None,
+        "stderr": [mask(line) for line in standing.stderr],
+    }
+
+
+def with_fence(tx: Tx, tool: Item, tools: Toolbox, /) -> Item:
+    """A tool's item with what is around it when it runs, in words; empty for nothing, and until the machine was looked at."""
+    row, defaults = resources.get(tx, "tool", tool["name"]), resources.get(tx, "defaults", "defaults")
+    if row is None:
+        return tool
+    used = in_use(typed(row), typed(defaults) if defaults is not None else None, row.folder)
+    return tool | {"fence": tools.fence(used.spec)}
 
 
 def _use(tx: Tx, llm: str) -> Item:
@@ -164,6 +214,21 @@ def toolcall(row: Row, /) -> Item:
     }
 
 
+def handed_out(tx: Tx, call_id: str, /) -> Item | None:
+    """How a call was handed out, and who brought its result; None for one that was not."""
+    found = callbacks.find(tx, call_id)
+    if found is None:
+        return None
+    return {
+        "handed_out_at": when(found.handed_out_at),
+        "expires_at": when(found.expires_at),
+        "tell_at": when(found.tell_at),
+        "refusals": found.refusals,
+        "brought_by": found.brought_by,
+        "brought_at": when(found.brought_at),
+    }
+
+
 def requests(tx: Tx, ids: Sequence[str], /) -> list[Item]:
     """These requests to people, oldest first, with all that is needed to decide them, and where each was told."""
     wanted = json.dumps(ids)
@@ -177,6 +242,7 @@ def _request(row: Row, told: list[Item]) -> Item:
     """A request to a person; its `kind` is what is asked."""
     kind = RequestKind(row["kind"])
     decision = json.loads(row["decision"]) if row["decision"] else None
+    arguments = _arguments(row["arguments"]) if row["arguments"] else None
     return {
         "kind": row["kind"],
         "name": row["tool"] or row["run"],
@@ -185,7 +251,8 @@ def _request(row: Row, told: list[Item]) -> Item:
         "run_id": row["run_id"],
         "tool": row["tool"] or None,
         "toolcall_id": row["call_id"],
-        "arguments": _arguments(row["arguments"]) if row["arguments"] else None,
+        "arguments": arguments,
+        "difference": _difference(arguments) if kind is RequestKind.TOOL_CHANGED else [],
         "digest": row["digest"],
         "path": row["path"] or " > ".join(part for part in (row["run"], row["tool"]) if part),
         "question": row["question"],
@@ -207,6 +274,13 @@ def _request(row: Row, told: list[Item]) -> Item:
         "changes": decision.get("changes", []) if decision else [],
         "note": row["note"],
     }
+
+
+def _difference(arguments: Any) -> list[str]:
+    """What changed of a tool, as the lines of a diff."""
+    if not isinstance(arguments, dict) or not isinstance(arguments.get("now"), dict):
+        return []
+    return list(difference(arguments.get("before"), arguments["now"]))
 
 
 def _delivery(row: Row) -> Item:
@@ -255,6 +329,23 @@ def spent(sum: Spent, /) -> Item:
         "output_tokens": sum.output_tokens,
         "cached_tokens": sum.cached_tokens,
         "cost_usd": show_dollars(sum.cost_nanousd),
+    }
+
+
+def artifact(row: Row, /) -> Item:
+    """What a tool call left behind, without its bytes."""
+    return {
+        "kind": "artifact",
+        "name": row["name"],
+        "id": row["id"],
+        "run": row["run"],
+        "run_id": row["run_id"],
+        "tool": row["tool"],
+        "toolcall_id": row["call_id"],
+        "media_type": row["media_type"],
+        "size_bytes": row["size_bytes"],
+        "digest": row["digest"],
+        "created_at": row["created_at"],
     }
 
 
@@ -314,6 +405,20 @@ def find_run(tx: Tx, ref: str, /) -> Run:
     if found is None:
         near = did_you_mean(ref, (row["name"] for row in tx.all("runs.names", most=_NEAR)))
         raise Unknown(f"there is no run {ref!r}", hint=near or "`smallchain get runs` lists them")
+    return found
+
+
+def find_artifact(tx: Tx, ref: str, /) -> Kept:
+    """An artifact by its id or a part of it (from 6 characters, its beginning or end); raises Unknown, Refused."""
+    ref = ref.removeprefix("artifact/")
+    found = artifacts.find(tx, ref)
+    if found is None and len(ref) >= 6:
+        ids = artifacts.by_part(tx, ref.lower())
+        if len(ids) > 1:
+            raise Refused(f"{ref!r} is part of several artifacts' ids", hint="write more of it")
+        found = artifacts.find(tx, ids[0]) if ids else None
+    if found is None:
+        raise Unknown(f"there is no artifact {ref!r}", hint="`smallchain get artifacts` lists them")
     return found
 
 

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from smallchain.engine.specs import typed
+from smallchain.model.artifact import Kept
 from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.ids import did_you_mean
-from smallchain.store import eventlog, files, resources, runs
+from smallchain.store import artifacts, eventlog, files, resources, runs
 from smallchain.store.contract import Tx
 from smallchain.store.times import to_text
 from smallchaind.api import items
@@ -29,9 +30,7 @@ WRITTEN = {
     "budgets": "budget",
     "schedules": "schedule",
 }
-NOT_YET = ("artifacts",)
-"""Kinds whose loops come later: their lists are there, and empty."""
-KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "grants", "spend", "events", "files", "templates", *NOT_YET)
+KINDS = (*WRITTEN, "runs", "toolcalls", "requests", "grants", "artifacts", "spend", "events", "files", "templates")
 
 _MOST_EVENTS = 1000
 _Seq = Annotated[int, Query(ge=0, le=2**62)]
@@ -64,6 +63,18 @@ def routes(house: House) -> APIRouter:
 
         return await house.database.read(look)
 
+    @router.get("/v1/artifacts/{ref}/content", response_class=Response)
+    async def content(ref: str) -> Response:
+        """The bytes of an artifact, as they came from the tool."""
+
+        def look(tx: Tx) -> tuple[Kept, bytes]:
+            kept = items.find_artifact(tx, ref)
+            return kept, artifacts.data(tx, kept.id)
+
+        kept, data = await house.database.read(look)
+        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return Response(data, media_type=kept.media_type, headers=headers)
+
     @router.get("/v1/{kind}", response_model=dict[str, Any])
     async def of_kind(
         kind: str,
@@ -89,9 +100,13 @@ def routes(house: House) -> APIRouter:
                 found = page(tx, kind, Wanted(name or (), run, status, phase, live, all, after, before, newest, limit))
                 return {"items": found.items, "next": found.next}
             listing = listed(tx, kind, run)
+            if kind == "tools":
+                listing = [items.with_fence(tx, item, house.tools) for item in listing]
             listing = named(kind, listing, name) if name else listing
             if status is not None:
                 listing = [item for item in listing if str(item.get("status", "")).casefold() == status.casefold()]
+            if kind == "mcp_servers":
+                listing = [item | items.stands(house.mcp.standing(item["name"]), house.secrets.mask) for item in listing]
             return {"items": listing, "next": None}
 
         return JSONResponse(await house.database.read(look))  # it is JSON already: to look through each item again costs more than all else
@@ -103,11 +118,12 @@ def listed(tx: Tx, kind: str, run: str | None) -> list[Item]:
     """All items of a kind that stays short; of a run and its descendants where it is given. Raises Unknown."""
     if kind in WRITTEN:
         return [items.resource(tx, each) for each in resources.of_kind(tx, WRITTEN[kind])]
-    if kind in NOT_YET:
-        return []
     if kind == "grants":
         tree = {each.id for each in runs.tree(tx, items.find_run(tx, run).id)} if run else None
         return [items.grant(row) for row in tx.all("grants.list") if tree is None or row["run_id"] in tree]
+    if kind == "artifacts":
+        of = items.find_run(tx, run).id if run else None
+        return [items.artifact(row) for row in (artifacts.of_descendants(tx, of) if of else artifacts.everything(tx))]
     if kind == "files":
         return [items.file(row) for row in files.everything(tx)]
     if kind == "templates":

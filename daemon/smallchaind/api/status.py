@@ -24,7 +24,7 @@ def routes(house: House) -> APIRouter:
 
     @router.get("/v1/status")
     async def status() -> dict[str, Any]:
-        """Version, process, paths, room on the disk, the state of the config folder, and runs by status."""
+        """Version, process, paths, the fence around tools, room on the disk, the state of the config folder, and runs by status."""
 
         def look(tx: Tx) -> dict[str, Any]:
             rejected = [row for row in files.everything(tx) if row["status"] == "Rejected"]
@@ -48,6 +48,7 @@ def routes(house: House) -> APIRouter:
             "socket": str(house.settings.socket_path),
             "stopping": house.stopping.is_set(),
             "waiting_for": await _waiting_for(house),
+            "fence": (await house.sandbox.ready()).as_json(),
             "disk": {"full_since": items.when(house.database.full_since), "free_bytes": _free_bytes(house.settings.state_dir)},
             **found,
         }

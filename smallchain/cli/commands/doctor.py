@@ -5,6 +5,7 @@ The one rule: it changes nothing, and whatever is broken, it goes on to the next
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -34,6 +35,7 @@ _OLDEST_PYTHON, _FIRST_UNTRIED_PYTHON = (3, 11), (3, 14)
 _OLDEST_SQLITE = (3, 37, 0)
 _LITTLE_ROOM, _NO_ROOM = 2**30, 100 * 2**20
 _PROGRAM_S = 3.0
+_FENCE_S = 30.0
 _MOST_MODELS = 50
 _ABSENT = "not there"
 
@@ -89,12 +91,7 @@ def _findings(session: Session) -> Iterator[Finding]:
     if status is not None:
         yield from _models(session.client)
     yield from _programs()
-    yield Finding(
-        WARN,
-        "fence",
-        "this version runs tools unfenced, with your own rights",
-        "apply only tools that you would run yourself",
-    )
+    yield _fence(status)
 
 
 def _daemon(client: Client) -> tuple[dict[str, Any] | None, Finding]:
@@ -249,14 +246,33 @@ def _models(client: Client) -> Iterator[Finding]:
         yield Finding(OK, "llms", f"{ready} Ready" if models else "none is declared; `smallchain init` writes a first file")
 
 
+def _fence(status: dict[str, Any] | None) -> Finding:
+    """As the daemon found it, which may be another user than we; without one, as it would be for us."""
+    found = status.get("fence") if status is not None else None
+    if not isinstance(found, dict):
+        answer, fault = _answer([sys.executable, "-m", "smallchaind", "--fence"], within_s=_FENCE_S)
+        if answer is None:
+            return Finding(WARN, "fence", f"could not be looked at: {fault}", "`smallchaind --fence` tells more")
+        found = json.loads(answer)
+    why = "; ".join(text_of(each) for each in found.get("why") or ())
+    words = text_of(found.get("words"))
+    if not words:
+        return Finding(
+            FAIL, "fence", f"no sandbox works here: {why}", "install bubblewrap; until then tools that are programs can't be used"
+        )
+    if why:
+        return Finding(WARN, "fence", f"{words} ({why})", "install bubblewrap for the best layers there are")
+    return Finding(OK, "fence", words)
+
+
 def _programs() -> Iterator[Finding]:
     for name, argv, level, what in (
         ("bash", ["bash", "--version"], WARN, "local_bash tools need it: install bash"),
         ("py tools", [sys.executable, "--version"], FAIL, "python tools need it: install Python again"),
-        ("node", ["node", "--version"], OK, ""),
+        ("node", ["node", "--version"], OK, "local_nodejs tools need it: install Node.js"),
         ("docker", ["docker", "version", "--format", "{{.Server.Version}}"], OK, ""),
         ("podman", ["podman", "--version"], OK, ""),
-        ("bwrap", ["bwrap", "--version"], OK, ""),
+        ("bwrap", ["bwrap", "--version"], OK, "the fence uses what else there is"),
     ):
         answer, fault = _answer(argv)
         if answer is not None:
@@ -264,25 +280,25 @@ def _programs() -> Iterator[Finding]:
         elif level != OK:
             yield Finding(level, name, fault, what)
         elif fault == _ABSENT:
-            yield Finding(OK, name, f"{fault}; this version needs it for nothing of its own")
+            yield Finding(OK, name, f"{fault}; {what or 'this version needs it for nothing of its own'}")
         else:
             yield Finding(WARN, name, fault, "only tools of yours that call it are concerned")
 
 
-def _answer(argv: list[str]) -> tuple[str | None, str]:
+def _answer(argv: list[str], *, within_s: float = _PROGRAM_S) -> tuple[str | None, str]:
     """The first line a program answers with, or what is wrong with it."""
     import subprocess
 
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROGRAM_S, check=False)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=within_s, check=False)
     except FileNotFoundError:
         return None, _ABSENT
     except OSError as error:
         return None, f"does not start: {error.strerror}"
     except subprocess.TimeoutExpired:
-        return None, f"does not answer within {_PROGRAM_S:g} s"
+        return None, f"does not answer within {within_s:g} s"
     lines = done.stdout.decode(errors="replace").strip().splitlines()
     if done.returncode == 0 and lines:
-        return lines[0][:120], ""
+        return lines[0][:2000], ""
     said = done.stderr.decode(errors="replace").strip().splitlines()
     return None, f"ends with exit code {done.returncode}" + (f": {said[0][:120]}" if said else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
@@ -10,7 +11,8 @@ from smallchain.cli.console import note
 from smallchain.cli.moments import since_given
 from smallchain.cli.render import FORMATS, Item, add_output, show_items
 from smallchain.cli.session import Session
-from smallchain.model.errors import Unknown
+from smallchain.model.errors import BadInput, Refused, Unknown
+from smallchain.protocol.client import Client, path_of
 from smallchain.protocol.text import visible
 
 DESCRIPTION = """\
@@ -23,6 +25,8 @@ smallchain get runs -o wide --status Running
 smallchain get runs --watch
 smallchain get toolcalls --run 'my first run'
 smallchain get run 'my first run' -o json
+smallchain get artifacts --run 'my first run'
+smallchain get artifacts 9f3c21ab --save chart.png
 smallchain get events --pretty
 smallchain get events --follow --after 41 -o jsonl
 smallchain get events --since 10m --run 'my first run'
@@ -41,6 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--run", metavar="RUN", help="only what belongs to this run (of runs: it and its descendants)")
     parser.add_argument("--status", metavar="STATUS", help="only with this status (of toolcalls and requests: phase)")
     parser.add_argument("--all", action="store_true", help="of requests: the answered ones too")
+    parser.add_argument("--save", metavar="FILE", help="of one artifact: its bytes, into a new file, or - for standard output")
     parser.add_argument("-w", "--watch", action="store_true", help="go on with each row that is new or changes, until interrupted")
     parser.add_argument("--since", metavar="TIME", help="of events and spend: only since a time (RFC 3339) or within a duration (10m)")
     parser.add_argument("--by", choices=_BY, action="append", help="of spend: what it is told apart by; may be repeated (agent)")
@@ -77,6 +82,10 @@ def execute(arguments: Namespace, session: Session) -> int:
             arguments.refuse("spend is chosen by --by, --since and --run")
     elif arguments.since is not None or arguments.by:
         arguments.refuse("--since is for events and spend, --by for spend")
+    if arguments.save is not None:
+        if plural != "artifacts" or len(arguments.names) != 1:
+            arguments.refuse("--save is for one artifact")
+        return _save(session.client, arguments.names[0], arguments.save)
     if arguments.watch:
         return _watch(arguments, session)
     items = session.client.items(plural, _query(arguments))
@@ -86,6 +95,25 @@ def execute(arguments: Namespace, session: Session) -> int:
     _look_for(arguments, items)
     if not show:
         note(f"No {plural} found.")
+    return 0
+
+
+def _save(client: Client, ref: str, path: str) -> int:
+    """The bytes of an artifact are a stranger's: they go into a file that was not there, or where no terminal reads them."""
+    if path == "-" and sys.stdout.isatty():
+        raise Refused("an artifact's bytes don't go to a terminal", hint="name a file, or write `--save - | less`")
+    data = client.download(f"{path_of('artifacts', ref.removeprefix('artifact/'))}/content")
+    if path == "-":
+        sys.stdout.buffer.write(data)
+        return 0
+    try:
+        with open(path, "xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise Refused(f"{path} is there already", hint="remove it, or choose another name") from None
+    except OSError as error:
+        raise BadInput(f"{path} can't be written: {error.strerror}") from error
+    note(f"{len(data)} bytes in {visible(path)}")
     return 0
 
 

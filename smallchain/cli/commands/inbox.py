@@ -71,7 +71,9 @@ def execute(arguments: Namespace, session: Session) -> int:
 
 
 def _show(request: Item) -> None:
-    about = [short_id(request.get("id")), text_of(request.get("kind")), f"run '{text_of(request.get('run'))}'"]
+    about = [short_id(request.get("id")), text_of(request.get("kind"))]
+    if request.get("run"):
+        about.append(f"run '{text_of(request['run'])}'")
     if request.get("tool"):
         about.append(f"tool {text_of(request['tool'])}")
     about.append(f"since {age(request.get('created_at'))}")
@@ -99,7 +101,11 @@ def lines_of(request: Item) -> list[str]:
         shown.append("  why, in the model's words:")
         shown += [f"  | {line}" for line in visible(text_of(request["why"]), multiline=True).split("\n")]
     arguments = request.get("arguments")
-    if isinstance(arguments, dict) and arguments:
+    difference = request.get("difference")
+    if isinstance(difference, list) and difference:
+        shown.append("  what changes of its description and its schema:")
+        shown += [f"  | {one_line(text_of(line))}" for line in difference]
+    elif isinstance(arguments, dict) and arguments:
         shown.append("  arguments:")
         for name, value in arguments.items():
             first, *more = visible(text_of(value), multiline=True).split("\n")
@@ -129,7 +135,7 @@ def _answers(request: Item) -> list[str]:
     """The commands that answer a request, ready to be pasted into a shell."""
     id_, run = shlex.quote(short_id(request.get("id"))), shlex.quote(text_of(request.get("run")))
     match request.get("kind"):
-        case "approval":
+        case "approval" | "tool_changed":
             return [f"smallchain approve {id_}", f"smallchain deny {id_} --note WHY"]
         case "question":
             return [f"smallchain answer {id_} TEXT"]
@@ -190,7 +196,8 @@ def _go_through(client: Client) -> int:
     count = len(requests)
     out("Nothing waits for a person." if not requests else f"{count} {'request waits' if count == 1 else 'requests wait'} for a person.")
     for number, request in enumerate(requests, 1):
-        out(one_line(f"Request {number} of {count}: {text_of(request.get('kind'))}, run '{text_of(request.get('run'))}'"))
+        whose = f", run '{text_of(request['run'])}'" if request.get("run") else ""
+        out(one_line(f"Request {number} of {count}: {text_of(request.get('kind'))}{whose}"))
         for line in lines_of(request):
             out(line)
         if not _ask(client, request):
@@ -236,7 +243,7 @@ def _act(request: Item, verb: str, words: str) -> tuple[str, dict[str, object]]:
     id_ = text_of(request.get("id"))
     remark: dict[str, object] = {"note": words} if words else {}
     match verb:
-        case "approve" | "deny" if request.get("kind") == "approval":
+        case "approve" | "deny" if request.get("kind") in ("approval", "tool_changed"):
             return path_of(verb, id_), remark | {"expect_digest": text_of(request.get("digest"))}
         case "answer":
             return path_of("answer", id_), {"text": words}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import partial
 
 from smallchain.engine import readiness
 from smallchain.engine.backoff import delay
-from smallchain.engine.channel.decide import ChannelFacts, decide
+from smallchain.engine.checks import FIRST_RETRY, CheckFacts, decide, mark_of
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.ports import Channel, Secrets
 from smallchain.engine.specs import typed, why_unsupported
@@ -24,7 +23,6 @@ from smallchain.store.resources import Written
 
 EARS = "ears"
 """The kind that is woken when what is listened to may have changed."""
-_FIRST_RETRY = timedelta(seconds=5)
 _PATIENCE_S = 30.0
 
 
@@ -50,14 +48,15 @@ class ChannelKind:
         unsupported = why_unsupported(row) or (
             "" if kind in self._channels else f"no installed package brings `type: {kind}`; there are: {known}"
         )
-        facts = ChannelFacts(
+        facts = CheckFacts(
+            kind=self.name,
             name=row.name,
             status=row.status,
             unsupported=unsupported,
             failures=row.failures,
             checked=row.checked,
             mark=mark_of(tx.epoch, row.digest),
-            retry_at=row.updated_at + delay(max(1, row.failures), key=row.id, at_least=_FIRST_RETRY),
+            retry_at=row.updated_at + delay(max(1, row.failures), key=row.id, at_least=FIRST_RETRY),
         )
         decision = decide(facts, now=tx.now)
         if decision.cause == "missing" and (row.status, row.detail) != (Readiness.PENDING, decision.detail):
@@ -74,14 +73,13 @@ class ChannelKind:
             return
         fault = await self._fault(row)
 
-        await transact(partial(record_fault, row=row, fault=fault))
+        await transact(partial(readiness.record_check, row=row, fault=fault))
 
     def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
         """A check that could not be made is an error, looked at again."""
         row = resources.get(tx, "channel", effect.target)
         if row is not None:
-            mark = mark_of(tx.epoch, row.digest)
-            readiness.record(tx, row, Readiness.ERROR, detail=error, failures=row.failures + 1, checked=mark)
+            readiness.record_check(tx, row=row, fault=error)
 
     def keys(self, tx: Tx, /) -> list[str]:
         """All channels."""
@@ -98,23 +96,8 @@ class ChannelKind:
             return f"no answer within {_PATIENCE_S:g} s"
 
 
-def record_fault(tx: Tx, /, *, row: Written, fault: str) -> None:
-    """Record what a look at a channel found, empty where nothing speaks against it; one whose words have changed since is left alone."""
-    now = resources.get(tx, "channel", row.name)
-    if now is None or now.digest != row.digest:
-        return
-    status = Readiness.ERROR if fault else Readiness.READY
-    failures = now.failures + 1 if fault else 0
-    readiness.record(tx, now, status, detail=fault, failures=failures, checked=mark_of(tx.epoch, row.digest))
-
-
 async def in_use(row: Written, secrets: Secrets, /) -> ChannelInUse:
     """A channel as it is written now, its token resolved; raises BadInput when it can't be."""
     spec: ChannelSpec = typed(row)
     token = await secrets.resolve(spec.token.model_dump(exclude_none=True)) if spec.token is not None else None
     return ChannelInUse(spec.name, spec.type, spec.to or "", spec.allowed, dict(spec.parameters), token)
-
-
-def mark_of(epoch: int, digest: str) -> str:
-    """What a check or an attempt looked at: the life of the daemon (its environment) and the words."""
-    return f"{epoch}/{digest[:16]}"

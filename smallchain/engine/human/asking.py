@@ -21,7 +21,7 @@ LONGEST = 4000
 
 def ask(
     tx: Tx,
-    run: Run,
+    run: Run | None,
     /,
     *,
     kind: RequestKind,
@@ -31,8 +31,13 @@ def ask(
     terms: Terms | None = None,
     **words: Any,
 ) -> HumanRequest:
-    """Open a request with all that a person needs to decide it, and its deliveries, in the transaction of the phase that needs it."""
+    """Open a request with all that a person needs to decide it, and its deliveries, in the transaction of the phase that needs it.
+
+    What no run asks says itself, in `words`, what it is about: `tool` and `path`.
+    """
     terms = terms or Terms()
+    if run is not None:
+        words = {"tool": call.tool if call is not None else "", "path": path_of(tx, run, call), "why": _last_words(tx, run)} | words
     channel = terms.channel or default_channel(tx)
     remind = terms.remind or (REMIND if channel else ())
     request = requests.open_request(
@@ -41,9 +46,6 @@ def ask(
         kind=kind,
         question=_short(question),
         call_id=call.id if call is not None else None,
-        tool=call.tool if call is not None else "",
-        path=path_of(tx, run, call),
-        why=_last_words(tx, run),
         arguments=canonical(arguments) if arguments is not None else "",
         channel=channel,
         expires_at=_after(tx, terms.expires),

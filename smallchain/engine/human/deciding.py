@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from smallchain.engine.mcpserver import changes
 from smallchain.engine.run import kind as run_loop
 from smallchain.engine.specs import Pins, pins_of, typed
 from smallchain.engine.toolcall import arguments as args
@@ -141,6 +142,8 @@ def _named(kind: RequestKind) -> str:
 
 
 def _approve(tx: Tx, request: HumanRequest, said: Said) -> Heard:
+    if request.kind is RequestKind.TOOL_CHANGED:
+        return _accept_change(tx, request, said)
     call, run = _call_of(tx, request)
     pins = pins_of(tx, run.root_id)
     target = policy.target_of(pins, run, call)
@@ -154,7 +157,7 @@ def _approve(tx: Tx, request: HumanRequest, said: Said) -> Heard:
     if said.for_run:
         approvals.grant(tx, run, tool=call.tool, target=target.mark, by=said.by, via=said.via, note=said.note)
     about = f"approved {call.function}" + (" for the rest of the run" if said.for_run else "")
-    _close(tx, run, request, said, about + (f" with {'; '.join(changes)}" if changes else ""), for_run=said.for_run, changes=list(changes))
+    _close(tx, request, said, about + (f" with {'; '.join(changes)}" if changes else ""), for_run=said.for_run, changes=list(changes))
     if said.for_run:
         eventlog.tell(tx, "GrantMade", eventlog.about(run), of=run, tool=call.function, by=said.by)
     toolcalls.move(tx, call, "approved", detail=f"approved by {said.by}")
@@ -166,7 +169,7 @@ def _ask_anew(tx: Tx, run: Run, call: ToolCall, request: HumanRequest, said: Sai
     """What would run is not what was shown any more (the run was moved to the present): ask about what would run now."""
     why = "what would run has changed since it was asked"
     requests.decide(tx, request, "withdrawn", decision="", by=said.by, via=said.via, note=why)
-    eventlog.tell(tx, "RequestWithdrawn", eventlog.about(run), of=run, why=why)
+    requests.tell(tx, "RequestWithdrawn", request, why=why)
     new = gates.ask_approval(tx, run, call)
     return Heard(False, f"{why}: nothing runs; request {new.id[-8:]} asks about what would run now")
 
@@ -174,9 +177,8 @@ def _ask_anew(tx: Tx, run: Run, call: ToolCall, request: HumanRequest, said: Sai
 def _edited(tx: Tx, pins: Pins, run: Run, call: ToolCall, edits: dict[str, Any]) -> dict[str, Any]:
     """The arguments a person put in place; raises BadInput where they don't fit the schema, Refused where a rule forbids them."""
     arguments = args.read(canonical(edits))
-    agent = pins.agent(run.agent)
-    function = pins.functions(agent).get(call.function) if agent is not None else None
-    fault = args.fault(arguments, function.parameters) if function is not None else ""
+    function = pins.function(run.agent, call.function)
+    fault = args.fault(arguments, function.fits) if function is not None else ""
     if fault:
         raise BadInput(f"the arguments don't fit {call.function}: {fault}")
     found = verdict(policy.rules_over(tx, pins, run, call), arguments)
@@ -201,9 +203,22 @@ def check_edits(tx: Tx, request: HumanRequest, edits: dict[str, Any], /) -> tupl
     return "", differences(args.read(call.arguments), arguments)
 
 
+def _accept_change(tx: Tx, request: HumanRequest, said: Said) -> Heard:
+    """Let a tool of an MCP server be used as its server describes it now."""
+    if said.edits is not None or said.for_run:
+        raise BadInput("a changed tool is accepted as it is, for all runs, or denied")
+    _close(tx, request, said, f"accepted {request.tool} as it is now")
+    changes.accept(tx, request)
+    return Heard(True, f"accepted {request.tool} as it is now")
+
+
 def _deny(tx: Tx, request: HumanRequest, said: Said) -> Heard:
+    if request.kind is RequestKind.TOOL_CHANGED:
+        _close(tx, request, said, f"refused {request.tool} as it is now")
+        changes.refuse(tx, request, by=said.by, note=said.note)
+        return Heard(True, f"refused {request.tool} as it is now: no agent may use it until its server changes it again")
     call, run = _call_of(tx, request)
-    _close(tx, run, request, said, f"denied {call.function}")
+    _close(tx, request, said, f"denied {call.function}")
     note = f": {said.note}" if said.note else ""
     end(tx, run, call, "denied", "denied", detail=f"denied by {said.by}{note}", name=call.function, by=said.by, note=note)
     return Heard(True, f"denied {call.function}; the model is told so")
@@ -213,14 +228,14 @@ def _answer(tx: Tx, request: HumanRequest, said: Said) -> Heard:
     call, run = _call_of(tx, request)
     if not said.text.strip():
         raise BadInput("an answer needs words")
-    _close(tx, run, request, said, f"answered {call.function}", text=said.text)
+    _close(tx, request, said, f"answered {call.function}", text=said.text)
     end(tx, run, call, "answered", "answered", detail=f"answered by {said.by}", answer=said.text, by=said.by)
     return Heard(True, "answered; the model is told your words")
 
 
 def _settle(tx: Tx, request: HumanRequest, said: Said) -> Heard:
-    call, run = _call_of(tx, request)
-    _close(tx, run, request, said, outcomes.said(said.verb), **({"text": said.text} if said.verb is Verb.HAPPENED else {}))
+    call, _ = _call_of(tx, request)
+    _close(tx, request, said, outcomes.said(said.verb), **({"text": said.text} if said.verb is Verb.HAPPENED else {}))
     toolcall_loop.settle(
         tx,
         call,
@@ -246,23 +261,23 @@ def resume(tx: Tx, run: Run, /, *, by: str, via: str = "terminal", note: str = "
     for each in [run] if only else runs.tree(tx, run.id):
         for request in requests.open_of_run(tx, each.id) if each.paused else ():
             if request.kind in (RequestKind.LOOP, RequestKind.QUARANTINE):
-                _close(tx, each, request, Said(request.id, Verb.RESUME, by, via, note=note), "it goes on")
+                _close(tx, request, Said(request.id, Verb.RESUME, by, via, note=note), "it goes on")
     return run_loop.resume(tx, run, by=by, only=only)
 
 
 def _cancel(tx: Tx, request: HumanRequest, said: Said) -> Heard:
     run = runs.get(tx, request.run_id)
-    _close(tx, run, request, said, "it is cancelled")
+    _close(tx, request, said, "it is cancelled")
     run_loop.cancel(tx, run, by=said.by, note=said.note)
     return Heard(True, f"run {run.name!r} is cancelled")
 
 
-def _close(tx: Tx, run: Run, request: HumanRequest, said: Said, answer: str, **facts: Any) -> None:
+def _close(tx: Tx, request: HumanRequest, said: Said, answer: str, **facts: Any) -> None:
     """Record the decision and tell it: who, through what, with which note."""
     decision = canonical({"verb": said.verb.value, **facts})
     requests.decide(tx, request, "answered", decision=decision, by=said.by, via=said.via, note=said.note)
     told = f"{answer} (through {said.via})" + (f": {said.note}" if said.note else "")
-    eventlog.tell(tx, "RequestAnswered", eventlog.about(run), of=run, by=said.by, answer=told)
+    requests.tell(tx, "RequestAnswered", request, by=said.by, answer=told)
 
 
 def _call_of(tx: Tx, request: HumanRequest) -> tuple[ToolCall, Run]:
@@ -294,7 +309,6 @@ _ACTS: dict[Verb, Callable[[Tx, HumanRequest, Said], Heard]] = {
 
 def expire(tx: Tx, request: HumanRequest, /) -> None:
     """Nobody answered in time: what was written for that happens."""
-    run = runs.get(tx, request.run_id)
     approved = request.on_expiry == "approve"
     question = request.kind is RequestKind.QUESTION
     outcome = "approved, as its rule says" if approved else "the model is told so" if question else "denied"
@@ -315,7 +329,7 @@ def expire(tx: Tx, request: HumanRequest, /) -> None:
         end(tx, run, call, "expired", "unanswered" if question else "expired", detail=length, name=call.function)
     decision = "" if question else canonical({"verb": "approve" if approved else "deny"})
     requests.decide(tx, request, "expired", decision=decision, by=who)
-    eventlog.tell(tx, "RequestExpired", eventlog.about(run), of=run, question=request.question, outcome=outcome)
+    requests.tell(tx, "RequestExpired", request, question=request.question, outcome=outcome)
 
 
 def _kept(call: ToolCall, arguments: dict[str, Any]) -> str:
@@ -326,6 +340,5 @@ def _kept(call: ToolCall, arguments: dict[str, Any]) -> str:
 
 def escalate(tx: Tx, request: HumanRequest, /) -> None:
     """Ask on the next channel too."""
-    run = runs.get(tx, request.run_id)
     deliveries.create(tx, request.id, request.escalate_to)
-    eventlog.tell(tx, "RequestEscalated", eventlog.about(run), of=run, channel=request.escalate_to, question=request.question)
+    requests.tell(tx, "RequestEscalated", request, channel=request.escalate_to, question=request.question)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from smallchain.engine.channel.kind import in_use, record_fault
+from smallchain.engine import readiness
+from smallchain.engine.channel.kind import in_use
 from smallchain.engine.human.deciding import hear
 from smallchain.engine.kind import Transact
 from smallchain.engine.ports import Channel, Secrets
@@ -85,7 +86,7 @@ class Ears:
             try:
                 channels.append(await in_use(row, self._secrets))
             except BadInput as error:
-                await self._transact(partial(record_fault, row=row, fault=str(error)))
+                await self._transact(partial(readiness.record_check, row=row, fault=str(error)))
         if channels:
             await self._channels[kind].listen(channels, self.hear)
 

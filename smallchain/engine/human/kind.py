@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from smallchain.engine.backoff import delay
-from smallchain.engine.channel.kind import in_use, mark_of
+from smallchain.engine.channel.kind import in_use
+from smallchain.engine.checks import mark_of
 from smallchain.engine.human import decide as rules
 from smallchain.engine.human import deciding
 from smallchain.engine.kind import Step, Transact
@@ -25,7 +26,7 @@ from smallchain.model.errors import BadInput
 from smallchain.model.human import DeliveryRow, HumanRequest
 from smallchain.model.lifecycles import CallPhase, DeliveryPhase, Readiness, RequestPhase
 from smallchain.model.outcomes import outcome
-from smallchain.store import alarms, deliveries, eventlog, requests, resources, runs, toolcalls
+from smallchain.store import alarms, deliveries, requests, resources, runs, toolcalls
 from smallchain.store.contract import Store, Tx
 
 _AT_A_TIME = 4
@@ -84,8 +85,7 @@ def _remind(tx: Tx, request: HumanRequest) -> None:
     gaps = tuple(timedelta(seconds=gap) for gap in json.loads(request.remind))
     made = request.reminders + 1
     requests.save(tx, request, reminders=made, remind_at=rules.next_reminder(gaps, made, now=tx.now))
-    run = runs.get(tx, request.run_id)
-    eventlog.tell(tx, "RequestReminded", eventlog.about(run), of=run, question=request.question)
+    requests.tell(tx, "RequestReminded", request, question=request.question)
     for delivery in deliveries.of_request(tx, request.id):
         if delivery.phase is DeliveryPhase.DELIVERED:
             deliveries.move(tx, delivery, "reminded", reminder=made, due_at=None)
@@ -221,11 +221,11 @@ class DeliveryKind:
 
 def told_of(tx: Tx, request: HumanRequest, /) -> Told:
     """A request as it is told to people."""
-    run = runs.get(tx, request.run_id)
+    run = runs.find(tx, request.run_id) if request.run_id else None
     return Told(
         request_id=request.id,
         kind=request.kind,
-        run=run.name,
+        run=run.name if run is not None else "",
         path=request.path,
         tool=request.tool,
         question=request.question,
@@ -271,5 +271,4 @@ def _ended(tx: Tx, id: str) -> None:
 
 def _tell(tx: Tx, request: HumanRequest | None, row: DeliveryRow, reason: str, **facts: str) -> None:
     if request is not None:
-        run = runs.get(tx, request.run_id)
-        eventlog.tell(tx, reason, eventlog.about(run), of=run, channel=row.channel, **facts)
+        requests.tell(tx, reason, request, channel=row.channel, **facts)

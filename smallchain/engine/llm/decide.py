@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from smallchain.engine.checks import words_of
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.lifecycles import Readiness
 
@@ -28,19 +29,10 @@ def decide(facts: LLMFacts, /, *, now: datetime) -> Decision:
     if facts.unsupported is not None:
         return Decision(cause="missing", detail=facts.unsupported)
     check = Effect("llm", "check", facts.name, facts.failures)
-    if facts.status is Readiness.READY and _spec(facts.checked) == _spec(facts.mark):
+    if facts.status is Readiness.READY and words_of(facts.checked) == words_of(facts.mark):
         return Decision()
     if facts.checked != facts.mark:
         return Decision(effects=(check,))
     if facts.status is Readiness.ERROR:
         return Decision(effects=(check,)) if now >= facts.retry_at else Decision(look_at=facts.retry_at)
     return Decision()
-
-
-def mark_of(epoch: int, digest: str) -> str:
-    """What a check looked at: the life of the daemon (its environment) and the words."""
-    return f"{epoch}/{digest[:16]}"
-
-
-def _spec(mark: str) -> str:
-    return mark.partition("/")[2]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 from smallchain.engine import readiness
 from smallchain.engine.backoff import delay
+from smallchain.engine.checks import FIRST_RETRY, mark_of
 from smallchain.engine.kind import Step, Transact
-from smallchain.engine.llm.decide import LLMFacts, decide, mark_of
+from smallchain.engine.llm.decide import LLMFacts, decide
 from smallchain.engine.llm.endpoint import resolve
 from smallchain.engine.ports import Provider, Secrets
 from smallchain.engine.specs import typed, why_unsupported
@@ -19,8 +19,6 @@ from smallchain.model.llmspec import LLMSpec
 from smallchain.store import paces, resources
 from smallchain.store.contract import Store, Tx
 from smallchain.store.resources import Written
-
-_FIRST_RETRY = timedelta(seconds=5)
 
 
 class LLMKind:
@@ -47,7 +45,7 @@ class LLMKind:
             failures=row.failures,
             checked=row.checked,
             mark=mark_of(tx.epoch, row.digest),
-            retry_at=row.updated_at + delay(max(1, row.failures), key=row.id, at_least=_FIRST_RETRY),
+            retry_at=row.updated_at + delay(max(1, row.failures), key=row.id, at_least=FIRST_RETRY),
         )
         decision = decide(facts, now=tx.now)
         if decision.cause == "missing" and (row.status, row.detail) != (Readiness.PENDING, decision.detail):

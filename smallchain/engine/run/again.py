@@ -9,7 +9,7 @@ from smallchain.model.history import legal_cuts, turns_in
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import Run
 from smallchain.model.toolcall import Effects
-from smallchain.store import eventlog, messages, runs, toolcalls
+from smallchain.store import artifacts, eventlog, messages, runs, toolcalls
 from smallchain.store.contract import Row, Tx
 
 
@@ -50,6 +50,8 @@ def _begin(tx: Tx, run: Run, copied: list[Row], by: str) -> Run:
     new = runs.create(tx, name=runs.next_name(tx, run.name), task=run.task, user_message=run.user_message, priority=run.priority)
     for number, row in enumerate(copied, 1):
         messages.append(tx, new, json.loads(row["wire"]), number=number, template=row["template"])
+    if copied:
+        artifacts.inherit(tx, new, run)
     turns = turns_in([json.loads(row["wire"]) for row in copied])
     new = runs.save(tx, new, messages=len(copied), turns=turns)
     eventlog.tell(tx, "RunContinues", eventlog.about(new), of=new, old=run.name, count=str(len(copied)), by=by)

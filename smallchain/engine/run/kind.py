@@ -16,7 +16,7 @@ from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.pace import desk
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.execute import ModelCaller, ModelOutcome, Prepared, prepare
-from smallchain.engine.specs import pins_of, typed, why_unsupported
+from smallchain.engine.specs import ServerInUse, ToolInUse, pins_of, typed, why_unsupported
 from smallchain.model import jsonmode
 from smallchain.model.agent import limits_of, llm_of
 from smallchain.model.decision import Decision, Effect
@@ -429,7 +429,9 @@ def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:
     functions = pins.functions(agent) if agent is not None else {}
     for position, asked in enumerate(reply.calls):
         function = functions.get(asked.name)
-        tool = pins.tool(function.target) if function is not None and function.kind == "tool" else None
+        behind: ToolInUse | ServerInUse | None = None
+        if function is not None and function.kind in ("tool", "mcp"):
+            behind = pins.server(function.server) if function.kind == "mcp" else pins.tool(function.target)
         toolcalls.create(
             tx,
             run,
@@ -439,7 +441,7 @@ def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:
             target_kind=function.kind if function else "",
             tool=function.target if function and function.kind == "tool" else asked.name,
             arguments=asked.arguments,
-            effects=tool.effects if tool else Effects.IDEMPOTENT,
+            effects=behind.effects if behind else Effects.IDEMPOTENT,
         )
 
 
@@ -502,17 +504,18 @@ def cancel(tx: Tx, run: Run, /, *, by: str, note: str = "", only: bool = False) 
 def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
     detail = f"cancelled by {by}" + (f": {note}" if note else "")
     for call in toolcalls.open_of_run(tx, run.id):
-        if call.phase is CallPhase.EXECUTING:
+        out = call.phase in (CallPhase.EXECUTING, CallPhase.AWAITING_CALLBACK)
+        if out:
             outcome = "unknown" if call.effects is Effects.ONCE else "interrupted"
             toolcalls.settle_attempt(tx, call, outcome=outcome, detail=detail)
-        unknown = call.phase is CallPhase.IN_DOUBT or (call.phase is CallPhase.EXECUTING and call.effects is Effects.ONCE)
+        unknown = call.phase is CallPhase.IN_DOUBT or (out and call.effects is Effects.ONCE)
         asked = call.phase in (CallPhase.AWAITING_APPROVAL, CallPhase.AWAITING_ANSWER)
         template = "call_cancelled_unknown" if unknown else "withdrawn" if asked else "call_cancelled"
         text = render(template, pins_of(tx, run.root_id).templates(), name=call.function)
         toolcalls.move(tx, call, "cancelled", result=text, template=template, detail=detail)
     for request in requests.open_of_run(tx, run.id):
         requests.decide(tx, request, "withdrawn", decision="", by=by, note=detail)
-        eventlog.tell(tx, "RequestWithdrawn", eventlog.about(run), of=run, why=detail)
+        requests.tell(tx, "RequestWithdrawn", request, why=detail)
     changes: dict[str, Any] = {}
     if run.phase is RunPhase.AWAITING_TOOLS:  # the history stays legal: one result for each call
         changes["messages"] = append_results(tx, run, toolcalls.of_turn(tx, run.id, run.turns))

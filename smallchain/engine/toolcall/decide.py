@@ -26,8 +26,11 @@ class Child:
 
 @dataclass(slots=True)  # not frozen: one is made at each step, and each field of a frozen one is a call
 class CallFacts:
-    """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep), empty when it may.
-    `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run."""
+    """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep, an MCP server that is not
+    there), empty when it may. `lost`: why it never may (its tool was refused by a person).
+    `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run.
+    `hands_out`: its work is done elsewhere; `tell_at`: when whoever does it is to be told (None: they know); `expires_at`: until when
+    a result is waited for (None: without end)."""
 
     id: str
     phase: CallPhase
@@ -42,11 +45,15 @@ class CallFacts:
     attempt_is_open: bool = False
     due_at: datetime | None = None
     held: str = ""
+    lost: str = ""
     fault_in_arguments: str = ""
     rule: Word = Word.NEVER
     why: str = ""
     approved: bool = False
     open_requests: int = 0
+    hands_out: bool = False
+    tell_at: datetime | None = None
+    expires_at: datetime | None = None
     beyond_depth: bool = False
     beyond_children: bool = False
     child: Child | None = None
@@ -65,7 +72,9 @@ def decide(facts: CallFacts, /, *, now: datetime) -> Decision:
             return _watch_child(facts)
         case CallPhase.SLEEPING:
             return Decision(cause="woke") if facts.due_at is None or now >= facts.due_at else Decision(look_at=facts.due_at)
-        case CallPhase.AWAITING_APPROVAL | CallPhase.AWAITING_ANSWER | CallPhase.AWAITING_CALLBACK | CallPhase.IN_DOUBT:
+        case CallPhase.AWAITING_CALLBACK:
+            return _await_callback(facts, now)
+        case CallPhase.AWAITING_APPROVAL | CallPhase.AWAITING_ANSWER | CallPhase.IN_DOUBT:
             return STAY
         case CallPhase.SUCCEEDED | CallPhase.FAILED | CallPhase.REJECTED | CallPhase.CANCELLED | CallPhase.TIMED_OUT:
             return Decision(at_rest=True)
@@ -80,6 +89,8 @@ def _admit(facts: CallFacts) -> Decision:
         return Decision(cause="not_possible", detail="too_many_calls")
     if not facts.target_kind:
         return Decision(cause="not_possible", detail="unknown_function")
+    if facts.lost:
+        return Decision(cause="refused_by_policy", detail=facts.lost)
     if facts.fault_in_arguments:
         return Decision(cause="not_possible", detail="bad_arguments")
     if facts.held:
@@ -108,6 +119,12 @@ def _start(facts: CallFacts, now: datetime) -> Decision:
         return STAY
     if facts.due_at is not None and now < facts.due_at:
         return Decision(look_at=facts.due_at)
+    if facts.lost:
+        return Decision(cause="refused_by_policy", detail=facts.lost)
+    if facts.fault_in_arguments:
+        return Decision(cause="not_possible", detail="bad_arguments")
+    if facts.held:
+        return Decision(detail=facts.held)
     gate = _gate(facts)
     if gate is not None:
         return gate
@@ -116,7 +133,7 @@ def _start(facts: CallFacts, now: datetime) -> Decision:
     if facts.target_kind == "timer":
         return Decision(cause="fell_asleep")
     if facts.target_kind != "agent":
-        return Decision(cause="started")
+        return Decision(cause="handed_out" if facts.hands_out else "started")
     if facts.beyond_depth:
         return Decision(cause="not_possible", detail="too_deep")
     if facts.beyond_children:
@@ -128,6 +145,23 @@ def _watch_attempt(facts: CallFacts) -> Decision:
     if facts.attempt_is_open and facts.attempt_epoch == facts.epoch:
         return Decision(effects=(Effect("toolcall", "execute", facts.id, facts.attempts),))
     return Decision(cause="interrupted_once" if facts.effects is Effects.ONCE else "interrupted")
+
+
+def _await_callback(facts: CallFacts, now: datetime) -> Decision:
+    """Tell whoever does the work until they know, and wait. An attempt at telling that the daemon's end cut off may have reached them."""
+    if facts.expires_at is not None and now >= facts.expires_at:
+        return Decision(cause="took_too_long")
+    if facts.tell_at is None:
+        return Decision(look_at=facts.expires_at)
+    if facts.attempt_is_open and facts.attempt_epoch == facts.epoch:
+        return Decision(effects=(Effect("toolcall", "execute", facts.id, facts.attempts),), look_at=facts.expires_at)
+    if facts.attempt_is_open and facts.effects is Effects.ONCE:
+        return Decision(cause="telling_in_doubt")
+    if facts.paused or facts.run_is_over:
+        return Decision(look_at=facts.expires_at)
+    if now < facts.tell_at:
+        return Decision(look_at=facts.tell_at if facts.expires_at is None else min(facts.tell_at, facts.expires_at))
+    return Decision(cause="telling")
 
 
 def _watch_child(facts: CallFacts) -> Decision:
@@ -144,16 +178,26 @@ def _watch_child(facts: CallFacts) -> Decision:
 
 
 def after_outcome(outcome: Outcome, /, *, effects: Effects, attempts: int, retries: int) -> str:
-    """Where an attempt's outcome leads. What ran is tried again only if doing it twice is harmless; what never started, always."""
+    """Where an attempt's outcome leads. What ran is tried again only if doing it twice is harmless; what never started, always.
+    Of what may have happened and must not be doubled, a person says what became of it."""
     harmless = effects is not Effects.ONCE or outcome.kind is OutcomeKind.NOT_STARTED
     match outcome.kind:
         case OutcomeKind.SUCCEEDED:
             return "finished"
-        case OutcomeKind.FAILED | OutcomeKind.NOT_STARTED | OutcomeKind.TIMED_OUT if harmless and attempts <= retries:
+        case _ if harmless and attempts <= retries:
             return "retry_due"
+        case OutcomeKind.UNKNOWN if not harmless:
+            return "interrupted_once"
         case OutcomeKind.TIMED_OUT:
             return "took_too_long"
-        case OutcomeKind.FAILED | OutcomeKind.NOT_STARTED:
+        case (
+            OutcomeKind.FAILED
+            | OutcomeKind.OUT_OF_MEMORY
+            | OutcomeKind.KILLED
+            | OutcomeKind.FLOODED
+            | OutcomeKind.NOT_STARTED
+            | OutcomeKind.UNKNOWN
+        ):
             return "went_wrong"
         case _:
             assert_never(outcome.kind)

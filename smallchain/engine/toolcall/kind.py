@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from smallchain.engine.backoff import delay
@@ -16,26 +17,31 @@ from smallchain.engine.run import decide as run_rules
 from smallchain.engine.run.kind import stop_and_ask
 from smallchain.engine.specs import Pins, ToolInUse, in_use, pins_of, typed, why_unsupported
 from smallchain.engine.toolcall import arguments as args
+from smallchain.engine.toolcall import atserver, gates, handing, keeping, policy, sleeping
 from smallchain.engine.toolcall import decide as rules
-from smallchain.engine.toolcall import gates, policy, sleeping
 from smallchain.engine.toolcall.ending import end as _end
+from smallchain.engine.toolcall.hearing import key_of
 from smallchain.model.agent import MOST_CALLS, limits_of
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.errors import BadInput, Refused, Unknown
+from smallchain.model.fence import strictest
 from smallchain.model.human import HumanRequest, RequestKind
 from smallchain.model.lifecycles import CallPhase
 from smallchain.model.run import Run
-from smallchain.model.toolcall import Effects, Outcome, OutcomeKind, Start, ToolCall
-from smallchain.store import approvals, eventlog, meta, resources, runs, toolcalls
+from smallchain.model.toolcall import Effects, HandOut, Outcome, OutcomeKind, Start, ToolCall
+from smallchain.model.toolspec import mounts_of, tool_limits_of
+from smallchain.store import approvals, callbacks, eventlog, meta, resources, runs, toolcalls
 from smallchain.store.contract import Store, Tx
 
 
 class ToolCallKind:
-    """Moves tool calls."""
+    """Moves tool calls. `key` is the house's; `callback_url` is where results of calls that are handed out are heard, empty for nowhere."""
 
     name = "toolcall"
 
-    def __init__(self, store: Store, tools: Toolbox, secrets: Secrets) -> None:
+    def __init__(self, store: Store, tools: Toolbox, secrets: Secrets, *, key: bytes, callback_url: str = "") -> None:
+        self._key = key
+        self._callback_url = callback_url
         self._store = store
         self._tools = tools
         self._secrets = secrets
@@ -54,7 +60,7 @@ class ToolCallKind:
             toolcalls.save(tx, call, detail=decision.detail)
             eventlog.tell(tx, "ToolCallHeld", eventlog.about_call(call), of=run, tool=call.function, detail=decision.detail)
         if decision.effects and self._is_instant(tx, run, call):
-            return Step(effects=decision.effects, at_once=lambda: self._compute(tx, call))
+            return Step(effects=decision.effects, at_once=lambda: self._compute(tx, run, call))
         return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
@@ -68,18 +74,29 @@ class ToolCallKind:
             return
         try:
             env = {name: await self._value(value) for name, value in start.references.items()}
+            headers = {name: await self._value(value) for name, value in start.headers.items()}
+            hand_out = self._hand_out(start, await self._value(start.secret))
         except BadInput as error:
             outcome = Outcome(OutcomeKind.NOT_STARTED, f"{start.start.tool} could not start: {error}")
         else:
-            outcome = await self._tools.execute(replace(start.start, env=env))
-        told = self._masked(outcome)
+            outcome = await self._tools.execute(replace(start.start, env=env, headers=headers, hand_out=hand_out))
+        told = (
+            await asyncio.to_thread(keeping.masked, outcome, self._secrets) if outcome.is_large else keeping.masked(outcome, self._secrets)
+        )
         await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, told))
+
+    def _hand_out(self, start: Prepared, secret: str) -> HandOut | None:
+        """What whoever does the work is given, where it is handed out: all they need to bring its result."""
+        if "callback" not in start.start.executor:
+            return None
+        key = key_of(self._key, start.start.idempotency_key, start.start.tool).secret
+        return HandOut(f"{self._callback_url}/{start.start.call_id}" if self._callback_url else "", key, secret, start.expires_at)
 
     def _is_instant(self, tx: Tx, run: Run, call: ToolCall) -> bool:
         tool = pins_of(tx, run.root_id).tool(call.tool)
-        return tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin")
+        return call.target_kind == "tool" and tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin")
 
-    def _compute(self, tx: Tx, call: ToolCall) -> None:
+    def _compute(self, tx: Tx, run: Run, call: ToolCall) -> None:
         """Start and outcome in one commit: a crash leaves neither, and a pure tool may be started again."""
         try:
             prepared = prepare(tx, call.id, call.attempts)
@@ -87,12 +104,9 @@ class ToolCallKind:
             _not_as_approved(tx, call.id, call.attempts)
             return
         if prepared is not None:
-            outcome = self._tools.compute(prepared.start)
-            record_outcome(tx, call.id, call.attempts, self._masked(outcome))
-
-    def _masked(self, outcome: Outcome) -> Outcome:
-        text = self._secrets.mask(outcome.text)
-        return outcome if text == outcome.text else replace(outcome, text=text)
+            looks = keeping.LOOKS.get(str(prepared.start.executor.get("builtin")))
+            outcome = looks(tx, run, prepared.start.arguments) if looks else self._tools.compute(prepared.start)
+            record_outcome(tx, call.id, call.attempts, keeping.masked(outcome, self._secrets))
 
     async def _value(self, value: str | dict[str, Any]) -> str:
         return value if isinstance(value, str) else await self._secrets.resolve(value)
@@ -100,16 +114,18 @@ class ToolCallKind:
     def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
         """An attempt that ended by a fault of ours: whether it happened is not known."""
         call = toolcalls.find(tx, effect.target)
-        if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != effect.attempt:
+        if call is None or call.phase not in _OUT or call.attempts != effect.attempt:
             return
-        if call.effects is Effects.ONCE:
-            _put_in_doubt(tx, runs.get(tx, call.run_id), call, error)
+        if call.phase is CallPhase.AWAITING_CALLBACK:
+            record_outcome(tx, call.id, effect.attempt, Outcome(OutcomeKind.UNKNOWN, error))
+        elif call.effects is Effects.ONCE:
+            _put_in_doubt(tx, runs.get(tx, call.run_id), call, error, crashes=1)
         else:
             record_outcome(tx, call.id, effect.attempt, Outcome(OutcomeKind.FAILED, error))
 
     def keys(self, tx: Tx, /) -> list[str]:
         """The calls that a loop can move."""
-        return toolcalls.unsettled_ids(tx)
+        return [*toolcalls.unsettled_ids(tx), *callbacks.to_tell(tx)]
 
 
 # ---- observing
@@ -137,6 +153,10 @@ def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
             if call.target_kind == "timer":
                 facts.fault_in_arguments = facts.fault_in_arguments or sleeping.fault_in(tx, run, call)
             facts.held = _held(tx, pins, run, call)
+            if call.target_kind == "mcp":
+                atserver.observe(tx, pins, run, call, facts)
+        case CallPhase.READY if call.target_kind == "mcp":
+            atserver.observe(tx, pins, run, call, facts)
         case CallPhase.READY if call.target_kind == "agent":
             agent = pins.agent(run.agent)
             made = runs.children_of(tx, run.id)
@@ -144,7 +164,12 @@ def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
                 limits = limits_of(agent)
                 facts.beyond_depth = run.depth + 1 > limits.depth
                 facts.beyond_children = made + 1 > limits.children
-        case CallPhase.EXECUTING:
+        case CallPhase.READY if call.target_kind == "tool":
+            facts.hands_out = handing.spec_of(tx, run, call) is not None
+        case CallPhase.EXECUTING | CallPhase.AWAITING_CALLBACK:
+            handout = callbacks.find(tx, call.id) if call.phase is CallPhase.AWAITING_CALLBACK else None
+            if handout is not None:
+                facts.tell_at, facts.expires_at = handout.tell_at, handout.expires_at
             attempt = toolcalls.attempt_of(tx, call)
             if attempt is not None:
                 facts.attempt_epoch, facts.attempt_is_open = attempt.epoch, attempt.outcome == "open"
@@ -163,9 +188,8 @@ def _fault_in_arguments(pins: Pins, run: Run, call: ToolCall) -> str:
     tool = pins.tool(call.tool) if call.target_kind == "tool" else None
     if tool is not None and tool.spec.builtin is not None:
         return ""  # a built-in reads numbers in texts too, and answers what it cannot read
-    agent = pins.agent(run.agent)
-    function = pins.functions(agent).get(call.function) if agent is not None else None
-    return args.fault(given, function.parameters) if function is not None else ""
+    function = pins.function(run.agent, call.function)
+    return args.fault(given, function.fits) if function is not None else ""
 
 
 def _held(tx: Tx, pins: Pins, run: Run, call: ToolCall) -> str:
@@ -259,19 +283,23 @@ def _interrupted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decis
 
 
 def _in_doubt(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
-    _put_in_doubt(tx, run, call, "the daemon ended while it ran")
+    _put_in_doubt(tx, run, call, "the daemon ended while it ran", crashes=1)
 
 
-def _put_in_doubt(tx: Tx, run: Run, call: ToolCall, why: str) -> None:
-    toolcalls.settle_attempt(tx, call, outcome="unknown", detail=why)
-    call = toolcalls.move(tx, call, "interrupted_once", crashes=call.crashes + 1, detail=why)
-    eventlog.tell(tx, "ToolCallInDoubt", eventlog.about_call(call), of=run, tool=call.function)
+def _told_in_doubt(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    _put_in_doubt(tx, run, call, "the daemon ended while it was handed out", crashes=1, cause="telling_in_doubt")
+
+
+def _put_in_doubt(tx: Tx, run: Run, call: ToolCall, why: str, *, crashes: int = 0, cause: str = "interrupted_once") -> None:
+    toolcalls.settle_attempt(tx, call, outcome=OutcomeKind.UNKNOWN, detail=why)
+    call = toolcalls.move(tx, call, cause, crashes=call.crashes + crashes, detail=why)
+    eventlog.tell(tx, "ToolCallInDoubt", eventlog.about_call(call), of=run, tool=call.function, detail=why)
     ask_to_settle(tx, run, call)
 
 
 def ask_to_settle(tx: Tx, run: Run, call: ToolCall, /) -> HumanRequest:
     """Ask a person what became of a call in doubt."""
-    question = f"{call.function} was running when the daemon ended: did it happen? `smallchain settle {call.id[-8:]}` tells it"
+    question = f"{call.function}: {call.detail}; did it happen? `smallchain settle {call.id[-8:]}` tells it"
     return ask(tx, run, kind=RequestKind.SETTLE, question=question, call=call, arguments=args.read(call.arguments))
 
 
@@ -305,6 +333,10 @@ _RECORD: dict[str, _Record] = {
     "child_made": _child_made,
     "interrupted": _interrupted,
     "interrupted_once": _in_doubt,
+    "handed_out": handing.handed_out,
+    "telling": handing.telling,
+    "telling_in_doubt": _told_in_doubt,
+    "took_too_long": handing.expired,
     "child_succeeded": _child_succeeded,
     "child_failed": _child_failed,
     "child_cancelled": _child_failed,
@@ -314,14 +346,21 @@ _RECORD: dict[str, _Record] = {
 # ---- starting
 
 
+_OUT = (CallPhase.EXECUTING, CallPhase.AWAITING_CALLBACK)
+"""The phases in which an attempt may be out: at the work itself, or at telling whoever does it."""
+
+
 class Prepared:
-    """A start, and the environment whose references are still to be resolved."""
+    """A start, and its environment, headers and secret, whose references are still to be resolved."""
 
-    __slots__ = ("references", "start")
+    __slots__ = ("expires_at", "headers", "references", "secret", "start")
 
-    def __init__(self, start: Start, references: dict[str, Any]) -> None:
+    def __init__(self, start: Start, references: dict[str, Any], executor: Any, expires_at: datetime | None) -> None:
         self.start = start
         self.references = references
+        self.headers: dict[str, Any] = executor.get("headers", {}) if isinstance(executor, dict) else {}
+        self.secret = executor.get("secret", "") if isinstance(executor, dict) else ""
+        self.expires_at = expires_at
 
 
 class Outdated(Exception):
@@ -331,17 +370,19 @@ class Outdated(Exception):
 def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
     """The start of an attempt from what is recorded; None when the call moved on before it began. Raises Outdated."""
     call = toolcalls.find(tx, call_id)
-    if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
+    if call is None or call.phase not in _OUT or call.attempts != attempt:
         return None
     run = runs.get(tx, call.run_id)
     pins = pins_of(tx, run.root_id)
-    tool = pins.tool(call.tool)
-    if tool is None:
-        raise Unknown(f"run {run.name!r} is not pinned to a tool {call.tool!r}")
     given = approvals.of_call(tx, call)
     arguments = policy.arguments_of(call, given)
     if given is not None and given.digest != policy.target_of(pins, run, call).digest(arguments):
         raise Outdated
+    if call.target_kind == "mcp":
+        return Prepared(atserver.start_of(tx, pins, run, call, arguments), {}, None, None)
+    tool = pins.tool(call.tool)
+    if tool is None:
+        raise Unknown(f"run {run.name!r} is not pinned to a tool {call.tool!r}")
     row = resources.get(tx, "tool", call.tool)
     current = _current(tx, call.tool) or tool
     executor: dict[str, Any] = {"builtin": tool.spec.builtin}
@@ -361,17 +402,23 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
         timeout=timeout,
         deadline=tx.now + timeout,
         folder=tool.folder,
+        isolation=strictest(tool.spec.isolation, current.spec.isolation),
+        network=bool(tool.spec.network and current.spec.network),
+        mounts=tuple(mount for mount in mounts_of(tool.spec) if mount in mounts_of(current.spec)),
+        limits=tool_limits_of(current.spec),
     )
-    return Prepared(start, env)
+    (spec,) = executor.values()
+    handout = callbacks.find(tx, call.id) if call.phase is CallPhase.AWAITING_CALLBACK else None
+    return Prepared(start, env, spec, handout.expires_at if handout is not None else None)
 
 
 def _not_as_approved(tx: Tx, call_id: str, attempt: int) -> None:
     """Nothing ran: the call is ready again, and what would run now is asked about anew."""
     call = toolcalls.find(tx, call_id)
-    if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
+    if call is None or call.phase not in _OUT or call.attempts != attempt:
         return
     toolcalls.settle_attempt(tx, call, outcome="not_started", detail="what would run is not what was approved")
-    toolcalls.move(tx, call, "interrupted")
+    toolcalls.move(tx, call, "taken_back" if call.phase is CallPhase.AWAITING_CALLBACK else "interrupted")
 
 
 def _current(tx: Tx, name: str) -> ToolInUse | None:
@@ -388,34 +435,53 @@ _IN_USE: Memo[ToolInUse] = Memo()
 
 # ---- recording what came back
 
+_TEMPLATES = {
+    OutcomeKind.FAILED: "tool_failed",
+    OutcomeKind.TIMED_OUT: "tool_timed_out",
+    OutcomeKind.OUT_OF_MEMORY: "tool_out_of_memory",
+    OutcomeKind.KILLED: "tool_killed",
+    OutcomeKind.FLOODED: "tool_flooded",
+    OutcomeKind.NOT_STARTED: "tool_not_started",
+    OutcomeKind.UNKNOWN: "tool_unknown",
+}
+
 
 def record_outcome(tx: Tx, call_id: str, attempt: int, outcome: Outcome, /) -> None:
     """Record what came of an attempt; a call that moved on meanwhile (cancelled, settled) keeps its result."""
     call = toolcalls.find(tx, call_id)
-    if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
+    if call is None or call.phase not in _OUT or call.attempts != attempt:
         return
     run = runs.get(tx, call.run_id)
     toolcalls.settle_attempt(tx, call, outcome=outcome.kind, exit_code=outcome.exit_code, detail=outcome.text[:500])
-    tool = pins_of(tx, run.root_id).tool(call.tool)
-    retries = tool.spec.retries if tool is not None else 0
+    if call.phase is CallPhase.AWAITING_CALLBACK:
+        doubt = handing.record_told(tx, run, call, outcome)
+        if doubt:
+            _put_in_doubt(tx, run, call, doubt, cause="telling_in_doubt")
+        return
+    retries = _retries(tx, run, call)
     cause = rules.after_outcome(outcome, effects=call.effects, attempts=call.attempts, retries=retries)
     about = eventlog.about_call(call)
     first_line = outcome.text.strip().partition("\n")[0][:300]
     if cause == "retry_due":
-        wait = delay(call.attempts, key=call.id)
+        wait = max(delay(call.attempts, key=call.id), outcome.retry_after or timedelta())
         toolcalls.move(tx, call, cause, due_at=tx.now + wait, detail=first_line)
         eventlog.tell(tx, "ToolCallRetried", about, of=run, tool=call.function, detail=first_line)
     elif cause == "finished":
-        if outcome.text.strip():
-            toolcalls.move(tx, call, cause, result=outcome.text)
-        else:
-            _end(tx, run, call, cause, "no_output")
+        keeping.finish(tx, run, call, cause, outcome)
         eventlog.tell(tx, "ToolCallSucceeded", about, of=run, tool=call.function)
+    elif cause == "interrupted_once":
+        _put_in_doubt(tx, run, call, first_line)
     else:
-        template = "tool_timed_out" if cause == "took_too_long" else "tool_failed"
-        _end(tx, run, call, cause, template, detail=outcome.text)
+        keeping.finish(tx, run, call, cause, outcome, template=_TEMPLATES[outcome.kind])
         reason = "ToolCallTimedOut" if cause == "took_too_long" else "ToolCallFailed"
         eventlog.tell(tx, reason, about, of=run, tool=call.function, detail=first_line)
+
+
+def _retries(tx: Tx, run: Run, call: ToolCall) -> int:
+    if call.target_kind == "mcp":
+        return atserver.RETRIES
+    tool = pins_of(tx, run.root_id).tool(call.tool)
+    return tool.spec.retries if tool is not None else 0
 
 
 # ---- what people do

@@ -13,9 +13,10 @@ from smallchain.engine.toolcall import arguments as args
 from smallchain.model.approval import FREE, Rule, Verdict, Word, digest_of, verdict
 from smallchain.model.canonical import digest
 from smallchain.model.errors import BadInput
+from smallchain.model.functions import Function
 from smallchain.model.human import Approved
 from smallchain.model.run import Run
-from smallchain.model.sections import AgentSpec, AgentTool, DefaultsSpec
+from smallchain.model.sections import AgentSpec, AgentTool, DefaultsSpec, McpServerSpec
 from smallchain.model.toolcall import ToolCall
 from smallchain.model.toolspec import ToolSpec
 from smallchain.store import approvals, resources
@@ -90,19 +91,31 @@ def target_of(pins: Pins, run: Run, call: ToolCall, /) -> Target:
             if tool.spec.executor is not None:
                 executor = tool.spec.executor.model_dump(mode="json", exclude_none=True)
         return Target(call.tool, pins.digest("tool", call.tool), executor, tool.spec.risk if tool is not None else "normal")
-    agent = pins.agent(run.agent)
-    function = pins.functions(agent).get(call.function) if agent is not None else None
+    function = pins.function(run.agent, call.function)
+    if call.target_kind == "mcp":
+        executor = mcp_executor(pins, function) if function is not None else {}
+        return Target(call.tool, pins.digest("mcp_server", function.server) if function is not None else "", executor)
     name = function.target if function is not None else ""
     kind = "channel" if call.target_kind == "human" else call.target_kind
     generation = pins.digest(kind, name) if kind == "agent" else ""  # a channel is always as it is written now
     return Target(call.tool, generation, {kind: name})
 
 
+def mcp_executor(pins: Pins, function: Function, /) -> dict[str, Any]:
+    """What carries out a call of an MCP server's tool: the server, the tool, and the words it is pinned to."""
+    tool = next((each for each in pins.server_tools(function.server) if each.name == function.target), None)
+    return {"mcp": {"server": function.server, "tool": function.target, "digest": tool.digest if tool is not None else ""}}
+
+
 def rules_over(tx: Tx, pins: Pins, run: Run, call: ToolCall, /) -> tuple[Rule, ...]:
-    """Every rule over a call: of the agent's entry, the tool and the defaults, as pinned and as written now; most often none."""
-    agent, tool, defaults = resources.over_call(tx, agent=run.agent, tool=call.tool)
-    marks: tuple[str, ...] = (pins.digest("agent", run.agent), agent, pins.digest("tool", call.tool), tool)
-    if call.target_kind == "tool":
+    """Every rule over a call: of the agent's entry, the tool (or its MCP server) and the defaults, as pinned and as written now; most
+    often none."""
+    kind, name = "tool", call.tool
+    if call.target_kind == "mcp" and (function := pins.function(run.agent, call.function)) is not None:
+        kind, name = "mcp_server", function.server
+    agent, tool, defaults = resources.over_call(tx, agent=run.agent, kind=kind, name=name)
+    marks: tuple[str, ...] = (pins.digest("agent", run.agent), agent, pins.digest(kind, name), tool)
+    if call.target_kind in ("tool", "mcp"):
         marks += (pins.digest("defaults", "defaults"), defaults)
     key = (call.function, call.tool, marks)
     found = _RULES.get(key)
@@ -117,12 +130,11 @@ def rules_over(tx: Tx, pins: Pins, run: Run, call: ToolCall, /) -> tuple[Rule, .
 
 
 def _target_name(pins: Pins, run: Run, call: ToolCall) -> str:
-    agent = pins.agent(run.agent)
-    function = pins.functions(agent).get(call.function) if agent is not None else None
-    return function.target if function is not None else ""
+    function = pins.function(run.agent, call.function)
+    return (function.server or function.target) if function is not None else ""
 
 
-def _rule(spec: AgentSpec | ToolSpec | DefaultsSpec, call: ToolCall, target: str) -> Rule | None:
+def _rule(spec: AgentSpec | ToolSpec | McpServerSpec | DefaultsSpec, call: ToolCall, target: str) -> Rule | None:
     match spec:
         case AgentSpec():
             entry = entry_of(spec, call, target)
@@ -130,13 +142,16 @@ def _rule(spec: AgentSpec | ToolSpec | DefaultsSpec, call: ToolCall, target: str
             rule = Rule(f"agent '{spec.name}' for '{name}'", entry.approval if entry is not None else None)
         case ToolSpec():
             rule = Rule(f"tool '{spec.name}'", spec.approval, spec.deny)
+        case McpServerSpec():
+            rule = Rule(f"MCP server '{spec.name}'", spec.approval)
         case DefaultsSpec():
             rule = Rule("the defaults", spec.approval)
     return None if rule.approval in (None, "never") and rule.deny is None else rule
 
 
 def entry_of(agent: AgentSpec, call: ToolCall, target: str, /) -> AgentTool | None:
-    """The entry of an agent that gave the model what a call is of; `target` names what is behind the function."""
+    """The entry of an agent that gave the model what a call is of; `target` names what is behind the function, of an MCP server's tool
+    the server."""
     return next((each for each in agent.tools if _is_of(each, call, target)), None)
 
 
@@ -147,6 +162,8 @@ def _is_of(entry: AgentTool, call: ToolCall, target: str) -> bool:
             return entry.agent == target
         case "human" if target:
             return entry.human == target
+        case "mcp":
+            return entry.mcp == target
         case _:
             return entry.tool == call.tool
 

@@ -78,6 +78,9 @@ def apply(tx: Tx, wanted: Wanted, /) -> Applied:
         meta.put(tx, _INODE, wanted.inode)
     if result.created or result.changed or result.removed:
         tx.wake("readiness", "")
+    if ("defaults", "defaults") in (*result.created, *result.changed, *result.removed):
+        for name in resources.names(tx, "tool"):  # the defaults hold for what their entries leave out
+            tx.wake("tool", name)
     if wanted.changed_sources is not None:  # who applies a file is told about that file
         theirs = {(each.kind, each.name) for each in wanted.resources if each.place.file in wanted.changed_sources}
         result.unchanged = [key for key in result.unchanged if key in theirs]

@@ -232,7 +232,7 @@ def _write(mail: EmailMessage, text: str) -> None:
 
 
 def _subject(told: Told) -> str:
-    return one_line(f"{words.title(told)} (run {told.run})", cells=200)
+    return one_line(f"{words.title(told)} (run {told.run})" if told.run else words.title(told), cells=200)
 
 
 def _body(delivery: Delivery) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
+from smallchain.services.sandbox.sandbox import Sandbox
+from smallchain.services.tools.cell import InCell
 from smallchain.services.tools.job import PATH, Job, run_job, text_of
 from smallchain.services.tools.process import Patience
 
@@ -31,10 +33,11 @@ _RESERVED = frozenset(
 """What bash sets or obeys (bash(1), "Shell Variables"), and what every program does."""
 
 
-class BashExecutor:
+class BashExecutor(InCell):
     """Runs `{"local_bash": {"command": SCRIPT}}` under `-eu -o pipefail`: the first failure ends it, a misspelt name is one."""
 
-    def __init__(self, *, jobs: Path | None = None, patience: Patience | None = None) -> None:
+    def __init__(self, *, sandbox: Sandbox, jobs: Path | None = None, patience: Patience | None = None) -> None:
+        super().__init__(sandbox)
         self._jobs = jobs
         self._patience = patience
 
@@ -44,10 +47,10 @@ class BashExecutor:
         if command is None:
             return Outcome(OutcomeKind.NOT_STARTED, f"the tool {start.tool!r} has no command; nothing ran")
 
-        def prepare(folder: Path) -> Job:
-            return _prepare(folder, start, command)
+        def prepare(folder: Path, inside: Path) -> Job:
+            return _prepare(folder, inside, start, command)
 
-        return await run_job(start, prepare, jobs=self._jobs, patience=self._patience)
+        return await run_job(start, prepare, sandbox=self._sandbox, jobs=self._jobs, patience=self._patience)
 
 
 def assignments(arguments: Mapping[str, Any], parameters: tuple[str, ...], *, taken: Mapping[str, str]) -> str:
@@ -78,13 +81,13 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def _prepare(folder: Path, start: Start, command: str) -> Job:
+def _prepare(folder: Path, inside: Path, start: Start, command: str) -> Job:
     """The command is a file of its own, sourced after the assignments: bash's complaints then count its lines from 1.
 
     `-p` keeps bash from what its environment could make it do (BASH_ENV, ENV, SHELLOPTS, functions).
     """
     (folder / "command").write_text(command, encoding="utf-8")
     preamble = assignments(start.arguments, start.parameters, taken=start.env)
-    (folder / "script").write_text(f"{preamble}. {_quoted(str(folder / 'command'))}\n", encoding="utf-8")
-    argv = ["bash", "--noprofile", "--norc", "-p", "-eu", "-o", "pipefail", str(folder / "script")]
+    (folder / "script").write_text(f"{preamble}. {_quoted(str(inside / 'command'))}\n", encoding="utf-8")
+    argv = ["bash", "--noprofile", "--norc", "-p", "-eu", "-o", "pipefail", str(inside / "script")]
     return Job(argv=argv, env={"PATH": start.env.get("PATH", PATH)})

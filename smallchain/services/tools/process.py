@@ -49,6 +49,11 @@ class Command:
     stdin: Path | None = None
     marks: Mapping[str, str] | None = None
     """Part of `env` that no other attempt has: by it, descendants that left the group are found and ended."""
+    stdout_kept: int = STDOUT_KEPT
+    fds: tuple[int, ...] = ()
+    """Descriptors it is given besides, under their numbers."""
+    spared: int = 0
+    """How many generations at the top of its tree are a fence, which ends all within as soon as it ends: they are not asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ class _Output:
 class _Child:
     """A running process and its pipes, all as callbacks of the loop."""
 
-    def __init__(self, process: subprocess.Popen[bytes], pidfd: int, patience: Patience, marks: Mapping[str, str] | None) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], pidfd: int, patience: Patience, command: Command) -> None:
         assert process.stdout is not None, "asked for"
         assert process.stderr is not None, "asked for"
         self.news = asyncio.Event()
@@ -158,10 +163,11 @@ class _Child:
         self._process = process
         self._pidfd = pidfd
         self._patience = patience
-        self._marks = marks
+        self._marks = command.marks
+        self._spared = command.spared
         self._exited = asyncio.Event()
         self._silent = asyncio.Event()
-        self._stdout = _Output(STDOUT_KEPT, last=False)
+        self._stdout = _Output(command.stdout_kept, last=False)
         self._stderr = _Output(STDERR_KEPT, last=True)
         self._pipes = {process.stdout.fileno(): self._stdout, process.stderr.fileno(): self._stderr}
         self._loop.add_reader(pidfd, self._on_exit)
@@ -175,7 +181,7 @@ class _Child:
             if self._exited.is_set():
                 await _within(self._silent, self._patience.drain)
             else:
-                self._signal_group(signal.SIGTERM)
+                self._ask_to_end()
                 await _within(self._exited, self._patience.grace)
             self._signal_group(signal.SIGKILL)
             if self._marks is not None:
@@ -219,6 +225,15 @@ class _Child:
         if not self._pipes:
             self._silent.set()
 
+    def _ask_to_end(self) -> None:
+        """SIGTERM to the group, or to all that runs behind the fence."""
+        if not self._spared:
+            self._signal_group(signal.SIGTERM)
+            return
+        for pid in _descendants(self._process.pid, skip=self._spared - 1):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGTERM)
+
     def _signal_group(self, number: signal.Signals) -> None:
         """To all of the group. Its number is ours as long as the leader is not reaped; gone or not ours is as good as done."""
         with suppress(ProcessLookupError, PermissionError):
@@ -258,6 +273,7 @@ def _start(command: Command, patience: Patience) -> _Child | Ended | NotStarted:
             cwd=command.folder,
             env=dict(command.env),
             start_new_session=True,
+            pass_fds=command.fds,
             umask=0o077,
         )
     except (OSError, ValueError) as error:
@@ -271,7 +287,7 @@ def _start(command: Command, patience: Patience) -> _Child | Ended | NotStarted:
             os.killpg(process.pid, signal.SIGKILL)
         why = f"it could not be watched, so it was killed at once: {error}"
         return Ended(-signal.SIGKILL, stdout="", stderr=why, cut=False, timed_out=False, flooded=False)
-    return _Child(process, pidfd, patience, command.marks)
+    return _Child(process, pidfd, patience, command)
 
 
 @functools.cache
@@ -287,6 +303,23 @@ def _dies_with_us() -> tuple[str, ...]:
     except (OSError, subprocess.TimeoutExpired):
         return ()
     return prefix if tried.returncode == 0 else ()
+
+
+def _descendants(pid: int, *, skip: int) -> list[int]:
+    """The processes below one, without the first `skip` generations, as far as /proc tells them."""
+    generation, found = [pid], []
+    for depth in range(64):
+        below = []
+        for each in generation:
+            with suppress(OSError):
+                for task in os.listdir(f"/proc/{each}/task"):
+                    below += [int(child) for child in Path(f"/proc/{each}/task/{task}/children").read_text().split()]
+        if depth >= skip:
+            found += below
+        if not below:
+            break
+        generation = below
+    return found
 
 
 def _processes() -> list[int]:

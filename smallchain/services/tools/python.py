@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
+from smallchain.services.sandbox.sandbox import Sandbox
+from smallchain.services.tools.cell import InCell
 from smallchain.services.tools.job import PATH, Job, run_job, text_of
 from smallchain.services.tools.process import Patience
 
@@ -28,13 +30,14 @@ with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "variables.js
 """
 
 
-class PythonExecutor:
+class PythonExecutor(InCell):
     """Runs `{"python": {"command": SHELL LINES}}` with sh, or `{"python": {"code": PYTHON}}` with the interpreter.
 
     The shell stops at the first command that fails (`-e`). `image` is not looked at here; `requirements` are refused.
     """
 
-    def __init__(self, *, jobs: Path | None = None, patience: Patience | None = None) -> None:
+    def __init__(self, *, sandbox: Sandbox, jobs: Path | None = None, patience: Patience | None = None) -> None:
+        super().__init__(sandbox)
         self._jobs = jobs
         self._patience = patience
 
@@ -48,10 +51,10 @@ class PythonExecutor:
             wanted = f"the tool {start.tool!r} wants packages installed ({spec['requirements']})"
             return Outcome(OutcomeKind.NOT_STARTED, f"{wanted}, which this version does not do; nothing ran")
 
-        def prepare(folder: Path) -> Job:
-            return _prepare(folder, start, command, code)
+        def prepare(folder: Path, inside: Path) -> Job:
+            return _prepare(folder, inside, start, command, code)
 
-        return await run_job(start, prepare, jobs=self._jobs, patience=self._patience)
+        return await run_job(start, prepare, sandbox=self._sandbox, jobs=self._jobs, patience=self._patience)
 
 
 def variables(arguments: Mapping[str, Any], parameters: tuple[str, ...]) -> dict[str, Any]:
@@ -68,22 +71,20 @@ def variables(arguments: Mapping[str, Any], parameters: tuple[str, ...]) -> dict
     return bound
 
 
-def _prepare(folder: Path, start: Start, command: str | None, code: str | None) -> Job:
-    bin_folder = folder / "bin"
-    modules = folder / "python"
-    script = folder / "script"
-    for inner in (bin_folder, modules, script):
-        inner.mkdir(mode=0o700)
+def _prepare(folder: Path, inside: Path, start: Start, command: str | None, code: str | None) -> Job:
+    for inner in ("bin", "python", "script"):
+        (folder / inner).mkdir(mode=0o700)
     for name in ("python", "python3"):
-        (bin_folder / name).symlink_to(_interpreter())
-    (modules / "sitecustomize.py").write_text(_SITECUSTOMIZE, encoding="utf-8")
-    (modules / "variables.json").write_text(json.dumps(variables(start.arguments, start.parameters)), encoding="utf-8")
-    env = {"PATH": f"{bin_folder}:{start.env.get('PATH', PATH)}", "PYTHONPATH": str(modules)}
+        (folder / "bin" / name).symlink_to(_interpreter())
+    (folder / "python" / "sitecustomize.py").write_text(_SITECUSTOMIZE, encoding="utf-8")
+    (folder / "python" / "variables.json").write_text(json.dumps(variables(start.arguments, start.parameters)), encoding="utf-8")
+    env = {"PATH": f"{inside / 'bin'}:{start.env.get('PATH', PATH)}", "PYTHONPATH": str(inside / "python")}
+    shows = (os.path.realpath(sys.base_prefix),)
     if code is not None:
-        (script / "main.py").write_text(code, encoding="utf-8")
-        return Job(argv=[str(bin_folder / "python"), str(script / "main.py")], env=env)
-    (script / "command").write_text(command or "", encoding="utf-8")
-    return Job(argv=["/bin/sh", "-e", str(script / "command")], env=env)
+        (folder / "script" / "main.py").write_text(code, encoding="utf-8")
+        return Job(argv=[str(inside / "bin" / "python"), str(inside / "script" / "main.py")], env=env, shows=shows)
+    (folder / "script" / "command").write_text(command or "", encoding="utf-8")
+    return Job(argv=["/bin/sh", "-e", str(inside / "script" / "command")], env=env, shows=shows)
 
 
 @functools.cache

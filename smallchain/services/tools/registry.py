@@ -5,22 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from smallchain.engine.ports import Executor, Instant
+from smallchain.engine.ports import Checked, Executor, Instant
 from smallchain.model.ids import did_you_mean
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
+from smallchain.model.toolspec import ToolSpec
 
 PROCESSES_AT_A_TIME = 8
+CONNECTIONS_AT_A_TIME = 64
 
 
 class Tools:
-    """The executor of executors. Those `in_process` start at once, those with `processes` wait for one of `at_most` places.
+    """The executor of executors. Those `in_process` start at once, those with `processes` wait for one of `at_most` places, and
+    those that only wait for others, `outside`, for one of many.
 
     The time spent waiting for a place is no part of the attempt's time-out.
     """
 
-    def __init__(self, *, in_process: Mapping[str, Instant], processes: Mapping[str, Executor], at_most: int = PROCESSES_AT_A_TIME) -> None:
+    def __init__(
+        self,
+        *,
+        in_process: Mapping[str, Instant],
+        processes: Mapping[str, Executor],
+        outside: Mapping[str, Executor] | None = None,
+        at_most: int = PROCESSES_AT_A_TIME,
+    ) -> None:
         self._in_process = dict(in_process)
         self._processes = dict(processes)
+        self._outside = dict(outside or {})
+        self._connections = asyncio.Semaphore(CONNECTIONS_AT_A_TIME)
         self._places = asyncio.Semaphore(at_most)
 
     def is_instant(self, executor: str, /) -> bool:
@@ -31,6 +43,21 @@ class Tools:
         """Run one attempt of an instant executor at once, on whichever thread."""
         (name,) = start.executor
         return self._in_process[name].compute(start)
+
+    async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
+        """Why the tool's executor can't run it now; empty when nothing speaks against it."""
+        executor = self._of(tool)
+        return await executor.check(tool, folder=folder) if executor is not None else ""
+
+    def fence(self, tool: ToolSpec, /) -> str:
+        """What its executor puts around the tool; empty for nothing."""
+        executor = self._of(tool)
+        return executor.fence(tool) if executor is not None else ""
+
+    def _of(self, tool: ToolSpec) -> Checked | None:
+        executors = {**self._processes, **self._outside}
+        found = executors.get(tool.executor.kind) if tool.executor is not None else None
+        return found if isinstance(found, Checked) else None
 
     async def execute(self, start: Start, /) -> Outcome:
         """Run one attempt with the executor that its spec names."""
@@ -43,7 +70,10 @@ class Tools:
         if name in self._processes:
             async with self._places:
                 return await self._processes[name].execute(start)
-        known = [*self._in_process, *self._processes]
+        if name in self._outside:
+            async with self._connections:
+                return await self._outside[name].execute(start)
+        known = [*self._in_process, *self._processes, *self._outside]
         return _not_started(start, f"names the executor {name!r}, which is not here; {did_you_mean(name, known)}", known)
 
 

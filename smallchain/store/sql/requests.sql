@@ -34,7 +34,7 @@ SELECT * FROM requests WHERE call_id = :call_id ORDER BY id DESC LIMIT 1;
 SELECT id FROM requests WHERE substr(id, 1, length(:part)) = :part OR substr(id, -length(:part)) = :part LIMIT 2;
 
 -- list: these requests (a JSON list of ids), oldest first, with the names of runs
-SELECT requests.*, runs.name AS run FROM requests JOIN runs ON runs.id = requests.run_id
+SELECT requests.*, coalesce(runs.name, '') AS run FROM requests LEFT JOIN runs ON runs.id = requests.run_id
 WHERE requests.id IN (SELECT value FROM json_each(:ids)) ORDER BY requests.id;
 
 -- page: ids of the requests made after one

@@ -29,9 +29,9 @@ WHERE resources.kind = :kind AND resources.name = :name;
 -- digest: what tells a resource's words apart
 SELECT digest FROM resources WHERE kind = :kind AND name = :name;
 
--- over_call: what tells the words apart that have a rule over a call: of its agent, its tool and the defaults
+-- over_call: what tells the words apart that have a rule over a call: of its agent, its tool or MCP server, and the defaults
 SELECT kind, digest FROM resources
-WHERE (kind = 'agent' AND name = :agent) OR (kind = 'tool' AND name = :tool) OR (kind = 'defaults' AND name = 'defaults');
+WHERE (kind = 'agent' AND name = :agent) OR (kind = :kind AND name = :name) OR (kind = 'defaults' AND name = 'defaults');
 
 -- of_kind: all of a kind with their words, by name
 SELECT resources.*, specs.spec, specs.folder FROM resources JOIN specs USING (digest) WHERE resources.kind = :kind ORDER BY resources.name;
@@ -50,6 +50,7 @@ ON CONFLICT (root_id, kind, name) DO UPDATE SET digest = excluded.digest;
 SELECT kind, name, digest FROM pins WHERE root_id = :root_id;
 
 -- pins: all that a run's tree goes on with, and whether it is still what is written
-SELECT pins.kind, pins.name, pins.digest, (pins.digest = resources.digest) AS current FROM pins
+SELECT pins.kind, pins.name, pins.digest, (pins.digest = coalesce(resources.digest, mcp_listings.digest)) AS current FROM pins
 LEFT JOIN resources ON resources.kind = pins.kind AND resources.name = pins.name
+LEFT JOIN mcp_listings ON pins.kind = 'mcp_tools' AND mcp_listings.server = pins.name
 WHERE pins.root_id = :root_id ORDER BY pins.kind, pins.name;

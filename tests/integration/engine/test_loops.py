@@ -19,6 +19,7 @@ from smallchain.engine.human.deciding import resume
 from smallchain.engine.run.kind import cancel, pause
 from smallchain.model.delivery import Verb
 from smallchain.model.errors import Refused
+from smallchain.model.human import RequestKind
 from smallchain.model.lifecycles import CallPhase, Readiness, RunPhase
 from smallchain.model.toolcall import OutcomeKind
 from smallchain.store import modelcalls, requests, resources, runs, toolcalls
@@ -202,6 +203,41 @@ async def test_a_tool_that_may_be_repeated_is_tried_again_after_a_while(house: H
     assert (first.attempt, second.attempt) == (1, 2)
     assert first.idempotency_key == second.idempotency_key
     assert await house.results(RUN) == ["published"]
+
+
+async def test_a_person_says_what_became_of_a_call_of_which_its_executor_does_not_know(house: House) -> None:
+    await begin(house, work(tool("publish", retries=3)), PUBLISH, {"content": "done"})
+    house.gate.let_through("the line went dead after the request was sent", OutcomeKind.UNKNOWN)
+    call = await house.call(RUN, CallPhase.IN_DOUBT)
+    (request,) = await house.database.read(lambda tx: requests.newest_open(tx, 9))
+
+    assert (request.kind, request.call_id) == (RequestKind.SETTLE, call.id)
+    assert "the line went dead after the request was sent; did it happen?" in request.question
+    assert call.crashes == 0
+    assert len(house.gate.starts) == 1
+
+
+async def test_what_is_not_known_of_a_tool_that_may_be_repeated_is_tried_again(house: House) -> None:
+    await begin(house, work(tool("publish", effects="idempotent", retries=1)), PUBLISH, {"content": "done"})
+    house.gate.let_through("no answer", OutcomeKind.UNKNOWN)
+    await house.call(RUN, CallPhase.READY)
+    await house.wait(SECOND)
+    house.gate.let_through("published")
+    await house.run(RUN, RunPhase.SUCCEEDED)
+
+    assert await house.results(RUN) == ["published"]
+
+
+async def test_a_tool_of_which_nothing_ran_is_started_again_even_when_it_must_not_be_doubled(house: House) -> None:
+    await begin(house, work(tool("publish", retries=1)), PUBLISH, {"content": "done"})
+    house.gate.let_through("no room for a process", OutcomeKind.NOT_STARTED)
+    await house.call(RUN, CallPhase.READY)
+    await house.wait(SECOND)
+    house.gate.let_through("out of memory", OutcomeKind.OUT_OF_MEMORY)
+    await house.run(RUN, RunPhase.SUCCEEDED)
+
+    assert [start.attempt for start in house.gate.starts] == [1, 2]
+    assert await house.results(RUN) == ["Error: out of memory"]
 
 
 async def test_a_model_that_says_nothing_three_times_fails_the_run(house: House) -> None:

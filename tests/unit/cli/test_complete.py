@@ -79,6 +79,9 @@ def test_a_decision_is_offered_the_requests_that_take_it(fake: FakeDaemon, compl
     assert complete("zsh", "answer", "") == ["words", "cafebabe\tpost"]
     assert complete("zsh", "revoke", "") == ["words", "feedf00d\tpost"]
     assert complete("zsh", "settle", "") == ["words", "89abcdef\tadd"]
+    assert fake.requests[-1].query["phase"] == ["in_doubt"]
+    assert complete("zsh", "callback", "") == ["words", "89abcdef\tadd"]
+    assert fake.requests[-1].query["phase"] == ["awaiting_callback"]
 
 
 def test_what_stands_on_the_line_is_not_offered_again(fake: FakeDaemon, complete: Complete) -> None:

@@ -39,6 +39,7 @@ WORDS: dict[str, list[tuple[str, ...]]] = {
     "answer": [("deadbeef", "yes")],
     "revoke": [("deadbeef",)],
     "settle": [("deadbeef", "--run-again")],
+    "callback": [("deadbeef", "--result", "done")],
     "start": [()],
     "stop": [()],
     "restart": [()],

@@ -362,6 +362,30 @@ def test_settle_sends_the_persons_answer(run: Run, fake: FakeDaemon, flags: tupl
     assert fake.requests[0].body == body
 
 
+@pytest.mark.parametrize(
+    ("flags", "body"),
+    [(("--result", "at the door"), {"result": "at the door"}), (("--error", "nobody there"), {"error": "nobody there"})],
+)
+def test_callback_brings_a_result(run: Run, fake: FakeDaemon, flags: tuple[str, ...], body: dict[str, Any]) -> None:
+    fake.answers[("POST", "/v1/callback/deadbeef")] = {"toolcall": {"id": "x-deadbeef", "phase": "succeeded"}}
+
+    assert run("callback", "deadbeef", *flags) == (0, "toolcall/x-deadbeef is succeeded\n", "")
+    assert fake.requests[-1].body == body
+
+
+def test_callback_brings_the_text_of_a_file(run: Run, fake: FakeDaemon, tmp_path: Path) -> None:
+    fake.answers[("POST", "/v1/callback/deadbeef")] = {"toolcall": {"id": "x-deadbeef", "phase": "succeeded"}}
+    (tmp_path / "report.txt").write_text("two\nlines \N{SNOWMAN}\n")
+    (tmp_path / "film.mp4").write_bytes(b"\xff\xfe")
+    (tmp_path / "long.txt").write_bytes(b"x" * (1 << 20) + b"y")
+
+    assert run("callback", "deadbeef", "--result-file", str(tmp_path / "report.txt"))[0] == 0
+    assert fake.requests[-1].body == {"result": "two\nlines \N{SNOWMAN}\n"}
+    assert [run("callback", "deadbeef", "--result-file", str(tmp_path / name))[0] for name in ("film.mp4", "long.txt", "none")] == [65] * 3
+    assert run("callback", "deadbeef")[0] == 2
+    assert run("callback", "deadbeef", "--result", "a", "--error", "b")[0] == 2
+
+
 def test_settle_takes_one_answer(run: Run) -> None:
     assert run("settle", "x", "--did-not-happen", "--run-again")[0] == 2
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -193,6 +194,7 @@ async def test_resolved_secrets_are_masked_in_every_form(store: SecretStore, wri
     data = secret.encode()
     shown = [
         secret, json.dumps(secret), base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode(),
+        quote(secret), quote_plus(secret), quote(secret, safe="").replace("%5C", "%5c").replace("%E2%82%AC", "%e2%82%ac"),
         base64.b64encode(b"user:" + data).decode(), base64.b64encode(b"u:" + data + b"!!").decode(), secret + secret,
     ]  # fmt: skip
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smallchain.model.toolcall import Outcome, OutcomeKind
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.tools.bash import BashExecutor, assignments
 from support.starts import a_start
 
@@ -18,7 +19,9 @@ HOSTILE = "'\"\n\\ $(echo broken >&2; exit 9) `exit 9` {{secret.X}} ${HOME} !! ~
 
 
 async def run(command: str, arguments: dict[str, Any] | None = None, /, **changes: Any) -> Outcome:
-    return await BashExecutor().execute(a_start({"local_bash": {"command": command}}, arguments, **changes))
+    return await BashExecutor(sandbox=Sandbox(unfenced_as_root=True)).execute(
+        a_start({"local_bash": {"command": command}}, arguments, **changes)
+    )
 
 
 async def test_the_designs_publish_post_appends_to_the_file_beside_the_yaml(tmp_path: Path) -> None:
@@ -121,7 +124,7 @@ async def test_bash_reads_no_startup_file_of_the_environment(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("spec", [{}, {"command": ""}, {"command": 5}, None, "echo hi"])
 async def test_a_spec_without_a_command_starts_nothing(spec: Any) -> None:
-    outcome = await BashExecutor().execute(a_start({"local_bash": spec}))
+    outcome = await BashExecutor(sandbox=Sandbox(unfenced_as_root=True)).execute(a_start({"local_bash": spec}))
 
     assert outcome.kind is OutcomeKind.NOT_STARTED
     assert "has no command" in outcome.text

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from smallchain.model.toolcall import Outcome, OutcomeKind
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.process import (
     STDERR_KEPT,
@@ -35,7 +36,9 @@ REPOSITORY = Path(__file__).parents[4]
 
 
 async def run(command: str, /, **changes: Any) -> Outcome:
-    return await BashExecutor(patience=SHORT).execute(a_start({"local_bash": {"command": command}}, **changes))
+    return await BashExecutor(sandbox=Sandbox(unfenced_as_root=True), patience=SHORT).execute(
+        a_start({"local_bash": {"command": command}}, **changes)
+    )
 
 
 async def run_bare(script: str, *, folder: Path, timeout_s: float = 20, marks: dict[str, str] | None = None) -> Ended:
@@ -57,8 +60,11 @@ async def run_bare(script: str, *, folder: Path, timeout_s: float = 20, marks: d
         ("echo careful >&2", OutcomeKind.SUCCEEDED, "(no output; on standard error:)\ncareful", 0),
         ("echo out; echo err >&2; exit 3", OutcomeKind.FAILED, "exit code 3\nstandard error:\nerr\nstandard output:\nout", 3),
         ("exit 255", OutcomeKind.FAILED, "exit code 255", 255),
-        ("kill -SEGV $$", OutcomeKind.FAILED, "killed by SIGSEGV", None),
-        ("bash -c 'kill -KILL $$' 2>/dev/null", OutcomeKind.FAILED, "exit code 137 (as after SIGKILL)", 137),
+        ("kill -SEGV $$", OutcomeKind.KILLED, "killed by SIGSEGV: it crashed", None),
+        ("bash -c 'kill -KILL $$' 2>/dev/null", OutcomeKind.KILLED, "killed by SIGKILL (exit code 137)", 137),
+        ("kill -TERM $$", OutcomeKind.KILLED, "killed by SIGTERM", None),
+        ("bash -c 'kill -TERM $$'", OutcomeKind.FAILED, "exit code 143 (as after SIGTERM)", 143),
+        ("echo MemoryError >&2; exit 1", OutcomeKind.OUT_OF_MEMORY, "ran out of memory", 1),
         ("exec 1>&- 2>&-; exit 4", OutcomeKind.FAILED, "exit code 4", 4),
         ("exec 0<&-; echo unread", OutcomeKind.SUCCEEDED, "unread", 0),
     ],
@@ -110,7 +116,9 @@ async def test_a_missing_program_or_folder_starts_nothing(tmp_path: Path) -> Non
 
 
 async def test_arguments_that_are_no_json_start_nothing() -> None:
-    outcome = await BashExecutor().execute(a_start({"local_bash": {"command": "true"}}, {"a": "\ud800"}))
+    outcome = await BashExecutor(sandbox=Sandbox(unfenced_as_root=True)).execute(
+        a_start({"local_bash": {"command": "true"}}, {"a": "\ud800"})
+    )
 
     assert outcome.kind is OutcomeKind.NOT_STARTED
 
@@ -138,7 +146,7 @@ async def test_the_end_of_standard_error_is_kept() -> None:
 async def test_a_program_that_prints_without_end_is_ended() -> None:
     outcome = await run("yes")
 
-    assert outcome.kind is OutcomeKind.FAILED
+    assert outcome.kind is OutcomeKind.FLOODED
     assert outcome.text.startswith("printed more than 256 MiB, and was ended")
     assert outcome.cut
 
@@ -192,7 +200,7 @@ async def test_cancelling_ends_the_whole_tree_and_removes_the_job_folder(tmp_pat
     command = "trap '' TERM; {hold}; setsid sleep 60 & (trap '' TERM; sleep 60) & sleep 60"
     async with Lifeline(tmp_path) as lifeline:
         start = a_start({"local_bash": {"command": command.format(hold=lifeline.hold)}})
-        attempt = asyncio.create_task(BashExecutor(jobs=jobs, patience=SHORT).execute(start))
+        attempt = asyncio.create_task(BashExecutor(sandbox=Sandbox(unfenced_as_root=True), jobs=jobs, patience=SHORT).execute(start))
         await lifeline.started()
         attempt.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -270,7 +278,7 @@ async def test_the_environment_is_short_and_holds_nothing_of_the_daemons(monkeyp
     monkeypatch.setenv("OPENAI_API_KEY", "canary-of-the-daemon")
     start = a_start({"local_bash": {"command": "env"}}, {"title": "canary-of-the-model"}, env={"TOKEN": "t", "SMALLCHAIN_RUN_ID": "forged"})
 
-    outcome = await BashExecutor().execute(start)
+    outcome = await BashExecutor(sandbox=Sandbox(unfenced_as_root=True)).execute(start)
 
     seen = dict(line.split("=", 1) for line in outcome.text.splitlines())
     assert set(seen) - {"_", "PWD", "SHLVL", "OLDPWD"} == {
@@ -286,7 +294,7 @@ async def test_the_environment_is_short_and_holds_nothing_of_the_daemons(monkeyp
 async def test_arguments_stand_in_no_command_line() -> None:
     start = a_start({"local_bash": {"command": "tr '\\0' ' ' < /proc/$$/cmdline"}}, {"title": "canary"})
 
-    assert "canary" not in (await BashExecutor().execute(start)).text
+    assert "canary" not in (await BashExecutor(sandbox=Sandbox(unfenced_as_root=True)).execute(start)).text
 
 
 async def test_it_leads_a_session_and_its_files_are_private() -> None:

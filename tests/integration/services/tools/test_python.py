@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from smallchain.model.toolcall import Outcome, OutcomeKind
+from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.tools.python import PythonExecutor, variables
 from support.starts import a_start
 
@@ -19,7 +20,7 @@ HOSTILE = "'\"\n\\ $(touch /tmp/never) `id` {{secret.X}} ${HOME} \x1b[2J \u202e 
 
 
 async def run(spec: dict[str, Any], arguments: dict[str, Any] | None = None, /, **changes: Any) -> Outcome:
-    return await PythonExecutor().execute(a_start({"python": spec}, arguments, **changes))
+    return await PythonExecutor(sandbox=Sandbox(unfenced_as_root=True)).execute(a_start({"python": spec}, arguments, **changes))
 
 
 async def code(text: str, arguments: dict[str, Any] | None = None, /, **changes: Any) -> str:
@@ -114,7 +115,7 @@ def listing(folder: Path) -> list[str]:
 
 
 async def test_without_a_folder_it_starts_in_a_job_folder_that_is_gone_afterwards(tmp_path: Path) -> None:
-    executor = PythonExecutor(jobs=tmp_path)
+    executor = PythonExecutor(sandbox=Sandbox(unfenced_as_root=True), jobs=tmp_path)
 
     where = await executor.execute(a_start({"python": {"code": "import os; print(os.getcwd()); os.mkdir('locked', 0o500)"}}))
 
@@ -140,6 +141,8 @@ async def test_a_spec_that_cannot_run_starts_nothing(spec: Any, told: str) -> No
 
 
 async def test_a_job_folder_that_cannot_be_made_starts_nothing(tmp_path: Path) -> None:
-    outcome = await PythonExecutor(jobs=tmp_path / "gone").execute(a_start({"python": {"code": "1"}}))
+    outcome = await PythonExecutor(sandbox=Sandbox(unfenced_as_root=True), jobs=tmp_path / "gone").execute(
+        a_start({"python": {"code": "1"}})
+    )
 
     assert outcome.kind is OutcomeKind.NOT_STARTED

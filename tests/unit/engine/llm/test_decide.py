@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallchain.engine.llm.decide import LLMFacts, decide, mark_of
+from smallchain.engine.checks import mark_of
+from smallchain.engine.llm.decide import LLMFacts, decide
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.lifecycles import READINESS, Readiness
 

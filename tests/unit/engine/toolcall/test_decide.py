@@ -124,7 +124,29 @@ TABLE: list[tuple[str, CallFacts, Decision]] = [
     ("a timer", call(CallPhase.READY, target_kind="timer"), Decision(cause="fell_asleep")),
     ("for a person to allow", call(CallPhase.AWAITING_APPROVAL), STAY),
     ("for a person to answer", call(CallPhase.AWAITING_ANSWER), STAY),
+    ("its turn, elsewhere", call(CallPhase.READY, hands_out=True), Decision(cause="handed_out")),
     ("for the outside", call(CallPhase.AWAITING_CALLBACK), STAY),
+    ("for the outside, until a time", call(CallPhase.AWAITING_CALLBACK, expires_at=NOW + SECOND), Decision(look_at=NOW + SECOND)),
+    ("for the outside, too long", call(CallPhase.AWAITING_CALLBACK, expires_at=NOW, paused=True), Decision(cause="took_too_long")),
+    ("to be told", call(CallPhase.AWAITING_CALLBACK, tell_at=NOW), Decision(cause="telling")),
+    ("to be told, paused", call(CallPhase.AWAITING_CALLBACK, tell_at=NOW, paused=True), STAY),
+    ("to be told again", call(CallPhase.AWAITING_CALLBACK, tell_at=NOW + SECOND), Decision(look_at=NOW + SECOND)),
+    (
+        "to be told again, until a time",
+        call(CallPhase.AWAITING_CALLBACK, tell_at=NOW + 2 * SECOND, expires_at=NOW + SECOND),
+        Decision(look_at=NOW + SECOND),
+    ),
+    ("being told", call(CallPhase.AWAITING_CALLBACK, **OUT, tell_at=NOW, paused=True), Decision(effects=(EXECUTE,))),
+    (
+        "told in an earlier life",
+        call(CallPhase.AWAITING_CALLBACK, **OUT | {"attempt_epoch": 2}, tell_at=NOW),
+        Decision(cause="telling_in_doubt"),
+    ),
+    (
+        "told in an earlier life and harmless",
+        call(CallPhase.AWAITING_CALLBACK, **OUT | {"attempt_epoch": 2}, tell_at=NOW, effects=Effects.IDEMPOTENT),
+        Decision(cause="telling"),
+    ),
     ("for a person to settle", call(CallPhase.IN_DOUBT), STAY),
     *(("over", call(CallPhase(phase)), Decision(at_rest=True)) for phase in sorted(CALL_TERMINAL)),
 ]
@@ -257,7 +279,11 @@ def ended(what: OutcomeKind, *, effects: Effects = Effects.NONE, attempts: int =
     [
         (OutcomeKind.SUCCEEDED, "finished"),
         (OutcomeKind.FAILED, "went_wrong"),
+        (OutcomeKind.OUT_OF_MEMORY, "went_wrong"),
+        (OutcomeKind.KILLED, "went_wrong"),
+        (OutcomeKind.FLOODED, "went_wrong"),
         (OutcomeKind.NOT_STARTED, "went_wrong"),
+        (OutcomeKind.UNKNOWN, "went_wrong"),
         (OutcomeKind.TIMED_OUT, "took_too_long"),
     ],
 )
@@ -265,18 +291,28 @@ def test_without_retries_the_outcome_is_the_end(what: OutcomeKind, cause: str) -
     assert ended(what) == cause
 
 
-@pytest.mark.parametrize("what", [OutcomeKind.FAILED, OutcomeKind.NOT_STARTED, OutcomeKind.TIMED_OUT])
+@pytest.mark.parametrize("what", [kind for kind in OutcomeKind if kind is not OutcomeKind.SUCCEEDED])
 def test_what_went_wrong_is_tried_again_as_often_as_the_tool_says(what: OutcomeKind) -> None:
     assert [ended(what, attempts=attempts, retries=2) == "retry_due" for attempts in (1, 2, 3)] == [True, True, False]
 
 
-@pytest.mark.parametrize("what", [OutcomeKind.FAILED, OutcomeKind.TIMED_OUT])
+@pytest.mark.parametrize("what", [kind for kind in OutcomeKind if kind is not OutcomeKind.NOT_STARTED])
 def test_what_ran_and_must_not_be_doubled_is_never_tried_again(what: OutcomeKind) -> None:
     assert ended(what, effects=Effects.ONCE, retries=9) != "retry_due"
 
 
 def test_what_never_started_may_be_tried_again_even_when_it_must_not_be_doubled() -> None:
     assert ended(OutcomeKind.NOT_STARTED, effects=Effects.ONCE, retries=1) == "retry_due"
+
+
+@pytest.mark.parametrize("retries", [0, 9])
+def test_of_what_may_have_happened_and_must_not_be_doubled_a_person_says_what_became_of_it(retries: int) -> None:
+    assert TOOLCALL["executing"][ended(OutcomeKind.UNKNOWN, effects=Effects.ONCE, retries=retries)] == "in_doubt"
+
+
+def test_every_outcome_that_is_no_success_has_words_of_its_own() -> None:
+    assert set(kind._TEMPLATES) == {what for what in OutcomeKind if what is not OutcomeKind.SUCCEEDED}
+    assert len(set(kind._TEMPLATES.values())) == len(kind._TEMPLATES)
 
 
 @given(what=st.sampled_from(OutcomeKind), effects=st.sampled_from(Effects), attempts=st.integers(1, 9), retries=st.integers(0, 9))

@@ -1,18 +1,18 @@
-"""A channel is checked when it is new, changed, of an earlier life of the daemon, or due again after an error."""
+"""What is outside is looked at when it is new, changed, of an earlier life of the daemon, or due again after an error."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
 
-from smallchain.engine.channel.decide import ChannelFacts, decide
+from smallchain.engine.checks import CheckFacts, decide, mark_of, words_of
 from smallchain.model.lifecycles import Readiness
 from support.rows import NOON
 
-READY = ChannelFacts("ops", Readiness.READY, "", failures=0, checked="1/a", mark="1/a", retry_at=NOON)
+READY = CheckFacts("channel", "ops", Readiness.READY, "", failures=0, checked="1/a", mark="1/a", retry_at=NOON)
 
 
-def test_a_ready_channel_is_left_alone() -> None:
+def test_what_is_ready_is_left_alone() -> None:
     assert decide(READY, now=NOON).effects == ()
 
 
@@ -30,3 +30,8 @@ def test_one_with_an_error_is_checked_again_after_a_while() -> None:
 
 def test_a_type_that_nothing_here_speaks_is_missing() -> None:
     assert decide(replace(READY, unsupported="nothing here speaks `type: x`"), now=NOON).cause == "missing"
+
+
+def test_a_mark_tells_lives_and_words_apart_and_words_outlive_a_life() -> None:
+    assert len({mark_of(1, "a"), mark_of(2, "a"), mark_of(1, "b"), mark_of(1, "a", "b")}) == 4
+    assert words_of(mark_of(1, "a", "b")) == words_of(mark_of(2, "a", "b")) != words_of(mark_of(2, "a", "c"))
