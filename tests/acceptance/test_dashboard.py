@@ -45,6 +45,7 @@ tools:
   executor: {local_bash: {command: 'echo "posted $title" >> LOG; echo "posted $title"'}}
   approval: required
   effects: once
+  isolation: none
 - name: shout
   description: publish a post to all
   parameters: {type: object, properties: {title: {type: string}, audience: {type: integer}}, required: [title]}
@@ -52,6 +53,7 @@ tools:
   approval: required
   risk: high
   effects: once
+  isolation: none
 tasks:
 - {name: publish, agent: publisher, user_message: go}
 - {name: shout, agent: loud, user_message: go}
