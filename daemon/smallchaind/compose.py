@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -47,9 +48,12 @@ from smallchain.services.mcp.servers import Servers
 from smallchain.services.python.workers import Workers
 from smallchain.services.sandbox.sandbox import Sandbox
 from smallchain.services.secrets import SecretStore
+from smallchain.services.tools.backend import Backends
 from smallchain.services.tools.bash import BashExecutor
 from smallchain.services.tools.builtin import BuiltinExecutor
 from smallchain.services.tools.callback import CallbackExecutor
+from smallchain.services.tools.container import Containers
+from smallchain.services.tools.docker import DockerExecutor
 from smallchain.services.tools.function import FunctionExecutor
 from smallchain.services.tools.http import HttpExecutor
 from smallchain.services.tools.job import marks
@@ -57,7 +61,9 @@ from smallchain.services.tools.node import NodeExecutor
 from smallchain.services.tools.outbound import Outbound
 from smallchain.services.tools.process import end_leftovers
 from smallchain.services.tools.python import PythonExecutor
+from smallchain.services.tools.pythons import PythonTools
 from smallchain.services.tools.registry import Tools
+from smallchain.services.tools.requirements import Requirements
 from smallchain.settings import Callbacks, Settings
 from smallchain.store import alarms, deliveries, eventlog, requests, toolcalls
 from smallchain.store.contract import Tx
@@ -69,6 +75,7 @@ REQUESTS, TOOLCALLS = "requests", "toolcalls"
 """The words in the paths of callbacks."""
 _STRATEGIES_AT_A_TIME = 4
 _MODELS_AT_A_TIME = 16
+_SWEEP_EVERY_S = 600.0
 
 
 @dataclass(slots=True)
@@ -94,6 +101,8 @@ class House:
     callbacks: Mapping[str, Subject]
     """What callbacks can be about, by the word in their path."""
     sandbox: Sandbox
+    containers: Containers
+    requirements: Requirements
     tools: Toolbox
     secrets: Secrets
     mcp: Servers
@@ -174,10 +183,13 @@ async def compose(
     sandbox = Sandbox(private=private, config=settings.config_dir, unfenced_as_root=unfenced_as_root)
     homes = _empty(settings.state_dir / "mcp")
     servers = Servers(homes=homes, marks=_marks_of_servers(settings), end_leftovers=end_leftovers, sandbox=sandbox)
+    requirements = Requirements(settings.state_dir / "requirements", environ)
+    containers = Containers(Backends(environ, jobs), sandbox=sandbox, folder=settings.state_dir / "containers", home=_home(settings))
     tools = Tools(
         in_process={"builtin": BuiltinExecutor(clock=clock)},
         processes={
-            "python": PythonExecutor(sandbox=sandbox, jobs=jobs),
+            "python": PythonTools(PythonExecutor(sandbox=sandbox, requirements=requirements, jobs=jobs), containers),
+            "docker": DockerExecutor(containers),
             "local_bash": BashExecutor(sandbox=sandbox, jobs=jobs),
             "local_nodejs": NodeExecutor(sandbox=sandbox, jobs=jobs),
             "function": FunctionExecutor(functions),
@@ -244,6 +256,8 @@ async def compose(
         handed_out=handed_out,
         callbacks={REQUESTS: RequestCallbacks(known=people.known, hear=ears.hear, now=clock.now), TOOLCALLS: handed_out},
         sandbox=sandbox,
+        containers=containers,
+        requirements=requirements,
         tools=tools,
         code=(strategies, models, functions),
         stopping=asyncio.Event(),
@@ -270,6 +284,23 @@ async def end_orphans(database: Database, settings: Settings) -> None:
 
 def _marks_of_servers(settings: Settings) -> dict[str, str]:
     return {"SMALLCHAIN_MCP_SERVERS_OF": str(settings.state_dir.resolve())}
+
+
+async def sweep(house: House) -> None:
+    """Remove the containers that no call needs any more, and packages that no tool has used for long; again and again."""
+
+    async def live() -> list[tuple[str, int]]:
+        return await house.database.read(lambda tx: [(call.id, call.attempts) for call in toolcalls.executing(tx)])
+
+    while True:
+        await house.containers.sweep(live)
+        await house.requirements.sweep()
+        await asyncio.sleep(_SWEEP_EVERY_S)
+
+
+def _home(settings: Settings) -> str:
+    """What marks the containers of one state folder."""
+    return hashlib.sha256(str(settings.state_dir.resolve()).encode()).hexdigest()[:16]
 
 
 def _marks_of_own_code(settings: Settings) -> dict[str, str]:

@@ -111,6 +111,7 @@ async def _live(house: House, lock: StateLock, options: Options, environ: Mappin
         asyncio.create_task(_keep("the channels' ears", house.ears.run)),
         asyncio.create_task(_keep("the inbox folder", house.inbox.run)),
         asyncio.create_task(_keep("the watch on people's code", lambda: compose.watch_code(house))),
+        asyncio.create_task(_keep("the sweep", lambda: compose.sweep(house))),
         asyncio.create_task(_keep("the resync", lambda: resync.run(house.database, house.driver, check))),
         asyncio.create_task(_keep("the ground", lambda: _watch_ground(check, house.database)), name="the ground"),
     ]

@@ -56,6 +56,22 @@ class Instant(Executor, Protocol):
 
 
 @runtime_checkable
+class Recoverable(Executor, Protocol):
+    """An executor whose attempts can outlive the daemon: what came of one can be looked up instead of guessed."""
+
+    async def look_up(self, start: Start, /) -> Outcome | None:
+        """What came of an attempt that an earlier life of the daemon began, waited for where it still runs.
+
+        NOT_STARTED: it is certain that nothing ran, so that it begins now. None: nothing more is known than without it.
+        """
+        ...
+
+    async def let_go(self, start: Start, /) -> None:
+        """Remove what was kept for looking it up: its outcome is recorded, or nobody wants it any more."""
+        ...
+
+
+@runtime_checkable
 class Checked(Protocol):
     """An executor that may not be usable here, or that puts something around what it runs."""
 
@@ -71,7 +87,16 @@ class Checked(Protocol):
         ...
 
 
-class Toolbox(Executor, Checked, Protocol):
+@runtime_checkable
+class Yielding(Protocol):
+    """An executor that runs a tool in another way where what its entry would rather have can't be had."""
+
+    def instead(self, tool: ToolSpec, /) -> str:
+        """What it runs this tool with instead, as far as the last check saw, and why; empty when it has what it names."""
+        ...
+
+
+class Toolbox(Recoverable, Checked, Yielding, Protocol):
     """All executors behind one."""
 
     def is_instant(self, executor: str, /) -> bool:
@@ -80,6 +105,10 @@ class Toolbox(Executor, Checked, Protocol):
 
     def compute(self, start: Start, /) -> Outcome:
         """Run one attempt of an instant executor; see `Instant.compute`."""
+        ...
+
+    def is_recoverable(self, executor: str, /) -> bool:
+        """Whether an executor's attempts can be looked up after a crash; see `Recoverable`."""
         ...
 
 

@@ -57,7 +57,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "LLMHasRoom": (Level.INFO, "LLM '{name}' has had room for everybody for a minute"),
     "LLMHeld": (Level.WARNING, "LLM '{name}' takes no calls until {until}: {why}"),
     "ToolUnfenced": (Level.WARNING, "Tool '{name}' runs without a sandbox, with all rights of the daemon's user"),
-    "ToolImageUnused": (Level.WARNING, "Tool '{name}' runs on this machine's own interpreter, not in the image {image}"),
+    "ToolImageUnused": (Level.WARNING, "Tool '{name}' runs {instead}"),
     "McpServerEnded": (Level.WARNING, "MCP server '{name}' ended: {detail}"),
     "McpToolsListed": (Level.INFO, "MCP server '{name}' has {count}: {names}"),
     "McpToolUnusable": (Level.WARNING, "The tool '{tool}' of MCP server '{name}' can't be used: {detail}"),
@@ -94,6 +94,7 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "ToolCallInterrupted": (Level.WARNING, "Tool '{tool}' was running when the daemon ended; it runs again under the same key"),
     "ToolCallHandedOut": (Level.INFO, "Tool '{tool}' is done elsewhere; its result is waited for"),
     "ToolCallTold": (Level.INFO, "Tool '{tool}' was {detail}"),
+    "ToolCallLookedUp": (Level.INFO, "Tool '{tool}' was running when the daemon ended; what came of it was looked up"),
     "ToolCallInDoubt": (Level.WARNING, "Tool '{tool}': {detail}; whether it happened is for a person to say"),
     # people
     "RequestOpened": (Level.WARNING, "{Asker} asks a person: {question}"),

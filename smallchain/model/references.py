@@ -208,13 +208,9 @@ def _entry(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and any(getattr(entry, field) not in (None, "never") for entry in model.tools)
 
 
-def _container(model: Section) -> bool:
-    return getattr(model, "isolation", None) == "container"
-
-
 def _fences_function(model: Section) -> bool:
     """A person's own function runs beside the daemon: what would be a fence around it is none."""
-    fences = getattr(model, "isolation", None) == "required" or _has("mounts", model) or _has("limits", model)
+    fences = getattr(model, "isolation", None) in ("required", "container") or _has("mounts", model) or _has("limits", model)
     return isinstance(model, ToolSpec) and _executor("function", model) and fences
 
 
@@ -222,8 +218,8 @@ def _executor(kind: str, model: Section) -> bool:
     return isinstance(model, ToolSpec) and model.executor is not None and model.executor.kind == kind
 
 
-def _requirements(model: Section) -> bool:
-    return isinstance(model, ToolSpec) and bool(model.executor and model.executor.python and model.executor.python.requirements)
+def _container(model: Section) -> bool:
+    return getattr(model, "isolation", None) == "container"
 
 
 def _later_builtin(model: Section) -> bool:
@@ -255,14 +251,10 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (
-        ("`isolation: container`", _container),
         ("a fence around `executor: function`", _fences_function),
-        ("`executor: docker`", partial(_executor, "docker")),
-        ("`requirements`", _requirements),
         ("this `builtin`", _later_builtin),
     ),
     "run": (("`budget`", partial(_has, "budget")),),
-    "defaults": (("`isolation: container`", _container),),
     "mcp_server": (("`isolation: container`", _container),),
     "budget": (("`budgets`", _always),),
     "schedule": (("`schedules`", _always),),

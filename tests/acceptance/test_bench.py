@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import FULL, SMALL
+from support.programs import needed
 
 pytestmark = pytest.mark.slow
 TESTS = Path(__file__).parents[1]
@@ -37,6 +38,9 @@ def test_each_bench_has_a_small_size() -> None:
 
 @pytest.mark.parametrize("name", list(SMALL))
 def test_a_bench_runs_and_every_figure_has_a_value(name: str) -> None:
+    if name == "containers":
+        needed("dockerd", package="docker.io")
+        needed("podman")
     machine, *figures = map(json.loads, run("bench", "--small", "--only", name).splitlines())
 
     assert machine["bench"] == "machine"

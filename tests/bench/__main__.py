@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import dashboard, growth, inbox, mcp, parked, start, tools, turns
+from bench import containers, dashboard, growth, inbox, mcp, parked, start, tools, turns
 from bench.processes import end_with_everything, file_system
 from bench.report import Figure
 
@@ -33,6 +33,7 @@ FULL: Benches = {
     "paint": lambda: start.paint(15, 20),
     "start": lambda: start.start(5),
     "dashboard": lambda: dashboard.dashboard(paints=10, idle_s=30.0, keys=200, rate=1000, most=100_000),
+    "containers": lambda: containers.containers(15),
     "tools": lambda: tools.tools(20, 100),
 }
 SMALL: Benches = {
@@ -47,6 +48,7 @@ SMALL: Benches = {
     "paint": lambda: start.paint(1, 2),
     "start": lambda: start.start(1),
     "dashboard": lambda: dashboard.dashboard(paints=1, idle_s=1.0, keys=5, rate=100, most=2000),
+    "containers": lambda: containers.containers(1),
     "tools": lambda: tools.tools(2, 5),
 }
 

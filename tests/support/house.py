@@ -122,6 +122,33 @@ class Gate:
         return self.starts
 
 
+class Boxes(Gate):
+    """An executor (`docker`, in a house) whose attempts can be looked up: what it knows outlives every life."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: Outcome | None = None
+        """What a look-up finds, as soon as it is let through."""
+        self.looked_up: list[Start] = []
+        self.let_gone: list[tuple[str, int]] = []
+        self._opened = asyncio.Event()
+
+    async def look_up(self, start: Start, /) -> Outcome | None:
+        """Wait until the test says that it is over."""
+        self.looked_up.append(start)
+        await self._opened.wait()
+        return self.known
+
+    async def let_go(self, start: Start, /) -> None:
+        """Note it."""
+        self.let_gone.append((start.call_id, start.attempt))
+
+    def say(self, known: Outcome | None) -> None:
+        """What every look-up finds from now on."""
+        self.known = known
+        self._opened.set()
+
+
 class _NoPrices:
     async def price(self, provider: str, model: str, base_url: str | None, /) -> tuple[Price | None, str]:
         return None, ""
@@ -138,8 +165,10 @@ class House:
         database: Database,
         environ: Mapping[str, str],
         channels: Mapping[str, Channel],
+        boxes: Boxes,
     ) -> None:
         self.folder = folder
+        self.boxes = boxes
         self.clock = clock
         self.gate = gate
         self.database = database
@@ -151,6 +180,7 @@ class House:
         self._providers["python"] = PythonProvider(self.workers)
         processes: dict[str, Executor] = {
             "python": gate,
+            "docker": boxes,
             "local_bash": BashExecutor(sandbox=Sandbox(unfenced_as_root=True), jobs=folder / "jobs"),
             "function": FunctionExecutor(self.workers),
         }
@@ -195,12 +225,14 @@ class House:
         gate: Gate | None = None,
         environ: Mapping[str, str] | None = None,
         channels: Mapping[str, Channel] | None = None,
+        boxes: Boxes | None = None,
     ) -> House:
         """Begin a life; the loops stand still until `start`."""
         for name in ("config", "state", "jobs"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
         database = await Database.open(folder / "state", now=clock.now)
-        return cls(folder, clock, gate or Gate(), database, environ or {}, channels or {"terminal": TerminalChannel()})
+        known = channels or {"terminal": TerminalChannel()}
+        return cls(folder, clock, gate or Gate(), database, environ or {}, known, boxes or Boxes())
 
     def start(self) -> House:
         """Let the loops run."""
@@ -254,7 +286,7 @@ class House:
         """End as `kill -9` would, nothing recorded, and begin the next life on the same folder; its loops stand still."""
         await self._freeze()
         following = await House.open(
-            self.folder, self.clock, channels=self.channels
+            self.folder, self.clock, channels=self.channels, boxes=self.boxes
         )  # the first database is still open, and fenced out from here on
         await self._let_go()
         return following

@@ -59,8 +59,8 @@ class ToolKind:
             return
         row, spec, mark = found
         fault = await self._tools.check(spec, folder=row.folder)
-        fence = self._tools.fence(spec)
-        await transact(partial(_record, row=row, fault=fault, mark=mark, fence=fence))
+        fence, instead = self._tools.fence(spec), self._tools.instead(spec)
+        await transact(partial(_record, row=row, fault=fault, mark=mark, fence=fence, instead=instead))
 
     def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
         """A look that could not be had is an error, and is had again."""
@@ -86,18 +86,13 @@ def _mark(tx: Tx, row: Written) -> str:
     return mark_of(tx.epoch, row.digest, resources.digest_of(tx, "defaults", "defaults"))
 
 
-def _record(tx: Tx, /, *, row: Written, fault: str, mark: str, fence: str) -> None:
+def _record(tx: Tx, /, *, row: Written, fault: str, mark: str, fence: str, instead: str) -> None:
     before = resources.get(tx, "tool", row.name)
     if not readiness.record_check(tx, row=row, fault=fault, mark=mark) or fault:
         return
     if before is not None and words_of(before.checked) != words_of(mark):
-        _warn(tx, row, fence)
-
-
-def _warn(tx: Tx, row: Written, fence: str) -> None:
-    spec: ToolSpec = typed(row)
-    about = Object("tool", row.name, row.id)
-    if not fence:
-        eventlog.tell(tx, "ToolUnfenced", about, name=row.name)
-    if spec.executor is not None and spec.executor.python is not None and spec.executor.python.image is not None:
-        eventlog.tell(tx, "ToolImageUnused", about, name=row.name, image=spec.executor.python.image)
+        about = Object("tool", row.name, row.id)
+        if not fence:
+            eventlog.tell(tx, "ToolUnfenced", about, name=row.name)
+        if instead:
+            eventlog.tell(tx, "ToolImageUnused", about, name=row.name, instead=instead)

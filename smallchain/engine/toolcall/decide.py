@@ -30,7 +30,8 @@ class CallFacts:
     there), empty when it may. `lost`: why it never may (its tool was refused by a person).
     `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run.
     `hands_out`: its work is done elsewhere; `tell_at`: when whoever does it is to be told (None: they know); `expires_at`: until when
-    a result is waited for (None: without end)."""
+    a result is waited for (None: without end).
+    `can_be_looked_up`: its executor may know what came of an attempt of an earlier life; `nothing_ran`: it knows that nothing did."""
 
     id: str
     phase: CallPhase
@@ -43,6 +44,8 @@ class CallFacts:
     attempts: int = 0
     attempt_epoch: int = 0
     attempt_is_open: bool = False
+    can_be_looked_up: bool = False
+    nothing_ran: bool = False
     due_at: datetime | None = None
     held: str = ""
     lost: str = ""
@@ -144,7 +147,10 @@ def _start(facts: CallFacts, now: datetime) -> Decision:
 def _watch_attempt(facts: CallFacts) -> Decision:
     if facts.attempt_is_open and facts.attempt_epoch == facts.epoch:
         return Decision(effects=(Effect("toolcall", "execute", facts.id, facts.attempts),))
-    return Decision(cause="interrupted_once" if facts.effects is Effects.ONCE else "interrupted")
+    if facts.attempt_is_open and facts.can_be_looked_up:
+        return Decision(effects=(Effect("toolcall", "look_up", facts.id, facts.attempts),))
+    harmless = facts.effects is not Effects.ONCE or facts.nothing_ran
+    return Decision(cause="interrupted" if harmless else "interrupted_once")
 
 
 def _await_callback(facts: CallFacts, now: datetime) -> Decision:

@@ -32,6 +32,7 @@ from smallchain.model.toolcall import Effects, HandOut, Outcome, OutcomeKind, St
 from smallchain.model.toolspec import mounts_of, tool_limits_of
 from smallchain.store import approvals, callbacks, eventlog, meta, resources, runs, toolcalls
 from smallchain.store.contract import Store, Tx
+from smallchain.store.times import from_text
 
 
 class ToolCallKind:
@@ -52,7 +53,7 @@ class ToolCallKind:
         if call is None or call.is_over:
             return Step(at_rest=True)
         run = runs.get(tx, call.run_id)
-        facts = _observe(tx, run, call)
+        facts = self._observe(tx, run, call)
         decision = rules.decide(facts, now=tx.now)
         if decision.cause is not None:
             _RECORD[decision.cause](tx, run, call, facts, decision)
@@ -64,7 +65,10 @@ class ToolCallKind:
         return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
-        """Execute an attempt through the port and record its outcome."""
+        """Execute an attempt through the port, or look up what came of one, and record its outcome."""
+        if effect.name == "look_up":
+            await self._look_up(effect, transact)
+            return
         try:
             start = await self._store.read(lambda tx: prepare(tx, effect.target, effect.attempt))
         except Outdated:
@@ -73,17 +77,75 @@ class ToolCallKind:
         if start is None:
             return
         try:
+            outcome = await self._execute(start)
+            told = await self._masked(outcome)
+            await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, told))
+        finally:
+            await self._let_go_if_over(start.start)
+
+    async def _execute(self, start: Prepared) -> Outcome:
+        try:
             env = {name: await self._value(value) for name, value in start.references.items()}
             headers = {name: await self._value(value) for name, value in start.headers.items()}
             hand_out = self._hand_out(start, await self._value(start.secret))
         except BadInput as error:
-            outcome = Outcome(OutcomeKind.NOT_STARTED, f"{start.start.tool} could not start: {error}")
-        else:
-            outcome = await self._tools.execute(replace(start.start, env=env, headers=headers, hand_out=hand_out))
-        told = (
-            await asyncio.to_thread(keeping.masked, outcome, self._secrets) if outcome.is_large else keeping.masked(outcome, self._secrets)
-        )
-        await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, told))
+            return Outcome(OutcomeKind.NOT_STARTED, f"{start.start.tool} could not start: {error}")
+        return await self._tools.execute(replace(start.start, env=env, headers=headers, hand_out=hand_out))
+
+    async def _masked(self, outcome: Outcome) -> Outcome:
+        """What is kept and told of an outcome; large ones are looked through in a thread."""
+        if outcome.is_large:
+            return await asyncio.to_thread(keeping.masked, outcome, self._secrets)
+        return keeping.masked(outcome, self._secrets)
+
+    async def _look_up(self, effect: Effect, transact: Transact) -> None:
+        """What its executor can't tell is left to the rules for what was interrupted."""
+        start = await self._store.read(lambda tx: begun(tx, effect.target, effect.attempt))
+        if start is None:
+            await transact(lambda tx: self._interrupted(tx, effect.target, effect.attempt, nothing_ran=False))
+            return
+        try:
+            outcome = await self._tools.look_up(start)
+            if outcome is None or outcome.kind is OutcomeKind.NOT_STARTED:
+                await transact(lambda tx: self._interrupted(tx, effect.target, effect.attempt, nothing_ran=outcome is not None))
+            else:
+                told = await self._masked(outcome)
+                await transact(lambda tx: _looked_up(tx, effect.target, effect.attempt, told))
+        finally:
+            await self._let_go_if_over(start)
+
+    def _interrupted(self, tx: Tx, call_id: str, attempt: int, *, nothing_ran: bool) -> None:
+        call = toolcalls.find(tx, call_id)
+        if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
+            return
+        run = runs.get(tx, call.run_id)
+        facts = self._observe(tx, run, call)
+        facts.can_be_looked_up, facts.nothing_ran = False, nothing_ran
+        decision = rules.decide(facts, now=tx.now)
+        if decision.cause is not None:
+            _RECORD[decision.cause](tx, run, call, facts, decision)
+
+    async def _let_go_if_over(self, start: Start) -> None:
+        """Let the executor remove what it kept of an attempt, once nobody will look it up: its outcome is recorded, or its call is
+        over. A cancellation (which comes with the commit that ends the call) goes on afterwards; what is killed in here is swept."""
+        (name,) = start.executor
+        if not self._tools.is_recoverable(name):
+            return
+
+        def open_still(tx: Tx) -> bool:
+            call = toolcalls.find(tx, start.call_id)
+            return call is not None and call.phase is CallPhase.EXECUTING and call.attempts == start.attempt
+
+        if not await self._store.read(open_still):
+            await self._tools.let_go(start)
+
+    def _observe(self, tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
+        facts = _observe(tx, run, call)
+        if call.phase is CallPhase.EXECUTING and facts.attempt_epoch != facts.epoch:
+            tool = pins_of(tx, run.root_id).tool(call.tool)
+            executor = tool.spec.executor if tool is not None else None
+            facts.can_be_looked_up = executor is not None and self._tools.is_recoverable(executor.kind)
+        return facts
 
     def _hand_out(self, start: Prepared, secret: str) -> HandOut | None:
         """What whoever does the work is given, where it is handed out: all they need to bring its result."""
@@ -412,6 +474,22 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
     return Prepared(start, env, spec, handout.expires_at if handout is not None else None)
 
 
+def begun(tx: Tx, call_id: str, attempt: int, /) -> Start | None:
+    """The start of an attempt that an earlier life of the daemon began, with what is left of its time; without its environment.
+
+    None when the call moved on, or when what it would be started with now is not what it was started with.
+    """
+    try:
+        prepared = prepare(tx, call_id, attempt)
+    except Outdated:
+        return None
+    row = toolcalls.attempt_of(tx, toolcalls.get(tx, call_id))
+    if prepared is None or row is None:
+        return None
+    deadline = from_text(row.started_at) + prepared.start.timeout
+    return replace(prepared.start, timeout=max(timedelta(0), deadline - tx.now), deadline=deadline)
+
+
 def _not_as_approved(tx: Tx, call_id: str, attempt: int) -> None:
     """Nothing ran: the call is ready again, and what would run now is asked about anew."""
     call = toolcalls.find(tx, call_id)
@@ -482,6 +560,15 @@ def _retries(tx: Tx, run: Run, call: ToolCall) -> int:
         return atserver.RETRIES
     tool = pins_of(tx, run.root_id).tool(call.tool)
     return tool.spec.retries if tool is not None else 0
+
+
+def _looked_up(tx: Tx, call_id: str, attempt: int, outcome: Outcome) -> None:
+    """Record what came of an attempt of an earlier life, as if it had been seen."""
+    call = toolcalls.find(tx, call_id)
+    if call is None or call.phase is not CallPhase.EXECUTING or call.attempts != attempt:
+        return
+    eventlog.tell(tx, "ToolCallLookedUp", eventlog.about_call(call), of=runs.get(tx, call.run_id), tool=call.function)
+    record_outcome(tx, call_id, attempt, outcome)
 
 
 # ---- what people do

@@ -35,9 +35,9 @@ def bubblewrap(view: View, *, user: User, network: bool, status_fd: int, filter_
         argv.append("--unshare-user")
         if no_userns:
             argv.append("--disable-userns")
+    argv += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", str(view.tmp_bytes), "--tmpfs", "/tmp"]
     for path in view.folders:
         argv += ["--perms", "0755", "--dir", path]
-    argv += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", str(view.tmp_bytes), "--tmpfs", "/tmp"]
     for bind in view.binds:
         argv += ["--ro-bind" if bind.read_only else "--bind", bind.source, bind.target]
     for target, path in view.links:

@@ -194,6 +194,10 @@ class Sandbox:
         found = await self.ready()
         return await asyncio.to_thread(self._fault, found, needs)
 
+    def fault_in_mounts(self, mounts: Sequence[Mount], /) -> str:
+        """Why folders can't be shown to a tool, whatever is around it; empty when they can. It blocks for some microseconds."""
+        return next((fault for mount in mounts if (fault := self._fault_in(mount, os.getuid() == 0))), "")
+
     def words(self, needs: Needs, /) -> str:
         """What would be around a process, in words; empty for nothing, and as long as nobody has looked."""
         return self.found.words() if self.found is not None and needs.isolation != "none" else ""

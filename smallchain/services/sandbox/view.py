@@ -69,11 +69,11 @@ def view_of(
 def _parents(binds: Sequence[Mount]) -> tuple[str, ...]:
     """The folders above what is bound, each after its own parent, but for those that something else puts there."""
     found: dict[str, None] = {}
-    given = ("/usr", "/proc", "/dev", TMP, *(bind.target for bind in binds))
+    given = ("/usr", "/proc", "/dev", *(bind.target for bind in binds))
     for bind in binds:
         above = []
         parent = posixpath.dirname(posixpath.normpath(bind.target))
-        while parent != "/" and not any(_within(parent, each) for each in given):
+        while parent not in ("/", TMP) and not any(_within(parent, each) for each in given):
             above.append(parent)
             parent = posixpath.dirname(parent)
         found.update(dict.fromkeys(reversed(above)))

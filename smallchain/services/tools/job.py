@@ -109,7 +109,7 @@ async def _run_behind(cell: Cell, folder: Path, start: Start, given: str, prepar
         return Outcome(
             OutcomeKind.NOT_STARTED, f"could not start: the fence failed: {said[-1] if said else _exit_text(end.code)}; nothing ran"
         )
-    return _outcome(end, start, out_of_memory=cell.ran_out_of_memory())
+    return outcome_of(end, start, out_of_memory=cell.ran_out_of_memory())
 
 
 def needs_of(start: Start, /) -> Needs:
@@ -118,24 +118,31 @@ def needs_of(start: Start, /) -> Needs:
 
 
 def marks(call_id: str, *, attempt: int) -> dict[str, str]:
-    """What the environment of an attempt has and no other: `end_leftovers` finds its processes by them."""
-    return {"SMALLCHAIN_CALL_ID": call_id, "SMALLCHAIN_ATTEMPT": str(attempt)}
+    """What the environment of an attempt on this machine has and no other: `end_leftovers` finds its processes by them.
+
+    The last one is what an attempt in a container does not have: that is to outlive the daemon.
+    """
+    return {"SMALLCHAIN_CALL_ID": call_id, "SMALLCHAIN_ATTEMPT": str(attempt), "SMALLCHAIN_ON_THIS_MACHINE": "1"}
 
 
 def _environment(start: Start, home: Path) -> dict[str, str]:
     """Short and fixed, then the tool's own `env`, then what names this attempt, which no `env` can take over."""
+    return {"PATH": PATH, "HOME": str(home), "LANG": "C.UTF-8", **start.env, **facts(start)}
+
+
+def facts(start: Start) -> dict[str, str]:
+    """What every program is told about the attempt that it is, as variables."""
     return {
-        "PATH": PATH,
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        **start.env,
+        "SMALLCHAIN_CALL_ID": start.call_id,
+        "SMALLCHAIN_ATTEMPT": str(start.attempt),
         "SMALLCHAIN_RUN_ID": start.run_id,
         "SMALLCHAIN_IDEMPOTENCY_KEY": start.idempotency_key,
         "SMALLCHAIN_DEADLINE": start.deadline.astimezone(UTC).isoformat(),
     }
 
 
-def _outcome(end: Ended, start: Start, *, out_of_memory: bool) -> Outcome:
+def outcome_of(end: Ended, start: Start, /, *, out_of_memory: bool) -> Outcome:
+    """What is told of an attempt that ran; `out_of_memory`: who ended it says that this was why."""
     if end.timed_out:
         text = f"timed out after {show_duration(start.timeout)}, and was ended"
         return Outcome(OutcomeKind.TIMED_OUT, _with_output(text, end), cut=end.cut)

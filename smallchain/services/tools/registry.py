@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from smallchain.engine.ports import Checked, Executor, Instant
+from smallchain.engine.ports import Checked, Executor, Instant, Recoverable, Yielding
 from smallchain.model.ids import did_you_mean
 from smallchain.model.toolcall import Outcome, OutcomeKind, Start
 from smallchain.model.toolspec import ToolSpec
@@ -47,17 +47,41 @@ class Tools:
     async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
         """Why the tool's executor can't run it now; empty when nothing speaks against it."""
         executor = self._of(tool)
-        return await executor.check(tool, folder=folder) if executor is not None else ""
+        return await executor.check(tool, folder=folder) if isinstance(executor, Checked) else ""
 
     def fence(self, tool: ToolSpec, /) -> str:
         """What its executor puts around the tool; empty for nothing."""
         executor = self._of(tool)
-        return executor.fence(tool) if executor is not None else ""
+        return executor.fence(tool) if isinstance(executor, Checked) else ""
 
-    def _of(self, tool: ToolSpec) -> Checked | None:
+    def instead(self, tool: ToolSpec, /) -> str:
+        """What its executor runs the tool with instead of what its entry would rather have, and why; empty when it has that."""
+        executor = self._of(tool)
+        return executor.instead(tool) if isinstance(executor, Yielding) else ""
+
+    def is_recoverable(self, executor: str, /) -> bool:
+        """Whether an executor's attempts can be looked up after a crash."""
+        return isinstance(self._processes.get(executor), Recoverable)
+
+    async def look_up(self, start: Start, /) -> Outcome | None:
+        """What came of an attempt of an earlier life; None where its executor can't say. What still runs takes a place."""
+        (name,) = start.executor
+        executor = self._processes.get(name)
+        if not isinstance(executor, Recoverable):
+            return None
+        async with self._places:
+            return await executor.look_up(start)
+
+    async def let_go(self, start: Start, /) -> None:
+        """Remove what an attempt left behind for looking it up."""
+        (name,) = start.executor
+        executor = self._processes.get(name)
+        if isinstance(executor, Recoverable):
+            await executor.let_go(start)
+
+    def _of(self, tool: ToolSpec) -> Executor | None:
         executors = {**self._processes, **self._outside}
-        found = executors.get(tool.executor.kind) if tool.executor is not None else None
-        return found if isinstance(found, Checked) else None
+        return executors.get(tool.executor.kind) if tool.executor is not None else None
 
     async def execute(self, start: Start, /) -> Outcome:
         """Run one attempt with the executor that its spec names."""

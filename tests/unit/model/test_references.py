@@ -132,10 +132,7 @@ BASH = "executor: {local_bash: {command: x}}"
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        (f"tools: [{{name: t, {BASH}, isolation: container}}]", "`isolation: container`"),
         ("mcp_servers: [{name: m, command: [x], isolation: container}]", "`isolation: container`"),
-        ("tools: [{name: t, executor: {docker: {image: a, command: b}}}]", "`executor: docker`"),
-        ("tools: [{name: t, executor: {python: {code: a, requirements: [x]}}}]", "`requirements`"),
         ("tools: [{name: t, builtin: update_plan}]", "this `builtin`"),
         ("agents: [{name: a, tools: [{agent: b, detach: allowed}]}]", "`detach: allowed`"),
         ("agents: [{name: a, tools: [update_plan]}]", "a built-in tool it lists"),
@@ -143,7 +140,6 @@ BASH = "executor: {local_bash: {command: x}}"
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
         ("agents: [{name: a, context: window}]", "`context: window` or `summarise`"),
         ("runs: [{name: r, task: t, budget: $5}]", "`budget`"),
-        ("defaults: {isolation: container}", "`isolation: container`"),
         ("budgets: [{name: b, over: everything, limit: $5}]", "`budgets`"),
         ("schedules: [{name: s, task: t, every: 5m}]", "`schedules`"),
     ],

@@ -46,6 +46,8 @@ facts = st.builds(
     attempts=st.integers(0, 3),
     attempt_epoch=st.integers(0, 3),
     attempt_is_open=st.booleans(),
+    can_be_looked_up=st.booleans(),
+    nothing_ran=st.booleans(),
     due_at=st.none() | st.integers(-100, 100).map(lambda seconds: NOW + seconds * SECOND),
     held=st.sampled_from(["", "tool 'publish' needs an approval"]),
     fault_in_arguments=st.sampled_from(["", "not JSON"]),
@@ -103,6 +105,16 @@ TABLE: list[tuple[str, CallFacts, Decision]] = [
     ("a limit of agents is none of tools", call(CallPhase.READY, beyond_depth=True, beyond_children=True), Decision(cause="started")),
     ("out", call(CallPhase.EXECUTING, **OUT), Decision(effects=(EXECUTE,))),
     ("out while paused", call(CallPhase.EXECUTING, **OUT, paused=True), Decision(effects=(EXECUTE,))),
+    (
+        "out in an earlier life, and its executor may know",
+        call(CallPhase.EXECUTING, **OUT | {"attempt_epoch": 2}, can_be_looked_up=True),
+        Decision(effects=(Effect("toolcall", "look_up", "call-1", 2),)),
+    ),
+    (
+        "out in an earlier life, and its executor knows that nothing ran",
+        call(CallPhase.EXECUTING, **OUT | {"attempt_epoch": 2}, nothing_ran=True),
+        Decision(cause="interrupted"),
+    ),
     ("out in an earlier life", call(CallPhase.EXECUTING, **OUT | {"attempt_epoch": 2}), Decision(cause="interrupted_once")),
     (
         "out in an earlier life and harmless",
@@ -184,8 +196,8 @@ def test_the_same_facts_give_the_same_answer(seen: CallFacts) -> None:
 
 
 @given(seen=facts)
-def test_a_call_that_must_not_be_doubled_never_goes_back_to_ready_by_itself(seen: CallFacts) -> None:
-    decision = decide(replace(seen, effects=Effects.ONCE, phase=CallPhase.EXECUTING), now=NOW)
+def test_a_call_that_must_not_be_doubled_goes_back_to_ready_by_itself_only_when_nothing_ran(seen: CallFacts) -> None:
+    decision = decide(replace(seen, effects=Effects.ONCE, phase=CallPhase.EXECUTING, nothing_ran=False), now=NOW)
 
     if decision.cause is not None:
         assert TOOLCALL["executing"][decision.cause] == "in_doubt"
@@ -199,7 +211,7 @@ def test_a_call_in_doubt_waits_for_a_person_whatever_happens(seen: CallFacts) ->
 @given(seen=facts)
 def test_a_call_of_a_paused_run_never_starts(seen: CallFacts) -> None:
     decision = decide(replace(seen, paused=True), now=NOW)
-    out = seen.phase is CallPhase.EXECUTING and seen.attempt_is_open and seen.attempt_epoch == seen.epoch
+    out = seen.phase is CallPhase.EXECUTING and seen.attempt_is_open and (seen.attempt_epoch == seen.epoch or seen.can_be_looked_up)
 
     assert decision.cause not in STARTS
     assert not decision.effects or out  # what is out finishes: it is asked for under the key it has
@@ -215,8 +227,9 @@ def test_a_call_is_only_carried_out_for_an_attempt_recorded_in_this_life(seen: C
     decision = decide(seen, now=NOW)
 
     if decision.effects:
-        assert (seen.attempt_is_open, seen.attempt_epoch) == (True, seen.epoch)
-        assert decision.effects == (Effect("toolcall", "execute", seen.id, seen.attempts),)
+        assert seen.attempt_is_open
+        what = "execute" if seen.attempt_epoch == seen.epoch else "look_up"
+        assert decision.effects == (Effect("toolcall", what, seen.id, seen.attempts),)
         assert decision.cause is None
 
 
