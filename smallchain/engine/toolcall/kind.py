@@ -335,7 +335,7 @@ def _make_child(tx: Tx, run: Run, call: ToolCall) -> Run | None:
     while runs.by_name(tx, name) is not None:  # a person may have given a run this very name
         number += 1
         name = f"{run.name}/{function.target}-{number}"
-    message = str(args.read(call.arguments).get("message", ""))
+    message = str(policy.arguments_of(call, approvals.of_call(tx, call)).get("message", ""))
     return runs.create(
         tx,
         name=name,

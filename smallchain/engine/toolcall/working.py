@@ -7,14 +7,14 @@ from typing import Any
 
 from smallchain.engine.run.acts import cancel, prioritise
 from smallchain.engine.specs import pins_of
-from smallchain.engine.toolcall import arguments as args
+from smallchain.engine.toolcall import policy
 from smallchain.model.detached import Work, wait_of
 from smallchain.model.errors import BadInput
 from smallchain.model.run import Run, status_word
 from smallchain.model.sections import AgentTool
 from smallchain.model.steps import PRIORITIES
 from smallchain.model.toolcall import Outcome, OutcomeKind, ToolCall
-from smallchain.store import detached, runs
+from smallchain.store import approvals, detached, runs
 from smallchain.store.contract import Tx
 
 _SHOWN = 200
@@ -36,7 +36,7 @@ def is_detached(tx: Tx, run: Run, call: ToolCall, /) -> bool:
     if entry is None or entry.detach != "allowed":
         return False
     try:
-        return args.read(call.arguments).get("detach") is True
+        return policy.arguments_of(call, approvals.of_call(tx, call)).get("detach") is True
     except BadInput:  # answered as such
         return False
 
@@ -94,8 +94,10 @@ def wait_for_work(tx: Tx, run: Run, arguments: Mapping[str, Any], /) -> Outcome:
     if unknown:
         return _no(_unknown(tx, run, unknown[0]))
     left = wait.left(works)
+    if not left and all(work.told for work in works):
+        return _no("there is nothing to wait for: you were told what came of all your work")
     if not left:
-        return _said("There is nothing to wait for.")
+        return _said("What you wait for has ended; what came of it follows.")
     return _said(f"You wait for {wait.mode} of {', '.join(work.name for work in left)}; what came of it follows.")
 
 

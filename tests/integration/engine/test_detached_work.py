@@ -152,6 +152,21 @@ async def test_what_names_no_work_of_ones_own_changes_nothing(house: House, call
     assert (await house.results(BOSS))[1] == answer
 
 
+async def test_waiting_for_one_piece_after_another_is_no_loop_and_waiting_for_nothing_is(house: House) -> None:
+    waits = [calls(("wait_for_work", {"mode": "any"}))] * 12
+    await house.apply(team(begins(*"abcdef"), *waits, DONE))
+    await house.gate.came(6)
+    for count in range(1, 7):
+        house.gate.let_through()
+        await house.until(
+            lambda tx, count=count: sum(1 for row in messages.of_run(tx, named(tx, BOSS).id) if row["template"] == "work_finished") == count
+        )  # type: ignore[misc]
+    paused = await house.until(lambda tx: named(tx, BOSS) if named(tx, BOSS).paused else None)
+
+    assert paused.detail.startswith("wait_for_work was called 5 times in a row")
+    assert (await house.results(BOSS))[-5:] == ["Error: there is nothing to wait for: you were told what came of all your work"] * 5
+
+
 async def test_with_on_finish_cancel_the_answer_is_the_last_and_what_goes_on_is_cancelled(house: House) -> None:
     await house.apply(team(begins("dig"), DONE, entry={"on_finish": "cancel"}))
     await house.run(BOSS, RunPhase.SUCCEEDED)
