@@ -1,4 +1,8 @@
-"""The request that goes to a model: `full`, the strategy that sends the whole conversation, as bytes that grow by appending."""
+"""The request that goes to a model: the bytes of it, and which messages of a conversation it holds.
+
+`full` sends all of them. A shorter request sends the head (the messages up to and with the first of a user: the system prompt, and what
+is to be done) and all from a reply on, so that no call is parted from its result. One number says it: `first`, that reply's; 0 for all.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,18 @@ from smallchain.model.canonical import canonical
 
 RESERVED = ("messages", "model", "tools", "functions", "stream", "stream_options")
 """What a request holds that `parameters` may not set: these are ours."""
+WINDOW = 20
+"""Turns that `context: window` sends."""
+
+
+def window(replies: Sequence[int], turns: int, /) -> int:
+    """Where a request begins that holds the newest `turns` turns, of the numbers of the newest replies in rising order; 0: all fit."""
+    return replies[-turns] if len(replies) > turns else 0
+
+
+def half(replies: Sequence[int], /) -> int:
+    """Where a request begins that holds the newer half of these replies, in rising order; 0 where there is no half."""
+    return replies[(len(replies) + 1) // 2] if len(replies) > 1 else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,7 +235,7 @@ def _limits(field: str, model: Section) -> bool:
 
 
 def _later_context(model: Section) -> bool:
-    return isinstance(model, AgentSpec) and model.context in ("window", "summarise")
+    return isinstance(model, AgentSpec) and model.context == "summarise"
 
 
 _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
@@ -246,7 +246,7 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("`detach: allowed`", partial(_entry, "detach")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
-        ("`context: window` or `summarise`", _later_context),
+        ("`context: summarise`", _later_context),
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (

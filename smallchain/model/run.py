@@ -12,7 +12,8 @@ from smallchain.model.lifecycles import RUN_TERMINAL, CallPhase, RunPhase
 
 @dataclass(frozen=True)  # without slots, for `changed`
 class Run:
-    """A run's row. `agent` is empty until the run starts; `crashes` counts daemon deaths within the step it stands in,
+    """A run's row. `agent` is empty until the run starts; `first_message` is where the newest request began behind the head of the
+    conversation (0: nothing was left out, `model.context`); `crashes` counts daemon deaths within the step it stands in,
     `same_calls` how often the last call (`last_call`, a digest of function, arguments and result) was made in a row."""
 
     id: str
@@ -37,6 +38,7 @@ class Run:
     failing_since: datetime | None
     crashes: int
     messages: int
+    first_message: int
     calls_expected: int
     last_call: str
     same_calls: int

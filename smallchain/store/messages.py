@@ -32,6 +32,26 @@ def wire(tx: Tx, run_id: str, upto: int, /, *, after: int = 0) -> list[str]:
     return [row["wire"] for row in tx.all("messages.wire", run_id=run_id, upto=upto, after=after)]
 
 
+def sent(tx: Tx, run_id: str, upto: int, /, *, first: int = 0) -> list[Row]:
+    """The rows (`wire`, `template`) that a request with the messages up to `upto` holds: all, or the head and those from `first` on."""
+    if not first:
+        return tx.all("messages.wire", run_id=run_id, upto=upto, after=0)
+    begins = tx.all("messages.wire", run_id=run_id, upto=head(tx, run_id), after=0)
+    return begins + tx.all("messages.wire", run_id=run_id, upto=upto, after=first - 1)
+
+
+def head(tx: Tx, run_id: str, /) -> int:
+    """The number of the last message of the head, which is in every request."""
+    row = tx.one("messages.head", run_id=run_id)
+    return int(row["head"]) if row else 0
+
+
+def replies(tx: Tx, run_id: str, /, *, first: int = 0, most: int = -1) -> list[int]:
+    """The numbers of the newest replies behind the head and from `first` on, at most so many (-1: all of them), in rising order."""
+    first = max(first, head(tx, run_id) + 1)
+    return [row["seq"] for row in reversed(tx.all("messages.replies", run_id=run_id, first=first, most=most))]
+
+
 def fresh(tx: Tx, run_id: str, /) -> dict[int, str]:
     """The texts of those messages that this transaction has appended, as far as they are at hand, by number."""
     return {row["seq"]: row["wire"] for row in tx.late("messages.append") if row["run_id"] == run_id}  # type: ignore[misc]

@@ -38,6 +38,8 @@ class ModelCall:
     """What it holds of the caps over it while it is out; None where no cap is."""
     max_output: int | None
     """Tokens of the reply that a cap makes it ask for at most; None: the request is as it is written."""
+    first_message: int
+    """After the head of the conversation, the request holds the messages from this one on; 0: all."""
 
 
 _COLUMNS = tuple(field.name for field in fields(ModelCall))
@@ -58,7 +60,16 @@ _CALL: Shape[ModelCall] = Shape(
 
 
 def open_call(
-    tx: Tx, run: Run, /, *, attempt: int, llm: str, model: str, held_nanousd: int | None = None, max_output: int | None = None
+    tx: Tx,
+    run: Run,
+    /,
+    *,
+    attempt: int,
+    llm: str,
+    model: str,
+    first_message: int = 0,
+    held_nanousd: int | None = None,
+    max_output: int | None = None,
 ) -> None:
     """Record that attempt `attempt` of a run is about to go out in this epoch, with the conversation as it stands."""
     call = ModelCall(
@@ -82,6 +93,7 @@ def open_call(
         finished_at=None,
         held_nanousd=held_nanousd,
         max_output=max_output,
+        first_message=first_message,
     )
     tx.add(_CALL, call)
 

@@ -100,6 +100,7 @@ def create(
         failing_since=None,
         crashes=0,
         messages=0,
+        first_message=0,
         calls_expected=0,
         last_call="",
         same_calls=0,

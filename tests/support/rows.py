@@ -57,6 +57,7 @@ def a_run(**changes: Any) -> Run:
         failing_since=None,
         crashes=0,
         messages=0,
+        first_message=0,
         calls_expected=0,
         last_call="",
         same_calls=0,

@@ -53,11 +53,11 @@ def in_json(agent: AgentSpec, llm: LLMSpec, pins: Pins, /) -> bool:
     return llm.tool_mode == "json" and bool(pins.functions(agent))
 
 
-def json_body(tx: Tx, run: Run, agent: AgentSpec, llm: LLMSpec, pins: Pins, upto: int, /) -> bytes:
-    """The exact request of `tool_mode: json` with the messages 1 to `upto`."""
+def json_body(tx: Tx, run: Run, agent: AgentSpec, llm: LLMSpec, pins: Pins, upto: int, /, *, first: int) -> bytes:
+    """The exact request of `tool_mode: json` with the messages up to `upto`: all, or the head and those from `first` on."""
     functions = as_openai_tools(pins.functions(agent))
     around = context.envelope(llm.model or llm.name, jsonmode.parameters(functions, llm.parameters), ())
-    sent = jsonmode.as_sent(_lines(tx, run, upto), functions, pins.templates())
+    sent = jsonmode.as_sent(_lines(tx, run, upto, first=first), functions, pins.templates())
     return context.body(around, [canonical(message) for message in sent])
 
 
@@ -112,8 +112,8 @@ async def compose(store: Store, code: Code, wanted: Composition, /, *, run_id: s
     return kept.encode() if kept is not None else None
 
 
-def _lines(tx: Tx, run: Run, upto: int) -> list[tuple[dict[str, Any], str]]:
-    return [(json.loads(row["wire"]), row["template"]) for row in messages.of_run(tx, run.id) if row["seq"] <= upto]
+def _lines(tx: Tx, run: Run, upto: int, *, first: int = 0) -> list[tuple[dict[str, Any], str]]:
+    return [(json.loads(row["wire"]), row["template"]) for row in messages.sent(tx, run.id, upto, first=first)]
 
 
 def _as_text(made: Any) -> str | None:

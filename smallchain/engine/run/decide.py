@@ -22,6 +22,7 @@ _WHAT_TO_DO = {
     "length": "; it used up its `max_tokens` without an answer (reasoning counts): raise it in the LLM's `parameters`",
     "content_filter": "; the provider's content filter withholds the answer: change the task's words, or use another LLM",
 }
+_SHORTEN = " (choose an LLM that takes more, `context: {window: N}` with fewer turns, or tools that say less, then `smallchain retry`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +162,13 @@ def after_reply(reply: Reply, /, *, silent: int, unfit_before: int = 0) -> tuple
     return "call_failed_for_now", what
 
 
-def after_failure(failure: Failure, /, *, failing_since: datetime | None, retry_for: timedelta, now: datetime) -> tuple[str, str]:
-    """Where a failed model call leads, and the words for it (design rule 3)."""
+def after_failure(
+    failure: Failure, /, *, failing_since: datetime | None, retry_for: timedelta, now: datetime, not_shorter: str = ""
+) -> tuple[str, str]:
+    """Where a failed model call leads, and the words for it (design rule 3).
+
+    `not_shorter`: why a request that was longer than the model takes can't be sent with less in it; empty when it can.
+    """
     match failure.kind:
         case FailureKind.TRANSIENT:
             since = failing_since or now
@@ -174,7 +180,9 @@ def after_failure(failure: Failure, /, *, failing_since: datetime | None, retry_
         case FailureKind.REFUSED:
             return "call_failed", f"the model refused the request: {failure.message}"
         case FailureKind.OVERFLOW:
-            return "call_failed", f"the conversation is longer than the model takes: {failure.message}"
+            if not not_shorter:
+                return "shortened", failure.message
+            return "call_failed", f"the conversation is longer than the model takes, and {not_shorter}{_SHORTEN}: {failure.message}"
         case _:
             assert_never(failure.kind)
 

@@ -21,7 +21,7 @@ from smallchain.model.llm import Failure, FailureKind, ModelRequest, Reply
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.run import Run
 from smallchain.store import messages, modelcalls, resources
-from smallchain.store.contract import Store, Tx
+from smallchain.store.contract import Row, Store, Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,9 @@ class Plain:
 
     around: context.Envelope
     messages: int
-    """The request holds the messages 1 to this."""
+    """The request holds messages up to this one."""
+    first: int
+    """After the head, it holds those from this one on; 0: all."""
     fresh: dict[int, str]
     """Those of them that the deciding transaction itself appended, by number."""
 
@@ -108,15 +110,16 @@ class ModelCaller:
 
     async def _conversation(self, run_id: str, plain: Plain) -> bytes:
         """The messages of a request, joined: those of the last request, and what came since; what is not at hand is read."""
-        upto = plain.messages
-        known = self.conversations.upto(run_id)
-        if known > upto:
+        upto, first = plain.messages, plain.first
+        known = self.conversations.upto(run_id, first=first)
+        if known == 0 or known > upto:
             self.conversations.forget(run_id)
             known = 0
-        wires = [plain.fresh[number] for number in range(known + 1, upto + 1) if number in plain.fresh]
+        at_hand = range(known + 1, upto + 1) if known or not first else ()
+        wires = [plain.fresh[number] for number in at_hand if number in plain.fresh]
         if len(wires) < upto - known:
-            wires = await self._store.read(lambda tx: messages.wire(tx, run_id, upto, after=known))
-        self.conversations.extend(run_id, wires)
+            wires = await self._store.read(lambda tx: _sent(tx, run_id, plain, known))
+        self.conversations.extend(run_id, wires, upto=upto, first=first)
         return self.conversations.joined(run_id)
 
     async def _priced(self, reply: Reply, prepared: Prepared, base_url: str | None) -> ModelOutcome:
@@ -129,6 +132,13 @@ class ModelCaller:
             return ModelOutcome(reply, 0, "scripted")
         price, source = await self._prices.price(prepared.pinned.provider, prepared.pinned.model or "", base_url)
         return ModelOutcome(reply, price.cost(reply.usage) if price else None, source if price else "")
+
+
+def _sent(tx: Tx, run_id: str, plain: Plain, known: int) -> list[str]:
+    """What a request holds behind the message `known`, or all of it where none is known."""
+    if known:
+        return messages.wire(tx, run_id, plain.messages, after=known)
+    return [row["wire"] for row in messages.sent(tx, run_id, plain.messages, first=plain.first)]
 
 
 def prepare(tx: Tx, run: Run) -> Prepared:
@@ -144,13 +154,14 @@ def prepare(tx: Tx, run: Run) -> Prepared:
         raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
     pinned = bounded(pinned, opened.max_output if opened is not None else None)
     told_in_json = in_json(agent, pinned, pins)
+    first = opened.first_message if opened is not None else run.first_message
     way: Plain | bytes | Composition
     if strategy.is_own(agent):
         way = composition_of(tx, run, agent, pinned, pins)
     elif told_in_json:
-        way = json_body(tx, run, agent, pinned, pins, run.messages)
+        way = json_body(tx, run, agent, pinned, pins, run.messages, first=first)
     else:
-        way = Plain(_around(run, pins, llm, pinned), run.messages, messages.fresh(tx, run.id))
+        way = Plain(_around(run, pins, llm, pinned), run.messages, first, messages.fresh(tx, run.id))
     return Prepared(
         run_id=run.id,
         agent=run.agent,
@@ -198,15 +209,17 @@ _ENVELOPES: Memo[context.Envelope] = Memo()
 _OPENAI = "api.openai.com"
 
 
-def body_of(tx: Tx, run: Run, pins: Pins, llm: str, upto: int, max_output: int | None = None) -> bytes:
-    """The exact request to an LLM with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for.
+def body_of(tx: Tx, run: Run, pins: Pins, call: Row, /) -> bytes:
+    """The exact request of an attempt (a row of `modelcalls`), from what is recorded: the same bytes whenever it is asked for.
 
     That of a context strategy of a person's own is not computed here, but kept (`store.composed`).
     """
+    llm, upto, first = call["llm"], call["messages"], call["first_message"]
     agent, pinned = pins.agent(run.agent), pins.llm(llm)
     if agent is None or pinned is None:
         raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
-    pinned = bounded(pinned, max_output)
+    pinned = bounded(pinned, call["max_output"])
     if in_json(agent, pinned, pins):
-        return json_body(tx, run, agent, pinned, pins, upto)
-    return context.body(_around(run, pins, llm, pinned), messages.wire(tx, run.id, upto))
+        return json_body(tx, run, agent, pinned, pins, upto, first=first)
+    wires = [row["wire"] for row in messages.sent(tx, run.id, upto, first=first)]
+    return context.body(_around(run, pins, llm, pinned), wires)

@@ -11,6 +11,7 @@ from smallchain.engine.budget.decide import Word
 from smallchain.engine.human.asking import ask, stop_and_ask
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.pace import desk
+from smallchain.engine.run import contexts
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.acts import cancel
 from smallchain.engine.run.execute import ModelCaller, Prepared, prepare
@@ -244,17 +245,19 @@ def _call(tx: Tx, run: Run, decision: Decision) -> None:
     if decision.detail:
         desk.tell_switch(tx, run, decision.to, decision.detail)
     fit = money.look(tx, run, decision.to)
+    first = contexts.first_message(tx, run)
     modelcalls.open_call(
         tx,
         run,
         attempt=attempt,
         llm=decision.to,
         model=(pinned.model if pinned else None) or decision.to,
+        first_message=first,
         held_nanousd=fit.worst.nanousd if fit.worst is not None else None,
         max_output=fit.output,
     )
     money.hold(tx, run, fit, attempt=attempt)
-    runs.move(tx, run, "model_called", attempts=attempt, detail="")
+    runs.move(tx, run, "model_called", attempts=attempt, first_message=first, detail="")
 
 
 def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:

@@ -9,13 +9,14 @@ from smallchain.engine.backoff import delay
 from smallchain.engine.budget import desk as money
 from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.pace import desk
+from smallchain.engine.run import contexts
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.execute import ModelOutcome
 from smallchain.engine.specs import ServerInUse, ToolInUse, pins_of, typed
 from smallchain.model import jsonmode
 from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.lifecycles import RunPhase
-from smallchain.model.llm import Failure, Reply
+from smallchain.model.llm import Failure, FailureKind, Reply
 from smallchain.model.run import Run
 from smallchain.model.templates import render
 from smallchain.model.toolcall import Effects
@@ -188,10 +189,14 @@ def _failed_call(tx: Tx, run: Run, failure: Failure, llm: str) -> None:
     own = resources.get(tx, "llm", run.llm)
     spec = typed(own) if own is not None else pins_of(tx, run.root_id).llm(run.llm)
     retry_for = parse_duration(spec.retry_for) if spec is not None and spec.retry_for else RETRY_FOR
-    cause, why = rules.after_failure(failure, failing_since=run.failing_since, retry_for=retry_for, now=tx.now)
+    shorter = contexts.shorter(tx, run) if failure.kind is FailureKind.OVERFLOW else contexts.Shorter()
+    cause, why = rules.after_failure(failure, failing_since=run.failing_since, retry_for=retry_for, now=tx.now, not_shorter=shorter.why_not)
     desk.failed(tx, run, llm, failure)
     if cause == "call_failed_for_now":
         _wait_and_retry(tx, run, why, failure.retry_after, elsewhere=desk.look(tx, run).llm != llm)
+    elif cause == "shortened":
+        run = runs.move(tx, run, cause, first_message=shorter.first, detail="")
+        eventlog.tell(tx, "ContextShortened", eventlog.about(run), of=run, first=str(shorter.first), detail=why)
     elif cause == "model_unusable" and resources.get(tx, "llm", llm) is None:
         _wait_and_retry(tx, run, why, None)  # it was deleted: no row can say when it is usable again
     elif cause == "model_unusable":
