@@ -72,7 +72,7 @@ def _spent(tx: Tx, cap: Cap, row: Row) -> int:
     since = _since(tx, cap)
     if since <= row["counted_from"]:
         return int(row["spent"])
-    gone = tx.one("ledger.left", account=row["id"], since=since)
+    gone = tx.one("ledger.left", account=row["id"], counted_from=row["counted_from"], since=since)
     return max(0, int(row["spent"]) - (int(gone["amount"]) if gone else 0))
 
 
@@ -96,7 +96,7 @@ def settle(tx: Tx, run_id: str, attempt: int, used: Worst | None, /) -> list[int
     for row in tx.all("ledger.of_call", run_id=run_id, attempt=attempt):
         amount = row["amount"] if used is None else used.of(Unit(row["unit"]))
         before = 0 if row["open"] else row["amount"]
-        counts = row["open"] or row["at"] >= row["counted_from"]
+        counts = row["at"] >= row["counted_from"]  # what began before the window began is no part of it
         tx.run("ledger.settle", no=row["no"], amount=amount)
         spent = amount - before if counts else 0
         tx.run("ledger.settle_account", id=row["account"], released=row["amount"] if row["open"] else 0, spent=spent)

@@ -92,9 +92,9 @@ def find(tx: Tx, id: str, /) -> HumanRequest | None:
     return from_row(row) if row else None
 
 
-def about_account(tx: Tx, account: int, /) -> HumanRequest | None:
-    """The newest request to raise the limit of an account, or None."""
-    row = tx.one("requests.about_account", digest=f"account/{account}")
+def about_budget(tx: Tx, digest: str, /) -> HumanRequest | None:
+    """The newest request to raise the cap that a digest tells, or None."""
+    row = tx.one("requests.about_budget", digest=digest)
     return from_row(row) if row else None
 
 

@@ -130,7 +130,7 @@ def wish_of(tx: Tx, fit: Fit, /) -> Wish | None:
     if standing is None or standing.cap.on_limit is not OnLimit.ASK:
         return None
     account = next(each for each in fit.accounts if each.standing is standing)
-    asked = requests.about_account(tx, account.id)
+    asked = requests.about_budget(tx, digest_of(account.id))
     if asked is not None and asked.phase is RequestPhase.OPEN:
         return None
     since = counts_from(standing.cap, now=tx.now)
@@ -144,8 +144,8 @@ def wish_of(tx: Tx, fit: Fit, /) -> Wish | None:
 
 
 def digest_of(account: int, /) -> str:
-    """What binds a request to the account that it asks about."""
-    return f"account/{account}"
+    """What binds a request to the account that it asks about: its number, in the form of a digest."""
+    return f"{account:064x}"
 
 
 def raise_cap(tx: Tx, digest: str, by: str, /, *, for_good: bool) -> str:
@@ -153,7 +153,7 @@ def raise_cap(tx: Tx, digest: str, by: str, /, *, for_good: bool) -> str:
 
     Says what was done. Raises BadInput for an amount in another unit, Refused when the account is gone.
     """
-    row = ledger.by_id(tx, int(digest.removeprefix("account/")))
+    row = ledger.by_id(tx, int(digest, 16))
     if row is None:
         raise Refused("there is no such cap any more")
     unit, amount = _read_amount(by)

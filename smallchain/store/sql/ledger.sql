@@ -23,8 +23,8 @@ WHERE (:llm = '' OR modelcalls.llm = :llm) AND modelcalls.started_at >= :since A
 -- total: what an account's settled charges since a moment add up to
 SELECT coalesce(sum(amount), 0) AS amount FROM charges WHERE account = :account AND open = 0 AND at >= :since;
 
--- left: what an account's settled charges before a moment add up to
-SELECT coalesce(sum(amount), 0) AS amount FROM charges WHERE account = :account AND open = 0 AND at < :since;
+-- left: what an account's settled charges add up to that counted, and count no longer
+SELECT coalesce(sum(amount), 0) AS amount FROM charges WHERE account = :account AND open = 0 AND at >= :counted_from AND at < :since;
 
 -- forget: settled charges that count no longer
 DELETE FROM charges WHERE account = :account AND open = 0 AND at < :since;

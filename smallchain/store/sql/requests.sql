@@ -30,7 +30,7 @@ SELECT id FROM requests WHERE phase = 'open' AND (expires_at <= :now OR remind_a
 -- of_call: the newest request about a tool call
 SELECT * FROM requests WHERE call_id = :call_id ORDER BY id DESC LIMIT 1;
 
--- about_account: the newest request to raise the limit of an account
+-- about_budget: the newest request to raise a cap
 SELECT * FROM requests WHERE kind = 'budget' AND digest = :digest ORDER BY id DESC LIMIT 1;
 
 -- by_part: requests whose id begins or ends with a text
