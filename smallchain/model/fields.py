@@ -277,7 +277,15 @@ Secret = Annotated[SecretRef, BeforeValidator(_secret, json_schema_input_type=Se
 class ContextTurns(Section):
     """A strategy of ours with the turns it counts to; a turn is a reply of the model with the results of its calls."""
 
-    window: Turns = Field(description="Turns that are sent, the newest ones; 20 where `context: window` is all that is written")
+    window: Turns | None = Field(None, description="So many of the newest turns are sent; 20 where it is `context: window`")
+    summarise: Annotated[Turns, Field(ge=2)] | None = Field(
+        None, description="Beyond so many turns the older half is summed up; 40 where it is `context: summarise`"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        exactly_one(self, "window", "summarise")
+        return self
 
 
 Context = Annotated[Annotated[ContextStrategy, Tag("<text>")] | Annotated[ContextTurns, Tag("<mapping>")], Discriminator(by_shape)]

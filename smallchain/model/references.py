@@ -234,10 +234,6 @@ def _limits(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and model.limits is not None and getattr(model.limits, field) is not None
 
 
-def _later_context(model: Section) -> bool:
-    return isinstance(model, AgentSpec) and model.context == "summarise"
-
-
 _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 
 # THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
@@ -246,7 +242,6 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("`detach: allowed`", partial(_entry, "detach")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
-        ("`context: summarise`", _later_context),
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (

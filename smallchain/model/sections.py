@@ -128,7 +128,8 @@ class AgentSpec(Section):
     limits: AgentLimits | None = Field(None, description="Where a run of it ends")
     budget: BudgetField | None = Field(None, description="$5/day, or {limit, per, window, on_limit}")
     context: Context = Field(
-        "full", description="full, window, {window: N}, summarise, module:function, or the name that an installed package gives"
+        "full",
+        description="full, window, summarise, {window: N}, {summarise: N}, module:function, or the name that a package gives",
     )
 
     @field_validator("tools")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from smallchain.model.canonical import canonical
+from smallchain.model.context import Part
 from smallchain.model.run import Run
 from smallchain.store.contract import Row, Tx
 from smallchain.store.times import to_text
@@ -32,12 +33,15 @@ def wire(tx: Tx, run_id: str, upto: int, /, *, after: int = 0) -> list[str]:
     return [row["wire"] for row in tx.all("messages.wire", run_id=run_id, upto=upto, after=after)]
 
 
-def sent(tx: Tx, run_id: str, upto: int, /, *, first: int = 0) -> list[Row]:
-    """The rows (`wire`, `template`) that a request with the messages up to `upto` holds: all, or the head and those from `first` on."""
-    if not first:
-        return tx.all("messages.wire", run_id=run_id, upto=upto, after=0)
-    begins = tx.all("messages.wire", run_id=run_id, upto=head(tx, run_id), after=0)
-    return begins + tx.all("messages.wire", run_id=run_id, upto=upto, after=first - 1)
+def sent(tx: Tx, run_id: str, part: Part, /) -> list[Row]:
+    """The rows (`wire`, `template`) of the messages that a request holds."""
+    if not part.first:
+        return tx.all("messages.wire", run_id=run_id, upto=part.upto, after=0)
+    found = tx.all("messages.wire", run_id=run_id, upto=head(tx, run_id), after=0)
+    if not part.summary:
+        return found + tx.all("messages.wire", run_id=run_id, upto=part.upto, after=part.first - 1)
+    found += tx.all("messages.wire", run_id=run_id, upto=part.summary, after=part.summary - 1)
+    return found + tx.all("messages.wire_without_summaries", run_id=run_id, upto=part.upto, after=part.first - 1)
 
 
 def head(tx: Tx, run_id: str, /) -> int:

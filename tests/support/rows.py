@@ -58,6 +58,8 @@ def a_run(**changes: Any) -> Run:
         crashes=0,
         messages=0,
         first_message=0,
+        summary=0,
+        summarise_to=0,
         calls_expected=0,
         last_call="",
         same_calls=0,

@@ -143,11 +143,14 @@ def _back_off(facts: RunFacts, now: datetime) -> Decision:
     return Decision(cause="waited") if now >= facts.due_at else Decision(look_at=facts.due_at)
 
 
-def after_reply(reply: Reply, /, *, silent: int, unfit_before: int = 0) -> tuple[str, str]:
+def after_reply(reply: Reply, /, *, silent: int, unfit_before: int = 0, is_summary: bool = False) -> tuple[str, str]:
     """Where a reply leads, and why when it is not an answer.
 
     `silent`: the replies of this turn before it, which said nothing. `unfit_before`: replies in a row before it that were not as wanted.
+    `is_summary`: it was asked to sum up older turns; `silent` then counts those that did not.
     """
+    if is_summary:
+        return _after_summary(reply, silent)
     if reply.unfit:
         if unfit_before + 1 >= UNFIT_REPLIES:
             return "call_failed", f"the model did not answer in the wanted JSON, {UNFIT_REPLIES} times in a row: {reply.unfit}"
@@ -157,6 +160,16 @@ def after_reply(reply: Reply, /, *, silent: int, unfit_before: int = 0) -> tuple
     if not reply.is_silent:
         return "answered", ""
     what = f"the model answered with nothing (finish reason {reply.finish_reason or 'not given'})"
+    if silent + 1 >= EMPTY_REPLIES:
+        return "call_failed", f"{what}, {EMPTY_REPLIES} times in a row{_WHAT_TO_DO.get(reply.finish_reason or '', '')}"
+    return "call_failed_for_now", what
+
+
+def _after_summary(reply: Reply, silent: int) -> tuple[str, str]:
+    """A summary is a text; calls that stand beside it are not made."""
+    if reply.content.strip() and not reply.unfit:
+        return "shortened", ""
+    what = f"the model did not sum up the conversation (finish reason {reply.finish_reason or 'not given'})"
     if silent + 1 >= EMPTY_REPLIES:
         return "call_failed", f"{what}, {EMPTY_REPLIES} times in a row{_WHAT_TO_DO.get(reply.finish_reason or '', '')}"
     return "call_failed_for_now", what

@@ -245,7 +245,7 @@ def _call(tx: Tx, run: Run, decision: Decision) -> None:
     if decision.detail:
         desk.tell_switch(tx, run, decision.to, decision.detail)
     fit = money.look(tx, run, decision.to)
-    first = contexts.first_message(tx, run)
+    first, summarises = contexts.first_message(tx, run), contexts.summarises(tx, run)
     modelcalls.open_call(
         tx,
         run,
@@ -253,6 +253,7 @@ def _call(tx: Tx, run: Run, decision: Decision) -> None:
         llm=decision.to,
         model=(pinned.model if pinned else None) or decision.to,
         first_message=first,
+        summarises=summarises,
         held_nanousd=fit.worst.nanousd if fit.worst is not None else None,
         max_output=fit.output,
     )

@@ -137,7 +137,6 @@ BASH = "executor: {local_bash: {command: x}}"
         ("agents: [{name: a, tools: [{agent: b, detach: allowed}]}]", "`detach: allowed`"),
         ("agents: [{name: a, tools: [update_plan]}]", "a built-in tool it lists"),
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
-        ("agents: [{name: a, context: summarise}]", "`context: summarise`"),
         ("schedules: [{name: s, task: t, every: 5m}]", "`schedules`"),
     ],
 )
@@ -154,6 +153,8 @@ def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) 
         "agents: [{name: a, tools: [add, {agent: b, detach: never}], limits: {turns: 5, depth: 2, children: 3}, context: full}]",
         "agents: [{name: a, context: window}]",
         "agents: [{name: a, context: {window: 3}}]",
+        "agents: [{name: a, context: summarise}]",
+        "agents: [{name: a, context: {summarise: 3}}]",
         "llms: [{name: l, provider: scripted, replies: [{content: x}]}]",
         "llms: [{name: l, provider: openai, model: m, limits: {concurrency: 8, tokens_per_minute: 9}, fallback: o}]",
         "llms: [{name: l, provider: openai, model: m, tool_mode: native, price: unknown_ok, retry_for: 1h}]",

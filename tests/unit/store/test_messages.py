@@ -62,7 +62,7 @@ def put(tx: SqliteTx, history: list[Message]) -> str:
 
 
 def sent(tx: SqliteTx, id: str, upto: int, first: int) -> list[Message]:
-    return [json.loads(row["wire"]) for row in messages.sent(tx, id, upto, first=first)]
+    return [json.loads(row["wire"]) for row in messages.sent(tx, id, context.Part(upto, first))]
 
 
 def replies(history: list[Message]) -> int:
@@ -120,3 +120,14 @@ def test_a_request_ends_where_it_was_recorded_to_end(tx: SqliteTx) -> None:
     id = put(tx, whole)
 
     assert sent(tx, id, 6, 5) == [SYSTEM, asks(), *said("b")]
+
+
+def test_the_newest_summary_stands_behind_the_head_for_all_that_were_made(tx: SqliteTx) -> None:
+    summaries = [{"role": "user", "content": f"summary {number}"} for number in range(2)]
+    whole = [SYSTEM, asks(), *said("a"), *said("b"), summaries[0], *said("c"), summaries[1], *said("d")]
+    run = put_run(tx, "sums")
+    for number, message in enumerate(whole, 1):
+        messages.append(tx, run, message, number=number, template=context.SUMMARY if message in summaries else "")
+    rows = messages.sent(tx, run.id, context.Part(len(whole), 5, 10))
+
+    assert [json.loads(row["wire"]) for row in rows] == [SYSTEM, asks(), summaries[1], *said("b"), *said("c"), *said("d")]
