@@ -71,6 +71,11 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RunBackingOff": (Level.WARNING, "Run '{run}' calls the model again {when}: {detail}"),
     "ModelCallInterrupted": (Level.WARNING, "Run '{run}' was calling the model when the daemon ended; it calls again"),
     "ReplyMended": (Level.WARNING, "The reply of the model in run '{run}' was mended: {detail}"),
+    "ContextSummarised": (Level.INFO, "Run '{run}' goes on with a summary of its turns up to message {first}"),
+    "ContextShortened": (
+        Level.WARNING,
+        "Run '{run}' calls again without the older half of its turns, up to message {first}: {detail}",
+    ),
     "ReplyUnfit": (Level.WARNING, "The reply of the model in run '{run}' was not the wanted JSON, which it is told: {detail}"),
     "AgentCompleted": (Level.INFO, "Agent '{agent}' has completed the task"),
     "TaskCompleted": (Level.INFO, "Task completed: {task}"),

@@ -90,6 +90,7 @@ RUN: dict[str, dict[str, str]] = {
         "call_failed": "failed",
         "model_unusable": "pending",
         "reply_unfit": "ready",
+        "shortened": "ready",
         "call_interrupted": "ready",
         "cancelled": "cancelled",
     },

@@ -230,10 +230,6 @@ def _limits(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and model.limits is not None and getattr(model.limits, field) is not None
 
 
-def _later_context(model: Section) -> bool:
-    return isinstance(model, AgentSpec) and model.context in ("window", "summarise")
-
-
 _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 
 # THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
@@ -241,7 +237,6 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
     "agent": (
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
-        ("`context: window` or `summarise`", _later_context),
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (

@@ -14,7 +14,7 @@ from smallchain.model.builtins import ASK_HUMAN
 from smallchain.model.channelspec import CHANNEL_TYPES
 from smallchain.model.fields import (
     Amount,
-    ContextStrategy,
+    Context,
     Duration,
     Effects,
     Env,
@@ -24,6 +24,7 @@ from smallchain.model.fields import (
     Name,
     Secret,
     Section,
+    Turns,
     Url,
     Whole,
     by_shape,
@@ -107,7 +108,7 @@ class AgentTool(Section):
 class AgentLimits(Section):
     """Where a run of the agent ends."""
 
-    turns: Annotated[Whole, Field(ge=1, le=100_000)] | None = Field(None, description="Model calls of one run")
+    turns: Turns | None = Field(None, description="Model calls of one run")
     depth: Annotated[Whole, Field(ge=0, le=100)] | None = Field(None, description="Levels of delegation below")
     children: Annotated[Whole, Field(ge=0, le=100_000)] | None = Field(None, description="Delegations of one run")
     wall_time: Duration | None = Field(None, description="Active time; waiting does not count")
@@ -126,8 +127,9 @@ class AgentSpec(Section):
     )
     limits: AgentLimits | None = Field(None, description="Where a run of it ends")
     budget: BudgetField | None = Field(None, description="$5/day, or {limit, per, window, on_limit}")
-    context: ContextStrategy = Field(
-        "full", description="full, window, summarise, module:function, or the name that an installed package gives"
+    context: Context = Field(
+        "full",
+        description="full, window, summarise, {window: N}, {summarise: N}, module:function, or the name that a package gives",
     )
 
     @field_validator("tools")

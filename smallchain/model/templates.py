@@ -75,6 +75,12 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "a run that stood still at a cap, when it goes on",
         "You stood still until {now}, because {detail}. Spend what is left with care.",
     ),
+    "summarise": (
+        "`context: summarise`: what asks for a summary, at the end of a request of its own",
+        "Don't go on with the work now, and call nothing. Sum up the conversation above for yourself: what was asked, what was done and "
+        "found (with names, numbers and places as they are), what was decided and why, what is open. Only this summary will be left of it.",
+    ),
+    "summary": ("`context: summarise`: what stands for the older turns from then on", "[summary of the work so far]\n{summary}"),
     "woke": ("a sleep that is over", "You slept until {until}; it is {now} now."),
     "answered": ("a question that a person answered", "{answer}"),
     "json_tools": (

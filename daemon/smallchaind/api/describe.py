@@ -134,7 +134,7 @@ def _sent(tx: Tx, run: Run, pins: Pins, row: Row) -> str | None:
     agent = pins.agent(run.agent)
     if agent is not None and strategy.is_own(agent):
         return composed.get(tx, run.id, row["attempt"])
-    return body_of(tx, run, pins, row["llm"], row["messages"], row["max_output"]).decode()
+    return body_of(tx, run, pins, modelcalls.from_row(row)).decode()
 
 
 def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:

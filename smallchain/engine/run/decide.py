@@ -22,6 +22,7 @@ _WHAT_TO_DO = {
     "length": "; it used up its `max_tokens` without an answer (reasoning counts): raise it in the LLM's `parameters`",
     "content_filter": "; the provider's content filter withholds the answer: change the task's words, or use another LLM",
 }
+_SHORTEN = " (choose an LLM that takes more, `context: {window: N}` with fewer turns, or tools that say less, then `smallchain retry`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +151,17 @@ def _back_off(facts: RunFacts, now: datetime) -> Decision:
     return Decision(cause="waited") if now >= facts.due_at else Decision(look_at=facts.due_at)
 
 
-def after_reply(reply: Reply, /, *, silent: int, unfit_before: int = 0, work_left: bool = False) -> tuple[str, str]:
+def after_reply(
+    reply: Reply, /, *, silent: int, unfit_before: int = 0, work_left: bool = False, is_summary: bool = False
+) -> tuple[str, str]:
     """Where a reply leads, and why when it is not an answer.
 
     `silent`: the replies of this turn before it, which said nothing. `unfit_before`: replies in a row before it that were not as wanted.
     `work_left`: detached work of which the run has to be told goes on, or has just ended.
+    `is_summary`: it was asked to sum up older turns; `silent` then counts those that did not.
     """
+    if is_summary:
+        return _after_summary(reply, silent)
     if reply.unfit:
         if unfit_before + 1 >= UNFIT_REPLIES:
             return "call_failed", f"the model did not answer in the wanted JSON, {UNFIT_REPLIES} times in a row: {reply.unfit}"
@@ -170,8 +176,23 @@ def after_reply(reply: Reply, /, *, silent: int, unfit_before: int = 0, work_lef
     return "call_failed_for_now", what
 
 
-def after_failure(failure: Failure, /, *, failing_since: datetime | None, retry_for: timedelta, now: datetime) -> tuple[str, str]:
-    """Where a failed model call leads, and the words for it (design rule 3)."""
+def _after_summary(reply: Reply, silent: int) -> tuple[str, str]:
+    """A summary is a text; calls that stand beside it are not made."""
+    if reply.content.strip() and not reply.unfit:
+        return "shortened", ""
+    what = f"the model did not sum up the conversation (finish reason {reply.finish_reason or 'not given'})"
+    if silent + 1 >= EMPTY_REPLIES:
+        return "call_failed", f"{what}, {EMPTY_REPLIES} times in a row{_WHAT_TO_DO.get(reply.finish_reason or '', '')}"
+    return "call_failed_for_now", what
+
+
+def after_failure(
+    failure: Failure, /, *, failing_since: datetime | None, retry_for: timedelta, now: datetime, not_shorter: str = ""
+) -> tuple[str, str]:
+    """Where a failed model call leads, and the words for it (design rule 3).
+
+    `not_shorter`: why a request that was longer than the model takes can't be sent with less in it; empty when it can.
+    """
     match failure.kind:
         case FailureKind.TRANSIENT:
             since = failing_since or now
@@ -183,7 +204,9 @@ def after_failure(failure: Failure, /, *, failing_since: datetime | None, retry_
         case FailureKind.REFUSED:
             return "call_failed", f"the model refused the request: {failure.message}"
         case FailureKind.OVERFLOW:
-            return "call_failed", f"the conversation is longer than the model takes: {failure.message}"
+            if not not_shorter:
+                return "shortened", failure.message
+            return "call_failed", f"the conversation is longer than the model takes, and {not_shorter}{_SHORTEN}: {failure.message}"
         case _:
             assert_never(failure.kind)
 

@@ -11,8 +11,8 @@ from smallchain.engine.budget.decide import Word
 from smallchain.engine.human.asking import ask, stop_and_ask
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.pace import desk
+from smallchain.engine.run import contexts, work
 from smallchain.engine.run import decide as rules
-from smallchain.engine.run import work
 from smallchain.engine.run.acts import cancel
 from smallchain.engine.run.execute import ModelCaller, Prepared, prepare
 from smallchain.engine.run.replies import book_lost, fail, llm_of_attempt, record_outcome
@@ -254,17 +254,20 @@ def _call(tx: Tx, run: Run, decision: Decision) -> None:
     if decision.detail:
         desk.tell_switch(tx, run, decision.to, decision.detail)
     fit = money.look(tx, run, decision.to)
+    first, summarises = contexts.first_message(tx, run), contexts.summarises(tx, run)
     modelcalls.open_call(
         tx,
         run,
         attempt=attempt,
         llm=decision.to,
         model=(pinned.model if pinned else None) or decision.to,
+        first_message=first,
+        summarises=summarises,
         held_nanousd=fit.worst.nanousd if fit.worst is not None else None,
         max_output=fit.output,
     )
     money.hold(tx, run, fit, attempt=attempt)
-    runs.move(tx, run, "model_called", attempts=attempt, detail="")
+    runs.move(tx, run, "model_called", attempts=attempt, first_message=first, detail="")
 
 
 def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:

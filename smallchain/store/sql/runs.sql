@@ -1,10 +1,10 @@
 -- insert: a new run
 INSERT INTO runs (id, name, root_id, parent_id, parent_call_id, depth, task, agent, llm, user_message, file, spec_digest, priority,
-  phase, paused, detail, turns, attempts, failures, failing_since, crashes, messages, calls_expected, last_call, same_calls, due_at, output, error,
-  cost_nanousd, created_at, started_at, finished_at, version)
+  phase, paused, detail, turns, attempts, failures, failing_since, crashes, messages, first_message, summary, summarise_to, calls_expected, last_call, same_calls,
+  due_at, output, error, cost_nanousd, created_at, started_at, finished_at, version)
 VALUES (:id, :name, :root_id, :parent_id, :parent_call_id, :depth, :task, :agent, :llm, :user_message, :file, :spec_digest, :priority,
-  :phase, :paused, :detail, :turns, :attempts, :failures, :failing_since, :crashes, :messages, :calls_expected, :last_call, :same_calls, :due_at,
-  :output, :error, :cost_nanousd, :created_at, :started_at, :finished_at, :version);
+  :phase, :paused, :detail, :turns, :attempts, :failures, :failing_since, :crashes, :messages, :first_message, :summary, :summarise_to, :calls_expected, :last_call, :same_calls,
+  :due_at, :output, :error, :cost_nanousd, :created_at, :started_at, :finished_at, :version);
 
 -- get: a run by id
 SELECT * FROM runs WHERE id = :id;
@@ -18,8 +18,8 @@ SELECT * FROM runs WHERE parent_call_id = :call_id;
 -- save: what moves of a run, against the version that was read
 UPDATE runs SET agent = :agent, llm = :llm, priority = :priority, phase = :phase, paused = :paused, detail = :detail, turns = :turns,
   attempts = :attempts, failures = :failures, failing_since = :failing_since, crashes = :crashes, messages = :messages,
-  calls_expected = :calls_expected, last_call = :last_call, same_calls = :same_calls, due_at = :due_at, output = :output, error = :error,
-  cost_nanousd = :cost_nanousd, started_at = :started_at, finished_at = :finished_at, version = :version
+  first_message = :first_message, summary = :summary, summarise_to = :summarise_to, calls_expected = :calls_expected, last_call = :last_call, same_calls = :same_calls, due_at = :due_at,
+  output = :output, error = :error, cost_nanousd = :cost_nanousd, started_at = :started_at, finished_at = :finished_at, version = :version
 WHERE id = :id AND version = :read;
 
 -- list: these runs (a JSON list of ids) in the order of their making, each with what is open of it and what its tree has cost

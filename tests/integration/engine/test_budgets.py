@@ -418,9 +418,7 @@ async def test_where_nothing_bounds_the_reply_the_cap_does_and_the_transcript_sa
     await house.apply(files(server, llm={"parameters": {}}, budget="$0.01/day"))
     run = await house.run("monday", RunPhase.SUCCEEDED)
     (row,) = await house.database.read(lambda tx: modelcalls.of_run(tx, run.id))
-    body = await house.database.read(
-        lambda tx: body_of(tx, runs.get(tx, run.id), pins_of(tx, run.root_id), "fast", row["messages"], row["max_output"])
-    )
+    body = await house.database.read(lambda tx: body_of(tx, runs.get(tx, run.id), pins_of(tx, run.root_id), modelcalls.from_row(row)))
     (sent,) = biller.asked
 
     assert sent["max_tokens"] == row["max_output"]

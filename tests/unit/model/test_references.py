@@ -136,7 +136,6 @@ BASH = "executor: {local_bash: {command: x}}"
         ("tools: [{name: t, builtin: check_budget}]", "this `builtin`"),
         ("agents: [{name: a, tools: [check_budget]}]", "a built-in tool it lists"),
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
-        ("agents: [{name: a, context: window}]", "`context: window` or `summarise`"),
         ("schedules: [{name: s, task: t, every: 5m}]", "`schedules`"),
     ],
 )
@@ -151,6 +150,10 @@ def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) 
         "tools: [{name: t, executor: {python: {code: a, image: 'python:3.12', requirements: []}}, isolation: auto}]",
         "tools: [{name: t, builtin: add}]",
         "agents: [{name: a, tools: [add, {agent: b, detach: allowed, on_finish: cancel}], limits: {turns: 5, depth: 2, children: 3}, context: full}]",
+        "agents: [{name: a, context: window}]",
+        "agents: [{name: a, context: {window: 3}}]",
+        "agents: [{name: a, context: summarise}]",
+        "agents: [{name: a, context: {summarise: 3}}]",
         "llms: [{name: l, provider: scripted, replies: [{content: x}]}]",
         "llms: [{name: l, provider: openai, model: m, limits: {concurrency: 8, tokens_per_minute: 9}, fallback: o}]",
         "llms: [{name: l, provider: openai, model: m, tool_mode: native, price: unknown_ok, retry_for: 1h}]",

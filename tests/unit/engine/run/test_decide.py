@@ -242,7 +242,7 @@ def failed(what: FailureKind, since: datetime | None = None) -> tuple[str, str]:
         (FailureKind.UNUSABLE, None, "model_unusable"),
         (FailureKind.UNUSABLE, NOW - 60 * HOURS, "model_unusable"),
         (FailureKind.REFUSED, None, "call_failed"),
-        (FailureKind.OVERFLOW, None, "call_failed"),
+        (FailureKind.OVERFLOW, None, "shortened"),
     ],
 )
 def test_what_kind_of_failure_it_is_decides(what: FailureKind, since: datetime | None, cause: str) -> None:
@@ -253,6 +253,16 @@ def test_what_kind_of_failure_it_is_decides(what: FailureKind, since: datetime |
 def test_the_words_of_the_provider_are_told(what: FailureKind) -> None:
     assert "the words" in failed(what)[1]
     assert "the words" in failed(what, NOW - 60 * HOURS)[1]
+
+
+def test_a_conversation_that_is_too_long_and_can_not_be_shorter_fails_the_run_with_what_to_do() -> None:
+    failure = Failure(FailureKind.OVERFLOW, "the words")
+    cause, why = after_failure(failure, failing_since=None, retry_for=6 * HOURS, now=NOW, not_shorter="its older half was left out already")
+
+    assert cause == "call_failed"
+    assert why.startswith("the conversation is longer than the model takes, and its older half was left out already")
+    assert "`context: {window: N}`" in why
+    assert why.endswith("the words")
 
 
 def test_a_run_that_gives_up_says_since_when() -> None:
