@@ -257,5 +257,4 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
     "run": (("`budget`", partial(_has, "budget")),),
     "mcp_server": (("`isolation: container`", _container),),
     "budget": (("`budgets`", _always),),
-    "schedule": (("`schedules`", _always),),
 }

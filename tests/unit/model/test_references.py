@@ -141,7 +141,6 @@ BASH = "executor: {local_bash: {command: x}}"
         ("agents: [{name: a, context: window}]", "`context: window` or `summarise`"),
         ("runs: [{name: r, task: t, budget: $5}]", "`budget`"),
         ("budgets: [{name: b, over: everything, limit: $5}]", "`budgets`"),
-        ("schedules: [{name: s, task: t, every: 5m}]", "`schedules`"),
     ],
 )
 def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) -> None:
@@ -163,6 +162,7 @@ def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) 
         "agents: [{name: a, context: 'my.module:strategy'}]",
         "tasks: [{name: t, agent: a, user_message: x}]",
         "runs: [{name: r, task: t, priority: 5}]",
+        "schedules: [{name: s, task: t, cron: 0 7 * * 1-5, time_zone: Europe/Berlin, overlap: queue, misfire: skip, jitter: 5m}]",
         "defaults: {llm: a, timeout: 2m, approval: never, isolation: auto}",
     ],
 )
