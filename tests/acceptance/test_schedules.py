@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 
 from support.daemon import Daemon, Item
@@ -32,7 +33,7 @@ def test_a_daemon_that_is_killed_again_and_again_makes_one_run_for_each_moment(d
 
     assert [run["name"] for run in runs] == [f"digest-{number}" for number in range(1, len(runs) + 1)]
     assert moments == sorted(set(moments))
-    assert {(after - before).total_seconds() % 1 for before, after in zip(moments, moments[1:], strict=False)} == {0.0}
+    assert {(after - before).total_seconds() % 1 for before, after in itertools.pairwise(moments)} == {0.0}
     assert daemon.cli("wait", *(run["name"] for run in runs)).returncode == 0
 
 
