@@ -195,10 +195,6 @@ def _named(kind: str, name: str) -> str:
     return f"`{word}`" if kind == "defaults" else f"{word} {name!r}"
 
 
-def _always(_: Section) -> bool:
-    return True
-
-
 def _has(field: str, model: Section) -> bool:
     """Whether a field says something else than what it means when it is left out."""
     return bool(getattr(model, field) != type(model).model_fields[field].get_default(call_default_factory=True))
@@ -244,7 +240,6 @@ _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 _UNSUPPORTED: Mapping[str, _Rows] = {
     "agent": (
         ("`detach: allowed`", partial(_entry, "detach")),
-        ("`budget`", partial(_has, "budget")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
         ("`context: window` or `summarise`", _later_context),
@@ -254,7 +249,5 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("a fence around `executor: function`", _fences_function),
         ("this `builtin`", _later_builtin),
     ),
-    "run": (("`budget`", partial(_has, "budget")),),
     "mcp_server": (("`isolation: container`", _container),),
-    "budget": (("`budgets`", _always),),
 }

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from smallchain.engine import readiness
 from smallchain.engine.kind import Step, Transact
-from smallchain.engine.run.kind import cancel
+from smallchain.engine.run.acts import cancel
 from smallchain.engine.schedule.decide import ScheduleFacts, Skipped, Turn, considered_from, decide
 from smallchain.engine.specs import typed
 from smallchain.model.canonical import canonical
