@@ -62,6 +62,10 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "McpToolsListed": (Level.INFO, "MCP server '{name}' has {count}: {names}"),
     "McpToolUnusable": (Level.WARNING, "The tool '{tool}' of MCP server '{name}' can't be used: {detail}"),
     "McpToolGone": (Level.WARNING, "MCP server '{name}' lists its tool '{tool}' no more"),
+    # what starts by itself
+    "ScheduleFired": (Level.INFO, "Schedule '{name}' starts run '{run}', due at {moment}"),
+    "ScheduleWaits": (Level.INFO, "Schedule '{name}' holds its start for {moment} until run '{after}' is over"),
+    "ScheduleSkipped": (Level.WARNING, "Schedule '{name}' skips {what}: {why}"),
     # a run
     "RunStarted": (Level.INFO, "Executing task: {task}"),
     "AgentStarted": (Level.INFO, "Agent '{agent}' is executing the task"),

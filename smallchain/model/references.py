@@ -195,10 +195,6 @@ def _named(kind: str, name: str) -> str:
     return f"`{word}`" if kind == "defaults" else f"{word} {name!r}"
 
 
-def _always(_: Section) -> bool:
-    return True
-
-
 def _has(field: str, model: Section) -> bool:
     """Whether a field says something else than what it means when it is left out."""
     return bool(getattr(model, field) != type(model).model_fields[field].get_default(call_default_factory=True))
@@ -244,5 +240,4 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("this `builtin`", _later_builtin),
     ),
     "mcp_server": (("`isolation: container`", _container),),
-    "schedule": (("`schedules`", _always),),
 }

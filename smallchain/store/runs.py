@@ -12,7 +12,7 @@ from smallchain.model.changed import changed
 from smallchain.model.errors import Unknown
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import OpenCall, Run, Status, status_word
-from smallchain.store import detached
+from smallchain.store import detached, schedules
 from smallchain.store.contract import Row, Shape, Tx, Value
 from smallchain.store.times import from_text, maybe, to_text
 
@@ -130,13 +130,16 @@ def save(tx: Tx, run: Run, /, **changes: Any) -> Run:
 
 
 def move(tx: Tx, run: Run, cause: str, /, **changes: Any) -> Run:
-    """Move a run along an edge of its lifecycle, with other changes; a run that is over is stamped and wakes its parent's call."""
+    """Move a run along an edge of its lifecycle, with other changes; a run that is over is stamped and wakes who waits for it."""
     phase = RunPhase(lifecycles.move(lifecycles.RUN, run.phase, cause))
     if phase in lifecycles.RUN_TERMINAL:
         changes = {"finished_at": tx.now, "due_at": None, "paused": False, **changes}
         _end_of_work(tx, run)
         if run.parent_call_id is not None:
             tx.wake("toolcall", run.parent_call_id)
+        if run.parent_id is None:
+            for schedule in schedules.waiting(tx):
+                tx.wake(schedules.KIND, schedule)
     return save(tx, run, phase=phase, **changes)
 
 

@@ -23,7 +23,7 @@ UPDATE runs SET agent = :agent, llm = :llm, priority = :priority, phase = :phase
 WHERE id = :id AND version = :read;
 
 -- list: these runs (a JSON list of ids) in the order of their making, each with what is open of it and what its tree has cost
-SELECT runs.*, parent.name AS parent, root.name AS root, iif(runs.phase != 'awaiting_tools', '[]', (
+SELECT runs.*, parent.name AS parent, root.name AS root, schedule_starts.schedule, schedule_starts.moment AS scheduled_for, iif(runs.phase != 'awaiting_tools', '[]', (
     SELECT json_group_array(json_array(phase, tool, detail)) FROM toolcalls
     WHERE run_no = runs.no AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
   )) AS open_calls, (
@@ -35,6 +35,7 @@ SELECT runs.*, parent.name AS parent, root.name AS root, iif(runs.phase != 'awai
     SELECT coalesce(sum(held_nanousd), 0) FROM modelcalls WHERE run_no = runs.no AND attempt = runs.attempts
   )) AS held_nanousd
 FROM runs LEFT JOIN runs AS parent ON parent.id = runs.parent_id LEFT JOIN runs AS root ON root.id = runs.root_id
+  LEFT JOIN schedule_starts ON schedule_starts.run_id = runs.id
 WHERE runs.id IN (SELECT value FROM json_each(:ids)) ORDER BY runs.id;
 
 -- page: ids of the runs made after one

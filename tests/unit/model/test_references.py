@@ -136,7 +136,6 @@ BASH = "executor: {local_bash: {command: x}}"
         ("tools: [{name: t, builtin: check_budget}]", "this `builtin`"),
         ("agents: [{name: a, tools: [check_budget]}]", "a built-in tool it lists"),
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
-        ("schedules: [{name: s, task: t, every: 5m}]", "`schedules`"),
     ],
 )
 def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) -> None:
@@ -162,6 +161,7 @@ def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) 
         "agents: [{name: a, context: 'my.module:strategy'}]",
         "tasks: [{name: t, agent: a, user_message: x}]",
         "runs: [{name: r, task: t, priority: 5}]",
+        "schedules: [{name: s, task: t, cron: 0 7 * * 1-5, time_zone: Europe/Berlin, overlap: queue, misfire: skip, jitter: 5m}]",
         "defaults: {llm: a, timeout: 2m, approval: never, isolation: auto}",
     ],
 )
