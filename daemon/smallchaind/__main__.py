@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -15,6 +14,7 @@ from smallchain import __version__, settings
 from smallchain.model.durations import parse_duration
 from smallchain.model.errors import SmallchainError
 from smallchain.protocol.text import visible
+from smallchaind import memory
 
 _EPILOG = """\
 examples:
@@ -86,8 +86,7 @@ def main() -> None:
     logging.raiseExceptions = False  # a full or closed log is no reason to stop
     for noisy in ("watchfiles", "httpx2", "httpcore2", "openai", "asyncio", "aiosqlite", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # A batch of steps makes thousands of values that die with it; with Python's 700, all live ones are looked at again and again.
-    gc.set_threshold(20_000, 20, 20)
+    memory.settle()
     from smallchaind.lifetime import Options, serve
 
     options = Options(

@@ -45,7 +45,7 @@ tools:
 - {{name: count_words, description: count words, parameters: {{type: object, properties: {{text: {{type: string}}}}, required: [text]}},
     executor: {{python: {{code: 'print(len(text.split()))'}}}}, effects: none, timeout: 30s}}
 - {{name: act, description: act once, parameters: {{type: object, properties: {{what: {{type: string}}}}, required: [what]}},
-    isolation: none
+    isolation: none,
     executor: {{local_bash: {{command: 'echo "$SMALLCHAIN_CALL_ID $SMALLCHAIN_IDEMPOTENCY_KEY" >> "{log}"; echo acted'}}}}, effects: once, timeout: 30s}}
 tasks: [{{name: work, agent: worker, user_message: work}}]
 """
@@ -269,7 +269,11 @@ class Soak:
             "descriptors": grown(self.kept, "descriptors", 1, most=_FILES_AN_HOUR, unit="files"),
             "threads": grown(self.kept, "threads", 1, most=_FILES_AN_HOUR, unit="threads"),
             "lag": steady_lag(lags),
-            "runs": {"ok": not mute and not nameless, "waiting": len(waiting), "without_a_reason": (mute + nameless)[:5]},
+            "runs": {
+                "ok": bool(phases.get("succeeded")) and not mute and not nameless,
+                "waiting": len(waiting),
+                "without_a_reason": (mute + nameless)[:5],
+            },
             "pairing": {"ok": not mismatched, "wrong": mismatched[:5]},
             "once": acted,
             "database": {"ok": sound == "ok", "told": sound},

@@ -156,7 +156,16 @@ async def _exchange(
                     raise Oversized(f"the reply is larger than {_LARGEST_BODY // 1024 // 1024} MiB")
             return Answer(response.status, bytes(held), {name.lower(): value for name, value in response.headers.items()})
     except (aiohttp.ClientError, OSError, UnicodeError, ValueError) as error:
+        _let_go(error)
         raise _translated(error) from error
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Drop the tracebacks of an error and its causes: aiohttp keeps them with the connection, and a traceback keeps the connection and
+    us, so that each broken exchange would stay, request and all, until the garbage collector looks for such circles."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _translated(error: Exception) -> Exception:

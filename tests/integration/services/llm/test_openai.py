@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import gzip
 import json
 import socket
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import aiohttp
 import pytest
 
 from smallchain.model.llm import Endpoint, Failure, FailureKind, ModelRequest, Reply
@@ -174,6 +176,19 @@ async def test_a_broken_connection_is_transient_and_not_tried_again(provider: Op
     assert found.message.startswith(server.base_url.removesuffix("/v1") + ": ")
     assert "broke before the reply was whole" in found.message
     assert "xxx" in found.raw or fault != "half_body"
+
+
+@pytest.mark.parametrize("fault", ["reset", "reset_mid_body", "half_body", "garbage"])
+async def test_a_broken_exchange_is_let_go_of_at_once(provider: OpenAIProvider, server: ModelServer, fault: Any) -> None:
+    gc.collect()
+    gc.disable()  # so that what stands in a circle stays
+    try:
+        await failure(provider, server, Answer(body=says("x" * 1000).body, fault=fault))
+        left = [each for each in gc.get_objects() if isinstance(each, aiohttp.ClientResponse)]
+    finally:
+        gc.enable()
+
+    assert not left
 
 
 async def test_what_came_before_the_deadline_is_kept(provider: OpenAIProvider) -> None:

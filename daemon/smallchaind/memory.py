@@ -1,0 +1,26 @@
+"""How the daemon's process holds its memory, so that one that lives for months stays as large as what it keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h; see mallopt(3)
+_LARGE = 128 * 1024
+
+
+def settle() -> None:
+    """Choose how memory is taken and given back; before the first thread starts.
+
+    A heap for each thread (glibc's way) keeps holes for each: what the loop makes, the writer and the readers free, and none of them
+    uses the others' holes. Our threads take turns at one interpreter, so that one heap for all costs no waiting. Large pieces (a
+    page of a list, a body) stand outside of it and are given back at once: by itself, glibc takes ever larger ones from the heap
+    after it has freed one. On a system with another allocator nothing is chosen.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        choose = ctypes.CDLL(None).mallopt
+        for what, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _LARGE)):
+            choose(what, value)
+    # A batch of steps makes thousands of values that die with it; with Python's 700, all live ones are looked at again and again.
+    gc.set_threshold(20_000, 20, 20)
