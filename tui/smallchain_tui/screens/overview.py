@@ -75,6 +75,8 @@ class OverviewScreen(BaseScreen):
         """Begin with the runs."""
         super().on_mount()
         self.add_class("-tab-runs")
+        starts = self.app.keys.shown("runs.start")
+        self.query_one(RunsTable).empty = f"no runs yet: `smallchain run TASK` starts one, and so does {starts}"
         self.query_one("#pane-budgets", Pane).title("Budgets")
         self.query_one("#pane-delegations", Pane).title("Delegations")
         self.query_one(BudgetBars).show([])
@@ -230,6 +232,10 @@ class OverviewScreen(BaseScreen):
             self.set_class(tab == name, f"-tab-{tab}")
         self.call_after_refresh(self.query_one(f"#{name}").focus)
         self._titles()
+
+    def action_things(self) -> None:
+        """Tools, MCP servers, artifacts, and the rest of what is written."""
+        self.app.open_things()
 
     def out(self) -> bool:
         """Clear marks, then the filter, then go to the runs."""
