@@ -76,7 +76,7 @@ class Linear:
 
     def _list(self) -> list[RequestRow]:
         rows = attention.inbox([RequestRow.of(item) for item in self._client.items("requests")])
-        waits = f"{count(len(rows), 'request waits', 'requests wait')}" if rows else "nothing waits for a person"
+        waits = f"{count(len(rows), 'request waits', 'requests wait')}" if rows else "Nothing waits for a person"
         self._say(f"smallchain: connected. {waits}. {_HELP}")
         for number, row in enumerate(rows, 1):
             self._say(f"{number}. {self._title(row)}")

@@ -37,6 +37,20 @@ async def opened(fake: FakeDaemon, size: tuple[int, int] = WIDE, **options: Any)
         yield seen
 
 
+async def test_a_run_that_is_opened_while_the_daemon_is_away_claims_no_figures(fake: FakeDaemon) -> None:
+    async with dashboard(fake, size=WIDE, now=Clock()) as seen:
+        await seen.sees(NAME)
+        fake.stop()
+        await seen.until(lambda: not seen.app.state.connection.live, "the loss")
+        seen.app.open_run(NAME)
+
+        await seen.sees("not read: the daemon does not answer")
+        assert "0 model calls" not in seen.text()
+        assert "null" not in seen.text()
+        fake.start()
+        await seen.sees("First the draft")
+
+
 @pytest.mark.parametrize("size", [WIDE, NORMAL, NARROW])
 async def test_a_run_says_first_what_it_waits_for_and_how_to_answer(fake: FakeDaemon, size: tuple[int, int]) -> None:
     async with opened(fake, size) as seen:

@@ -167,8 +167,11 @@ class DecidingScreen(BaseScreen):
         """The key whose action (`id` in the key map) this is, once; None for one that no key of this screen has called, or that is late:
         under load, the next key may be here before the action of the last."""
         key, self._key = self._key, None
-        if key is None or self.decision is not key.after or key.name not in self.app.keys.names(id):
+        if key is None or key.name not in self.app.keys.names(id):
             self.tell("only a key on this screen decides")
+            return None
+        if self.decision is not key.after:
+            self.tell("that key did not count: something else came at the same moment; press it again")
             return None
         return key
 

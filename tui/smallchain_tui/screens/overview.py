@@ -45,7 +45,7 @@ class OverviewScreen(BaseScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("overview")
     scopes = ("app", "anywhere", "overview", "lists", "runs", "inbox", "events")
-    hints: ClassVar[tuple[str, ...]] = ("overview.inbox",)
+    hints: ClassVar[tuple[str, ...]] = ("overview.inbox", "overview.things")
 
     def __init__(self) -> None:
         super().__init__()

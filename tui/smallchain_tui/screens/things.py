@@ -54,7 +54,7 @@ class ThingsScreen(BaseScreen):
                 for kind in KINDS:
                     yield ThingsList(kind, now=self.app.now())
             with Pane(id="beside"):
-                yield DocumentView(id="preview")
+                yield DocumentView("", id="preview")
 
     def on_mount(self) -> None:
         """Begin with what is wanted."""
