@@ -177,6 +177,7 @@ async def compose(
     strategies, models = Workers(at_most=_STRATEGIES_AT_A_TIME, marks=own), Workers(at_most=_MODELS_AT_A_TIME, marks=own)
     functions = Workers(marks=own)
     providers = Providers({"openai": OpenAIProvider(), "scripted": ScriptedProvider(), "python": PythonProvider(models)})
+    prices = _Prices()
     outbound = Outbound()
     jobs = _empty(settings.state_dir / "jobs")
     private = (settings.state_dir, settings.socket_path.parent)
@@ -204,9 +205,9 @@ async def compose(
         "email": EmailChannel(now=clock.now),
     }
     every: list[Kind] = [
-        RunKind(ModelCaller(database, providers, secrets, _Prices(), strategies)),
+        RunKind(ModelCaller(database, providers, secrets, prices, strategies)),
         ToolCallKind(database, tools, secrets, key=key, callback_url=f"{heard_at.url}{ROOT}/{TOOLCALLS}" if heard_at else ""),
-        LLMKind(database, providers, secrets),
+        LLMKind(database, providers, secrets, prices),
         AgentKind(database, strategies),
         ToolKind(database, tools),
         ChannelKind(database, channels, secrets),

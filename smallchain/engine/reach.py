@@ -12,7 +12,7 @@ from smallchain.model.agent import llm_of
 from smallchain.model.functions import tool_named
 from smallchain.model.ids import did_you_mean
 from smallchain.model.lifecycles import Readiness
-from smallchain.model.sections import AgentSpec, AgentTool, BudgetSpec, DefaultsSpec
+from smallchain.model.sections import AgentSpec, AgentTool, DefaultsSpec
 from smallchain.store import mcptools, resources
 from smallchain.store.contract import Tx
 from smallchain.store.mcptools import Listing
@@ -72,7 +72,6 @@ def reach_of(tx: Tx, name: str, /) -> Reach:
                 _take(tx, reach, "tool", "tool", used)
                 if (tool := resources.get(tx, "tool", used)) is not None:
                     _take_channels(tx, reach, tool)
-    _note_caps(tx, reach)
     return reach
 
 
@@ -176,11 +175,3 @@ def _note_strategy(reach: Reach, row: Written, *, of: str) -> None:
             reach.settling = True
         elif fault:
             reach.broken.append(fault if row.name == of else f"agent '{row.name}' can't be used: {fault}")
-
-
-def _note_caps(tx: Tx, reach: Reach) -> None:
-    """A cap that this version cannot keep stops what it is over, as if it were reached (design rule 8)."""
-    for row in resources.of_kind(tx, "budget"):
-        spec: BudgetSpec = typed(row)
-        if spec.over == "everything" or spec.over.counts in reach.found:
-            reach.lacking.append(f"budget '{row.name}': {why_unsupported(row)}")

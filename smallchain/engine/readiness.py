@@ -7,7 +7,7 @@ from smallchain.engine.kind import Step, Transact
 from smallchain.model.decision import Effect
 from smallchain.model.events import Object
 from smallchain.model.lifecycles import Readiness
-from smallchain.store import eventlog, resources, runs, toolcalls
+from smallchain.store import eventlog, ledger, resources, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.resources import Written
 
@@ -48,13 +48,15 @@ class ReadinessKind:
     name = "readiness"
 
     def step(self, tx: Tx, key: str, /) -> Step:
-        """Wake every agent, and every pending run and tool call."""
+        """Wake every agent, every pending run and tool call, and every run that waits for room under a cap."""
         for name in resources.names(tx, "agent"):
             tx.wake("agent", name)
         for id in runs.pending_ids(tx):
             tx.wake("run", id)
         for id in toolcalls.pending_ids(tx):
             tx.wake(toolcalls.KIND, id)
+        for id in ledger.all_waiting(tx):
+            tx.wake("run", id)
         return Step()
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:

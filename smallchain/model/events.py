@@ -85,6 +85,9 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RunPriority": (Level.INFO, "The priority of run '{run}' is {priority}, set by {by}"),
     # a tool call
     "ToolCallHeld": (Level.WARNING, "Tool '{tool}' may not start: {detail}"),
+    "RunOverBudget": (Level.WARNING, "Run '{run}' stands still {when}: {detail}"),
+    "RunHasRoom": (Level.INFO, "Run '{run}' goes on: there is room under its caps again"),
+    "CostAtWorst": (Level.WARNING, "A model call of run '{run}' did not say what it used; it counts as its worst case"),
     "RunAsleep": (Level.INFO, "Run '{run}' sleeps until {until}"),
     "ToolCallStarted": (Level.INFO, "Agent '{agent}' is using tool: {tool}"),
     "ToolCallSucceeded": (Level.INFO, "Tool '{tool}' executed successfully"),

@@ -79,6 +79,7 @@ RUN: dict[str, dict[str, str]] = {
         "dependencies_lost": "pending",
         "limit_reached": "failed",
         "over_cap": "over_budget",
+        "stopped_by_cap": "failed",
         "cancelled": "cancelled",
     },
     "calling_model": {
@@ -92,7 +93,7 @@ RUN: dict[str, dict[str, str]] = {
         "call_interrupted": "ready",
         "cancelled": "cancelled",
     },
-    "awaiting_tools": {"results_in": "ready", "limit_reached": "failed", "cancelled": "cancelled"},
+    "awaiting_tools": {"results_in": "ready", "limit_reached": "failed", "stopped_by_cap": "failed", "cancelled": "cancelled"},
     "awaiting_work": {"work_finished": "ready", "cancelled": "cancelled"},
     "backing_off": {"waited": "ready", "gave_up": "failed", "cancelled": "cancelled"},
     "over_budget": {"room": "ready", "stopped_by_cap": "failed", "cancelled": "cancelled"},

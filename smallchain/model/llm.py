@@ -101,3 +101,5 @@ class Failure:
     status: int | None = None
     retry_after: timedelta | None = None
     raw: str = ""
+    may_have_cost: bool = False
+    """The request went out and no answer says that nothing was done: a provider may bill it."""

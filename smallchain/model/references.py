@@ -244,7 +244,6 @@ _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 _UNSUPPORTED: Mapping[str, _Rows] = {
     "agent": (
         ("`detach: allowed`", partial(_entry, "detach")),
-        ("`budget`", partial(_has, "budget")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
         ("`context: window` or `summarise`", _later_context),
@@ -254,8 +253,6 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("a fence around `executor: function`", _fences_function),
         ("this `builtin`", _later_builtin),
     ),
-    "run": (("`budget`", partial(_has, "budget")),),
     "mcp_server": (("`isolation: container`", _container),),
-    "budget": (("`budgets`", _always),),
     "schedule": (("`schedules`", _always),),
 }

@@ -66,6 +66,10 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "Error: {name} was not carried out: the request to a person was withdrawn",
     ),
     "refused_by_policy": ("a call that a rule forbids", "Error: {name} was not carried out: {detail}"),
+    "was_over_budget": (
+        "a run that stood still at a cap, when it goes on",
+        "You stood still until {now}, because {detail}. Spend what is left with care.",
+    ),
     "woke": ("a sleep that is over", "You slept until {until}; it is {now} now."),
     "answered": ("a question that a person answered", "{answer}"),
     "json_tools": (

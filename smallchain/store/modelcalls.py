@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import datetime
 
 from smallchain.model.changed import changed
 from smallchain.model.money import Usage
 from smallchain.model.run import Run
 from smallchain.store.contract import Row, Shape, Tx
-from smallchain.store.times import to_text
+from smallchain.store.times import from_text, to_text
 
 
 @dataclass(frozen=True)  # without slots, for `changed`
@@ -33,6 +34,10 @@ class ModelCall:
     raw: str
     started_at: str
     finished_at: str | None
+    held_nanousd: int | None
+    """What it holds of the caps over it while it is out; None where no cap is."""
+    max_output: int | None
+    """Tokens of the reply that a cap makes it ask for at most; None: the request is as it is written."""
 
 
 _COLUMNS = tuple(field.name for field in fields(ModelCall))
@@ -52,7 +57,9 @@ _CALL: Shape[ModelCall] = Shape(
 )
 
 
-def open_call(tx: Tx, run: Run, /, *, attempt: int, llm: str, model: str) -> None:
+def open_call(
+    tx: Tx, run: Run, /, *, attempt: int, llm: str, model: str, held_nanousd: int | None = None, max_output: int | None = None
+) -> None:
     """Record that attempt `attempt` of a run is about to go out in this epoch, with the conversation as it stands."""
     call = ModelCall(
         run_id=run.id,
@@ -73,6 +80,8 @@ def open_call(tx: Tx, run: Run, /, *, attempt: int, llm: str, model: str) -> Non
         raw="",
         started_at=to_text(tx.now),
         finished_at=None,
+        held_nanousd=held_nanousd,
+        max_output=max_output,
     )
     tx.add(_CALL, call)
 
@@ -80,6 +89,11 @@ def open_call(tx: Tx, run: Run, /, *, attempt: int, llm: str, model: str) -> Non
 def get(tx: Tx, run_id: str, attempt: int, /) -> ModelCall | None:
     """An attempt, or None."""
     return tx.find(_CALL, run_id, attempt)
+
+
+def began(call: ModelCall, /) -> datetime:
+    """When an attempt was recorded, which is just before it went out."""
+    return from_text(call.started_at)
 
 
 def settle(

@@ -92,6 +92,12 @@ def find(tx: Tx, id: str, /) -> HumanRequest | None:
     return from_row(row) if row else None
 
 
+def about_budget(tx: Tx, digest: str, /) -> HumanRequest | None:
+    """The newest request to raise the cap that a digest tells, or None."""
+    row = tx.one("requests.about_budget", digest=digest)
+    return from_row(row) if row else None
+
+
 def by_part(tx: Tx, part: str, /) -> list[str]:
     """At most two ids that begin or end with a text."""
     return [row["id"] for row in tx.all("requests.by_part", part=part)]

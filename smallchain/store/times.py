@@ -20,3 +20,8 @@ def from_text(text: str) -> datetime:
 def maybe(text: str | None) -> datetime | None:
     """The moment of a column that may hold none."""
     return None if text is None else from_text(text)
+
+
+def show_moment(moment: datetime) -> str:
+    """A moment as sentences have it: `2026-01-02 03:04:05 UTC`."""
+    return f"{to_text(moment)[:19].replace('T', ' ')} UTC"

@@ -45,6 +45,7 @@ tools:
   executor: {local_bash: {command: 'echo "posted $title" >> LOG; echo "posted $title"'}}
   approval: required
   effects: once
+  isolation: none
 - name: shout
   description: publish a post to all
   parameters: {type: object, properties: {title: {type: string}, audience: {type: integer}}, required: [title]}
@@ -52,6 +53,7 @@ tools:
   approval: required
   risk: high
   effects: once
+  isolation: none
 tasks:
 - {name: publish, agent: publisher, user_message: go}
 - {name: shout, agent: loud, user_message: go}
@@ -312,10 +314,10 @@ def test_a_question_is_answered_by_one_of_its_choices(house: House) -> None:
     board = house.deciding("Your answer")
 
     house.press(board, "2", "> 2  Asia")
-    house.press(board, "C-s", "answered")
+    house.press(board, "C-s", "answer")
 
-    assert house.request(id_)["answer"]
     house.daemon.over("market report")
+    assert house.request(id_)["answered_via"] == "dashboard"
     assert any(message["role"] == "tool" and "Asia" in str(message["content"]) for message in house.daemon.messages("market report"))
 
 
@@ -461,6 +463,7 @@ def test_no_screen_lets_hostile_text_act_on_the_terminal(hostile: House) -> None
 OURS = re.compile(
     rb"\x1b\[[\d;:]*[mHABCDGKn]"  # colours, and where the cursor goes
     rb"|\x1b\[\?(?:1049|1000|1002|1003|1004|1006|1015|1016|2004|2026|2031|2048|25|7|9001|2027)(?:[hl]|\$p)"  # modes: asked for, set, unset
+    rb"|\x1b\[2[23];2t"  # the title, kept and put back
     rb"|\x1b\[[<>=]\d*u|\x1b\[\?u|\x1b\[c"  # the keyboard's protocol
     rb"|\x1b\]22;[a-z-]*(?:\x07|\x1b\\\\)"  # the shape of the pointer
     rb"|\x1b\][02];[\x20-\x7e]*(?:\x07|\x1b\\\\)"  # the title

@@ -21,6 +21,7 @@ PROMISED = {
         "parcel": "The parcel is on its way or there; the courier said where.",
     },
     "03-approval": {"friday post": "The post is out: the people were asked, and it was approved."},
+    "05-budget": {"night crawl": "Three pages were read: news, weather, sport."},
     "07-hackable": {"special tokens": "The sum is 12."},
     "08-mcp": {"keep notes": "Two notes are kept: water the plants, and call Ada."},
     "04-delegation": {

@@ -197,7 +197,7 @@ class House:
         every: list[Kind] = [
             RunKind(self.caller),
             ToolCallKind(database, tools, secrets, key=KEY, callback_url=CALLBACK_URL),
-            LLMKind(database, self._providers, secrets),
+            LLMKind(database, self._providers, secrets, _NoPrices()),
             AgentKind(database, self.workers),
             ToolKind(database, tools),
             ChannelKind(database, self.channels, secrets),

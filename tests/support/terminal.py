@@ -43,7 +43,8 @@ class Terminal:
         name: str = "terminal",
     ) -> None:
         self._tmux = [needed("tmux"), "-S", str(folder / f"{name}.tmux"), "-f", str(folder / f"{name}.conf")]
-        self._environ = dict(environ)
+        # the terminal's own size holds, not that of the one in which the tests run
+        self._environ = {name: value for name, value in environ.items() if name not in ("COLUMNS", "LINES", "TMUX", "TMUX_PANE")}
         self._written = folder / f"{name}.bytes"
         self._code = folder / f"{name}.code"
         (folder / f"{name}.conf").write_text(_CONF.format(term=term), encoding="ascii")

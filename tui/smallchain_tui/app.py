@@ -140,7 +140,7 @@ class Dashboard(App[None]):
                 self._news = False
                 self.herald.look(self.state, self.monotonic())
             screen = self.screen
-            if isinstance(screen, BaseScreen) and screen.is_mounted:
+            if isinstance(screen, BaseScreen) and screen.stands:
                 screen.ticked(now)
                 screen.refresh_lines()
 

@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from smallchain.engine.human import deciding
+from smallchain.engine.run import acts as run_acts
 from smallchain.engine.run import again
-from smallchain.engine.run import kind as run_loop
 from smallchain.model.errors import BadInput, Refused
 from smallchain.model.ids import fault_in_name
 from smallchain.model.run import Run
@@ -34,14 +34,14 @@ def routes(house: House) -> APIRouter:
         """Cancel a run and its descendants."""
         by = keyed.actor(request)
         return await keyed.act(
-            house, request, lambda tx: _on_run(tx, ref, lambda run: run_loop.cancel(tx, run, by=by, note=message.note, only=message.only))
+            house, request, lambda tx: _on_run(tx, ref, lambda run: run_acts.cancel(tx, run, by=by, note=message.note, only=message.only))
         )
 
     @router.post("/v1/pause/{ref:path}")
     async def pause(ref: str, message: ActMessage, request: Request) -> dict[str, Any]:
         """Pause a run and its descendants."""
         by = keyed.actor(request)
-        return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: run_loop.pause(tx, run, by=by, only=message.only)))
+        return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: run_acts.pause(tx, run, by=by, only=message.only)))
 
     @router.post("/v1/resume/{ref:path}")
     async def resume(ref: str, message: ResumeMessage, request: Request) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def routes(house: House) -> APIRouter:
         by = keyed.actor(request)
 
         def go_on(tx: Tx, run: Run) -> list[Run]:
-            adopted = run_loop.adopt(tx, run, by=by) if message.adopt else []
+            adopted = run_acts.adopt(tx, run, by=by) if message.adopt else []
             resumed = deciding.resume(tx, run, by=by, via=keyed.way(request), note=message.note, only=message.only)
             return resumed or ([run] if adopted else [])
 

@@ -125,6 +125,7 @@ def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:
         "api_key": spec.api_key.model_dump(exclude_none=True) if spec is not None and spec.api_key is not None else None,
         "request": _sent(tx, run, pins, row),
         "reply": row["raw"],
+        "max_output": row["max_output"],
     }
 
 
@@ -133,7 +134,7 @@ def _sent(tx: Tx, run: Run, pins: Pins, row: Row) -> str | None:
     agent = pins.agent(run.agent)
     if agent is not None and strategy.is_own(agent):
         return composed.get(tx, run.id, row["attempt"])
-    return body_of(tx, run, pins, row["llm"], row["messages"]).decode()
+    return body_of(tx, run, pins, row["llm"], row["messages"], row["max_output"]).decode()
 
 
 def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:

@@ -116,6 +116,8 @@ def routes(house: House) -> APIRouter:
 
 def listed(tx: Tx, kind: str, run: str | None) -> list[Item]:
     """All items of a kind that stays short; of a run and its descendants where it is given. Raises Unknown."""
+    if kind == "budgets":
+        return items.budgets(tx)
     if kind in WRITTEN:
         return [items.resource(tx, each) for each in resources.of_kind(tx, WRITTEN[kind])]
     if kind == "grants":

@@ -61,6 +61,12 @@ def ask(
     return request
 
 
+def stop_and_ask(tx: Tx, run: Run, kind: RequestKind, question: str) -> None:
+    """Pause a run and ask a person whether it should go on; `resume` is the answer."""
+    run = runs.save(tx, run, paused=True, detail=question)
+    ask(tx, run, kind=kind, question=question)
+
+
 def default_channel(tx: Tx, /) -> str:
     """Where requests are told that name no channel, as it is written now; empty: in the inbox alone."""
     row = resources.get(tx, "defaults", "defaults")

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from smallchain.engine.budget import desk as money
 from smallchain.engine.mcpserver import changes
-from smallchain.engine.run import kind as run_loop
+from smallchain.engine.run import acts
 from smallchain.engine.specs import Pins, pins_of, typed
 from smallchain.engine.toolcall import arguments as args
 from smallchain.engine.toolcall import gates, policy
@@ -144,6 +145,23 @@ def _named(kind: RequestKind) -> str:
 def _approve(tx: Tx, request: HumanRequest, said: Said) -> Heard:
     if request.kind is RequestKind.TOOL_CHANGED:
         return _accept_change(tx, request, said)
+    return _raise_cap(tx, request, said) if request.kind is RequestKind.BUDGET else _let_run(tx, request, said)
+
+
+def _raise_cap(tx: Tx, request: HumanRequest, said: Said) -> Heard:
+    """Raise a cap by what is asked, or by what the person puts in its place."""
+    if said.for_run:
+        raise BadInput("a cap is not raised for a run", hint="`--set for_good=true` keeps it raised")
+    wanted = args.read(request.arguments) | (said.edits or {})
+    by, for_good = wanted.get("by"), wanted.get("for_good")
+    if wanted.keys() != {"by", "for_good"} or not isinstance(by, str) or not isinstance(for_good, bool):
+        raise BadInput("a cap is raised `by` an amount, `for_good` or not", hint="as --set by=$5 --set for_good=true")
+    done = money.raise_cap(tx, request.digest, by, for_good=for_good)
+    _close(tx, request, said, f"{request.rule} is {done}", by=by, for_good=for_good)
+    return Heard(True, f"{request.rule} is {done}")
+
+
+def _let_run(tx: Tx, request: HumanRequest, said: Said) -> Heard:
     call, run = _call_of(tx, request)
     pins = pins_of(tx, run.root_id)
     target = policy.target_of(pins, run, call)
@@ -213,6 +231,9 @@ def _accept_change(tx: Tx, request: HumanRequest, said: Said) -> Heard:
 
 
 def _deny(tx: Tx, request: HumanRequest, said: Said) -> Heard:
+    if request.kind is RequestKind.BUDGET:
+        _close(tx, request, said, f"{request.rule} stays as it is")
+        return Heard(True, f"{request.rule} stays as it is; what waits for room waits on")
     if request.kind is RequestKind.TOOL_CHANGED:
         _close(tx, request, said, f"refused {request.tool} as it is now")
         changes.refuse(tx, request, by=said.by, note=said.note)
@@ -262,13 +283,13 @@ def resume(tx: Tx, run: Run, /, *, by: str, via: str = "terminal", note: str = "
         for request in requests.open_of_run(tx, each.id) if each.paused else ():
             if request.kind in (RequestKind.LOOP, RequestKind.QUARANTINE):
                 _close(tx, request, Said(request.id, Verb.RESUME, by, via, note=note), "it goes on")
-    return run_loop.resume(tx, run, by=by, only=only)
+    return acts.resume(tx, run, by=by, only=only)
 
 
 def _cancel(tx: Tx, request: HumanRequest, said: Said) -> Heard:
     run = runs.get(tx, request.run_id)
     _close(tx, request, said, "it is cancelled")
-    run_loop.cancel(tx, run, by=said.by, note=said.note)
+    acts.cancel(tx, run, by=said.by, note=said.note)
     return Heard(True, f"run {run.name!r} is cancelled")
 
 

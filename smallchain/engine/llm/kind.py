@@ -10,13 +10,14 @@ from smallchain.engine.checks import FIRST_RETRY, mark_of
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.llm.decide import LLMFacts, decide
 from smallchain.engine.llm.endpoint import resolve
-from smallchain.engine.ports import Provider, Secrets
+from smallchain.engine.ports import Prices, Provider, Secrets
 from smallchain.engine.specs import typed, why_unsupported
 from smallchain.model.decision import Effect
 from smallchain.model.errors import BadInput
 from smallchain.model.lifecycles import Readiness
 from smallchain.model.llmspec import LLMSpec
-from smallchain.store import paces, resources
+from smallchain.model.money import Price
+from smallchain.store import ledger, paces, resources
 from smallchain.store.contract import Store, Tx
 from smallchain.store.resources import Written
 
@@ -26,10 +27,11 @@ class LLMKind:
 
     name = "llm"
 
-    def __init__(self, store: Store, providers: Mapping[str, Provider], secrets: Secrets) -> None:
+    def __init__(self, store: Store, providers: Mapping[str, Provider], secrets: Secrets, prices: Prices) -> None:
         self._store = store
         self._providers = providers
         self._secrets = secrets
+        self._prices = prices
 
     def step(self, tx: Tx, key: str, /) -> Step:
         """Decide whether a check is due, or record that this version cannot use the LLM."""
@@ -58,11 +60,15 @@ class LLMKind:
         if row is None:
             return
         fault = await self._fault(row)
+        price, source = await self._price(row) if fault is None else (None, "")
 
         def record(tx: Tx) -> None:
             now = resources.get(tx, "llm", row.name)
             if now is None or now.digest != row.digest:
                 return
+            if fault is None:
+                spec: LLMSpec = typed(row)
+                ledger.put_price(tx, row.name, spec.model or row.name, price, source)
             status = Readiness.READY if fault is None else Readiness.ERROR
             failures = now.failures if fault is None else now.failures + 1
             readiness.record(tx, now, status, detail=fault or "", failures=failures, checked=mark_of(tx.epoch, row.digest))
@@ -76,6 +82,14 @@ class LLMKind:
     def keys(self, tx: Tx, /) -> list[str]:
         """All LLMs."""
         return resources.names(tx, "llm")
+
+    async def _price(self, row: Written) -> tuple[Price | None, str]:
+        """What a list says that the model costs, for who caps money; nothing where the price is written, or no list is asked."""
+        spec: LLMSpec = typed(row)
+        if spec.price is not None or spec.provider != "openai":
+            return None, ""
+        endpoint = await resolve(spec, self._secrets, folder=row.folder)
+        return await self._prices.price(spec.provider, endpoint.model, endpoint.base_url)
 
     async def _fault(self, row: Written) -> str | None:
         spec: LLMSpec = typed(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from smallchain.engine.pace.fallback import SHORT, Link, choose
 from smallchain.engine.specs import pins_of, typed
@@ -17,7 +17,7 @@ from smallchain.model.run import Run
 from smallchain.store import eventlog, modelcalls, paces, resources
 from smallchain.store.contract import Tx
 from smallchain.store.resources import Written
-from smallchain.store.times import to_text
+from smallchain.store.times import show_moment
 
 FAILURES = 3
 """Failures of an LLM in one turn of a run, after which its fallback is called."""
@@ -156,10 +156,6 @@ def hold(tx: Tx, row: Written, length: timedelta, why: str, /) -> None:
         return
     told = before.told_until if before is not None else None
     if length > SHORT and (told is None or until > told + _TOLD_AGAIN):
-        eventlog.tell(tx, "LLMHeld", Object("llm", row.name, row.id), name=row.name, until=_clock(until), why=why)
+        eventlog.tell(tx, "LLMHeld", Object("llm", row.name, row.id), name=row.name, until=show_moment(until), why=why)
         told = until
     paces.hold(tx, row.name, paces.Held(tx.now, until, why, row.digest, told))
-
-
-def _clock(moment: datetime) -> str:
-    return f"{to_text(moment)[:10]} {to_text(moment)[11:19]} UTC"

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from smallchain.engine.budget.decide import Word
 from smallchain.model.agent import MOST_CRASHES, SAME_CALLS
+from smallchain.model.cap import OnLimit
 from smallchain.model.decision import STAY, Decision, Effect
 from smallchain.model.lifecycles import RunPhase
 from smallchain.model.llm import Failure, FailureKind, Reply
@@ -52,6 +54,12 @@ class RunFacts:
     """What is new about that, empty when nothing is."""
     has_place: bool = True
     """Whether that LLM's limits let the attempt go now."""
+    money: Word = Word.FITS
+    """Whether the attempt fits under every cap over it; `money_why` says which it does not fit, `on_limit` what that one wants."""
+    money_why: str = ""
+    on_limit: OnLimit = OnLimit.WAIT
+    fit: object = None
+    """What was looked at for it; no part of the decision."""
 
 
 def decide(facts: RunFacts, /, *, now: datetime) -> Decision:
@@ -67,7 +75,9 @@ def decide(facts: RunFacts, /, *, now: datetime) -> Decision:
             return _await_tools(facts)
         case RunPhase.BACKING_OFF:
             return _back_off(facts, now)
-        case RunPhase.AWAITING_WORK | RunPhase.OVER_BUDGET:
+        case RunPhase.OVER_BUDGET:
+            return _await_room(facts, now)
+        case RunPhase.AWAITING_WORK:
             return STAY
         case RunPhase.SUCCEEDED | RunPhase.FAILED | RunPhase.CANCELLED:
             return Decision(at_rest=True)
@@ -90,7 +100,28 @@ def _call_model(facts: RunFacts) -> Decision:
         return Decision(cause="dependencies_lost", detail=facts.lacking)
     if not facts.has_place:
         return Decision(to=facts.llm)
+    if facts.money is not Word.FITS:
+        return _over(facts)
     return Decision(cause="model_called", to=facts.llm, detail=facts.llm_why)
+
+
+def _over(facts: RunFacts) -> Decision:
+    """A call that does not fit: others' calls end by themselves, a cap does as it is written, and what fits never fails at once."""
+    if facts.money is Word.AWAITS_OTHERS:
+        return Decision(detail=facts.money_why)
+    if facts.money is Word.NEVER or facts.on_limit is OnLimit.STOP:
+        return Decision(cause="stopped_by_cap", detail=facts.money_why)
+    return Decision(cause="over_cap", detail=facts.money_why)
+
+
+def _await_room(facts: RunFacts, now: datetime) -> Decision:
+    if facts.paused:
+        return STAY
+    if facts.money in (Word.FITS, Word.AWAITS_OTHERS):
+        return Decision(cause="room")
+    if facts.money is Word.OVER and facts.on_limit is not OnLimit.STOP:
+        return Decision(look_at=facts.due_at if facts.due_at is not None and facts.due_at > now else None)
+    return Decision(cause="stopped_by_cap", detail=facts.money_why)
 
 
 def _watch_call(facts: RunFacts) -> Decision:

@@ -142,6 +142,7 @@ def prepare(tx: Tx, run: Run) -> Prepared:
     agent = pins.agent(run.agent)
     if agent is None or pinned is None:
         raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
+    pinned = bounded(pinned, opened.max_output if opened is not None else None)
     told_in_json = in_json(agent, pinned, pins)
     way: Plain | bytes | Composition
     if strategy.is_own(agent):
@@ -149,7 +150,7 @@ def prepare(tx: Tx, run: Run) -> Prepared:
     elif told_in_json:
         way = json_body(tx, run, agent, pinned, pins, run.messages)
     else:
-        way = Plain(_around(run, pins, llm), run.messages, messages.fresh(tx, run.id))
+        way = Plain(_around(run, pins, llm, pinned), run.messages, messages.fresh(tx, run.id))
     return Prepared(
         run_id=run.id,
         agent=run.agent,
@@ -171,10 +172,22 @@ def _current(pinned: LLMSpec, now: LLMSpec) -> LLMSpec:
     return now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
 
 
-def _around(run: Run, pins: Pins, llm: str) -> context.Envelope:
-    agent, pinned = pins.agent(run.agent), pins.llm(llm)
-    if agent is None or pinned is None:
-        raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
+def bounded(llm: LLMSpec, max_output: int | None, /) -> LLMSpec:
+    """An LLM as an attempt sends it: with the tokens of the reply that a cap makes it ask for, where nothing written bounds them."""
+    return llm if max_output is None else llm.model_copy(update={"parameters": {**llm.parameters, bounding(llm): max_output}})
+
+
+def bounding(llm: LLMSpec, /) -> str:
+    """The parameter that bounds a reply: OpenAI's newer models refuse the older name, most other servers know no newer one."""
+    return "max_completion_tokens" if llm.base_url is None or _OPENAI in llm.base_url else "max_tokens"
+
+
+def _around(run: Run, pins: Pins, llm: str, pinned: LLMSpec) -> context.Envelope:
+    agent = pins.agent(run.agent)
+    if agent is None:
+        raise Unknown(f"run {run.name!r} is not pinned to its agent")
+    if pinned is not pins.llm(llm):
+        return context.envelope(pinned.model or llm, pinned.parameters, as_openai_tools(pins.functions(agent)))
     return _ENVELOPES.get(
         (llm, pins.digest("llm", llm), *pins.mark(agent)),
         lambda: context.envelope(pinned.model or llm, pinned.parameters, as_openai_tools(pins.functions(agent))),
@@ -182,14 +195,18 @@ def _around(run: Run, pins: Pins, llm: str) -> context.Envelope:
 
 
 _ENVELOPES: Memo[context.Envelope] = Memo()
+_OPENAI = "api.openai.com"
 
 
-def body_of(tx: Tx, run: Run, pins: Pins, llm: str, upto: int) -> bytes:
+def body_of(tx: Tx, run: Run, pins: Pins, llm: str, upto: int, max_output: int | None = None) -> bytes:
     """The exact request to an LLM with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for.
 
     That of a context strategy of a person's own is not computed here, but kept (`store.composed`).
     """
     agent, pinned = pins.agent(run.agent), pins.llm(llm)
-    if agent is not None and pinned is not None and in_json(agent, pinned, pins):
+    if agent is None or pinned is None:
+        raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
+    pinned = bounded(pinned, max_output)
+    if in_json(agent, pinned, pins):
         return json_body(tx, run, agent, pinned, pins, upto)
-    return context.body(_around(run, pins, llm), messages.wire(tx, run.id, upto))
+    return context.body(_around(run, pins, llm, pinned), messages.wire(tx, run.id, upto))

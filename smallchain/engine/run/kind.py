@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from smallchain.engine import reach
-from smallchain.engine.backoff import delay
-from smallchain.engine.human.asking import ask
-from smallchain.engine.human.telling import results_of
+from smallchain.engine.budget import desk as money
+from smallchain.engine.budget.decide import Word
+from smallchain.engine.human.asking import ask, stop_and_ask
 from smallchain.engine.kind import Step, Transact
-from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.pace import desk
 from smallchain.engine.run import decide as rules
-from smallchain.engine.run.execute import ModelCaller, ModelOutcome, Prepared, prepare
-from smallchain.engine.specs import ServerInUse, ToolInUse, pins_of, typed, why_unsupported
-from smallchain.model import jsonmode
+from smallchain.engine.run.acts import cancel
+from smallchain.engine.run.execute import ModelCaller, Prepared, prepare
+from smallchain.engine.run.replies import book_lost, fail, llm_of_attempt, record_outcome
+from smallchain.engine.run.results import append_results, repeats
+from smallchain.engine.specs import pins_of, typed, why_unsupported
 from smallchain.model.agent import limits_of, llm_of
 from smallchain.model.decision import Decision, Effect
-from smallchain.model.durations import parse_duration, show_duration
-from smallchain.model.errors import Refused, Unknown
+from smallchain.model.errors import Unknown
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
-from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, RunPhase
-from smallchain.model.llm import Failure, Reply
+from smallchain.model.lifecycles import CALL_TERMINAL, RunPhase
 from smallchain.model.run import Run
-from smallchain.model.sections import AgentSpec, RunSpec, TaskSpec
+from smallchain.model.sections import AgentSpec, TaskSpec
 from smallchain.model.templates import render
-from smallchain.model.toolcall import Effects, ToolCall
-from smallchain.store import eventlog, messages, meta, modelcalls, paces, requests, resources, runs, toolcalls
+from smallchain.store import eventlog, ledger, messages, meta, modelcalls, paces, requests, resources, runs, toolcalls
 from smallchain.store.contract import Tx
+from smallchain.store.times import show_moment
 
-RETRY_FOR = timedelta(hours=6)
 _MOVES = 8
 _SETTLING = "what it needs is being looked at"
 
@@ -52,7 +48,8 @@ class RunKind:
         if run is None:
             return Step(at_rest=True)
         for _ in range(_MOVES):
-            decision = rules.decide(_observe(tx, run), now=tx.now)
+            facts = _observe(tx, run)
+            decision = rules.decide(facts, now=tx.now)
             if run.phase is RunPhase.READY and not decision.to:
                 paces.withdraw(tx, run)
             if decision.cause is None:
@@ -63,6 +60,8 @@ class RunKind:
             return Step()
         if decision.to:
             desk.ask(tx, run, decision.to)
+        elif isinstance(facts.fit, money.Fit) and facts.money is not Word.FITS:
+            _keep_waiting(tx, run, facts.fit)
         elif decision.detail and decision.detail != run.detail:
             runs.save(tx, run, detail=decision.detail)
             if decision.detail != _SETTLING:
@@ -82,9 +81,9 @@ class RunKind:
         """A call that ended by a fault of ours fails the run: calling again would meet the same fault."""
         run = runs.find(tx, effect.target)
         if run is not None and run.phase is RunPhase.CALLING_MODEL and run.attempts == effect.attempt:
-            modelcalls.settle(tx, run.id, run.attempts, outcome="failed", error=error)
-            desk.ended(tx, _llm_of(tx, run))
-            _fail(tx, run, "call_failed", error)
+            run = book_lost(tx, run, outcome="failed", error=error)
+            desk.ended(tx, llm_of_attempt(tx, run))
+            fail(tx, run, "call_failed", error)
 
     def keys(self, tx: Tx, /) -> list[str]:
         """The runs that a loop can move."""
@@ -110,8 +109,10 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
         case RunPhase.READY:
             agent = pins_of(tx, run.root_id).agent(run.agent)
             turn = desk.look(tx, run)
-            facts.turns, facts.lacking = run.turns, turn.lacking or _unkept_cap(tx, run, turn.llm)
+            facts.turns, facts.lacking = run.turns, turn.lacking
             facts.llm, facts.llm_why, facts.has_place = turn.llm, turn.why, turn.has_place
+            if turn.has_place and not turn.lacking and not run.paused:
+                _observe_money(tx, run, turn.llm, facts)
             if agent is not None:
                 facts.turn_limit = limits_of(agent).turns
         case RunPhase.CALLING_MODEL:
@@ -125,30 +126,24 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
             facts.calls_done = sum([call.phase in CALL_TERMINAL for call in calls])
         case RunPhase.BACKING_OFF:
             facts.due_at = run.due_at
+        case RunPhase.OVER_BUDGET:
+            facts.due_at = run.due_at
+            _observe_money(tx, run, desk.look(tx, run).llm, facts)
     return facts
+
+
+def _observe_money(tx: Tx, run: Run, llm: str, facts: rules.RunFacts) -> None:
+    """Put whether the next call fits under all caps to the other facts."""
+    fit = money.look(tx, run, llm)
+    facts.fit, facts.money, facts.money_why = fit, fit.verdict.word, fit.verdict.why
+    if fit.verdict.standing is not None:
+        facts.on_limit = fit.verdict.standing.cap.on_limit
+    facts.lacking = facts.lacking or fit.lacking
 
 
 def _lacking_to_go_on(tx: Tx, run: Run) -> str:
     turn = desk.look(tx, run)
-    return turn.lacking or _unkept_cap(tx, run, turn.llm)
-
-
-def _unkept_cap(tx: Tx, run: Run, llm: str) -> str:
-    """Why a cap over a run, as it is written now, cannot be kept by this version; empty where there is none (design rule 8)."""
-    agent = resources.get(tx, "agent", run.agent)
-    if agent is not None and typed(agent).budget is not None:
-        return f"agent '{run.agent}': {why_unsupported(agent)}"
-    caps = resources.of_kind(tx, "budget")
-    counted = {("agent", run.agent), ("llm", llm), ("task", run.task)}
-    each = run if caps else None
-    while each is not None:
-        counted.add(("run", each.name))
-        each = runs.find(tx, each.parent_id) if each.parent_id else None
-    for cap in caps:
-        over = typed(cap).over
-        if over == "everything" or over.counts in counted:
-            return f"budget '{cap.name}': {why_unsupported(cap)}"
-    return ""
+    return turn.lacking or money.look(tx, run, turn.llm).lacking
 
 
 def _lacking_to_start(tx: Tx, run: Run) -> str:
@@ -162,8 +157,6 @@ def _lacking_to_start(tx: Tx, run: Run) -> str:
     if entry is not None and (why := why_unsupported(entry)):
         return f"run '{run.name}': {why}"
     task: TaskSpec = typed(task_row)
-    if cap := _unkept_cap(tx, run, run.llm):
-        return cap
     found = reach.reach_of(tx, task.agent)
     if found.settling:
         return _SETTLING
@@ -250,13 +243,23 @@ def _call(tx: Tx, run: Run, decision: Decision) -> None:
         pinned = typed(row)
     if decision.detail:
         desk.tell_switch(tx, run, decision.to, decision.detail)
-    modelcalls.open_call(tx, run, attempt=attempt, llm=decision.to, model=(pinned.model if pinned else None) or decision.to)
+    fit = money.look(tx, run, decision.to)
+    modelcalls.open_call(
+        tx,
+        run,
+        attempt=attempt,
+        llm=decision.to,
+        model=(pinned.model if pinned else None) or decision.to,
+        held_nanousd=fit.worst.nanousd if fit.worst is not None else None,
+        max_output=fit.output,
+    )
+    money.hold(tx, run, fit, attempt=attempt)
     runs.move(tx, run, "model_called", attempts=attempt, detail="")
 
 
 def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
     attempt = modelcalls.get(tx, run.id, run.attempts)
-    modelcalls.settle(tx, run.id, run.attempts, outcome="interrupted", error="the daemon ended before the reply was recorded")
+    run = book_lost(tx, run, outcome="interrupted", error="the daemon ended before the reply was recorded")
     if attempt is not None:
         desk.ended(tx, attempt.llm)
     crashes = run.crashes + (attempt is None or str(attempt.epoch) != meta.get(tx, meta.CLEAN_EPOCH))
@@ -270,36 +273,11 @@ def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
 def _results_in(tx: Tx, run: Run, decision: Decision) -> None:
     calls = toolcalls.of_turn(tx, run.id, run.turns)
     count = append_results(tx, run, calls)
-    last_call, same_calls = _repeats(run, calls)
+    last_call, same_calls = repeats(run, calls)
     run = runs.move(tx, run, "results_in", messages=count, calls_expected=0, last_call=last_call, same_calls=same_calls)
     question = rules.after_results(same_calls, function=calls[-1].function)
     if question:
         stop_and_ask(tx, run, RequestKind.LOOP, question)
-
-
-def _repeats(run: Run, calls: list[ToolCall]) -> tuple[str, int]:
-    """What tells the last call apart (function, arguments and result), and how often it was made in a row."""
-    last, count = run.last_call, run.same_calls
-    for call in calls:
-        if call.target_kind == "timer":  # an agent that looks at something each hour is no loop
-            continue
-        mark = hashlib.sha256(f"{call.function}\0{call.arguments}\0{call.result}".encode()).hexdigest()[:32]
-        last, count = mark, count + 1 if mark == last else 1
-    return last, count
-
-
-def append_results(tx: Tx, run: Run, calls: list[ToolCall]) -> int:
-    """Append one result for each call, in the order the model asked; how many messages the run has then."""
-    for number, (call, (content, template)) in enumerate(zip(calls, results_of(tx, run, calls), strict=True), run.messages + 1):
-        message = {"role": "tool", "tool_call_id": call.asked_id, "content": content}
-        messages.append(tx, run, message, number=number, template=template)
-    return run.messages + len(calls)
-
-
-def stop_and_ask(tx: Tx, run: Run, kind: RequestKind, question: str) -> None:
-    """Pause a run and ask a person whether it should go on; `resume` is the answer."""
-    run = runs.save(tx, run, paused=True, detail=question)
-    ask(tx, run, kind=kind, question=question)
 
 
 def _waited(tx: Tx, run: Run, decision: Decision) -> None:
@@ -311,8 +289,60 @@ def _lost_dependencies(tx: Tx, run: Run, decision: Decision) -> None:
     eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
 
 
+def _over_cap(tx: Tx, run: Run, decision: Decision) -> None:
+    fit = money.look(tx, run, desk.look(tx, run).llm)
+    due = money.wait(tx, run, fit)
+    run = runs.move(tx, run, "over_cap", due_at=due, detail=decision.detail)
+    when = f"until {show_moment(due)}" if due is not None else "until a cap is raised"
+    eventlog.tell(tx, "RunOverBudget", eventlog.about(run), of=run, when=when, detail=decision.detail)
+    _keep_waiting(tx, run, fit)
+
+
+def _keep_waiting(tx: Tx, run: Run, fit: money.Fit) -> None:
+    """Note what a run waits for, and ask a person to raise the cap where that is written and nobody has said no to it."""
+    due = money.wait(tx, run, fit)
+    parked = run.phase is RunPhase.OVER_BUDGET
+    if run.detail != fit.verdict.why or (parked and run.due_at != due):
+        runs.save(tx, run, due_at=due if parked else run.due_at, detail=fit.verdict.why)
+    if not parked:
+        return
+    wish = money.wish_of(tx, fit)
+    if wish is not None:
+        ask(tx, run, kind=RequestKind.BUDGET, question=wish.question, arguments=wish.arguments, digest=wish.digest, rule=wish.rule)
+
+
+def _room(tx: Tx, run: Run, decision: Decision) -> None:
+    """Go on, and tell the model why it stood still."""
+    text = render("was_over_budget", pins_of(tx, run.root_id).templates(), detail=run.detail, now=show_moment(tx.now))
+    number = run.messages + 1
+    messages.append(tx, run, {"role": "user", "content": text}, number=number, template="was_over_budget")
+    ledger.stop_waiting(tx, run)
+    for request in requests.open_of_run(tx, run.id):
+        if request.kind is RequestKind.BUDGET:
+            requests.decide(tx, request, "withdrawn", decision="", by="time", note="there is room again")
+            requests.tell(tx, "RequestWithdrawn", request, why="there is room again")
+    run = runs.move(tx, run, "room", messages=number, due_at=None, detail="")
+    eventlog.tell(tx, "RunHasRoom", eventlog.about(run), of=run)
+
+
+def _stopped_by_cap(tx: Tx, run: Run, decision: Decision) -> None:
+    """Fail the run that owns the cap; what it had started, the caller among it, is cancelled."""
+    fit = money.look(tx, run, desk.look(tx, run).llm)
+    standing = fit.verdict.standing
+    owner = money.owner_of(tx, run, standing.cap) if standing is not None else run
+    ledger.stop_waiting(tx, run)
+    if owner.id != run.id:
+        for child in [each for each in runs.tree(tx, owner.id) if each.id != owner.id]:
+            cancel(tx, child, by="a cap", note=decision.detail, only=True)
+        owner = runs.get(tx, owner.id)
+        if owner.phase is not RunPhase.AWAITING_TOOLS:
+            return  # it moves by itself, and meets the cap at its own next call
+        append_results(tx, owner, toolcalls.of_turn(tx, owner.id, owner.turns))
+    fail(tx, owner, "stopped_by_cap", decision.detail)
+
+
 def _limit(tx: Tx, run: Run, decision: Decision) -> None:
-    _fail(tx, run, "limit_reached", decision.detail)
+    fail(tx, run, "limit_reached", decision.detail)
 
 
 _RECORD = {
@@ -323,263 +353,7 @@ _RECORD = {
     "waited": _waited,
     "dependencies_lost": _lost_dependencies,
     "limit_reached": _limit,
+    "over_cap": _over_cap,
+    "room": _room,
+    "stopped_by_cap": _stopped_by_cap,
 }
-
-
-# ---- recording what came back
-
-
-def record_outcome(tx: Tx, run_id: str, attempt: int, outcome: ModelOutcome, /) -> None:
-    """Record a reply or a failure: the attempt, the message, the calls it asks for and the move, all in one transaction.
-
-    A run that moved on meanwhile (cancelled) keeps its state; the attempt is settled all the same.
-    """
-    run = runs.find(tx, run_id)
-    if run is None:
-        return
-    llm = _llm_of(tx, run, attempt)
-    reply = outcome.answer if isinstance(outcome.answer, Reply) else None
-    settled = modelcalls.settle(
-        tx,
-        run_id,
-        attempt,
-        outcome="replied" if reply else "failed",
-        error="" if isinstance(outcome.answer, Reply) else outcome.answer.message,
-        finish_reason=reply.finish_reason if reply else None,
-        usage=reply.usage if reply else None,
-        cost_nanousd=outcome.cost_nanousd,
-        priced_by=outcome.priced_by,
-        raw=outcome.answer.raw,
-    )
-    if not settled:
-        return
-    desk.ended(tx, llm)
-    if outcome.cost_nanousd:
-        run = runs.save(tx, run, cost_nanousd=run.cost_nanousd + outcome.cost_nanousd)
-    if run.phase is not RunPhase.CALLING_MODEL or run.attempts != attempt:
-        return
-    if isinstance(outcome.answer, Reply):
-        _replied(tx, run, outcome.answer, llm)
-    else:
-        _failed_call(tx, run, outcome.answer, llm)
-
-
-def _llm_of(tx: Tx, run: Run, attempt: int | None = None) -> str:
-    """The LLM that an attempt (the newest where none is given) went to: the run's own, or a fallback."""
-    row = modelcalls.get(tx, run.id, run.attempts if attempt is None else attempt)
-    return run.llm if row is None else row.llm
-
-
-def _replied(tx: Tx, run: Run, reply: Reply, llm: str) -> None:
-    llm_loop.works(tx, llm)
-    if reply.held_for is not None:
-        desk.used_up(tx, llm, reply.held_for)
-    for note in reply.notes:
-        eventlog.tell(tx, "ReplyMended", eventlog.about(run), of=run, detail=note)
-    cause, why = rules.after_reply(
-        reply,
-        silent=_silent_before(tx, run) if reply.is_silent else 0,
-        unfit_before=_unfit_before(tx, run) if reply.unfit else 0,
-    )
-    if cause == "call_failed":
-        _fail(tx, run, cause, why)
-        return
-    if cause == "call_failed_for_now":
-        _wait_and_retry(tx, run, why, None)
-        return
-    number = run.messages + 1
-    messages.append(tx, run, reply.message, number=number, attempt=run.attempts)
-    changes = {"messages": number, "turns": run.turns + 1, "failures": 0, "failing_since": None, "crashes": 0}
-    if cause == "reply_unfit":
-        _say_what_is_wanted(tx, run, why, changes)
-        return
-    if cause == "asked_for_tools":
-        run = runs.move(tx, run, cause, calls_expected=len(reply.calls), **changes)
-        _make_calls(tx, run, reply)
-    else:
-        run = runs.move(tx, run, cause, output=reply.content, detail="", **changes)
-        _tell_success(tx, run)
-
-
-def _unfit_before(tx: Tx, run: Run) -> int:
-    """How many replies in a row, up to now, were answered with our sentence."""
-    count = 0
-    while count < rules.UNFIT_REPLIES and messages.template_of(tx, run.id, run.messages - 2 * count) == jsonmode.NOT_USED:
-        count += 1
-    return count
-
-
-def _say_what_is_wanted(tx: Tx, run: Run, why: str, changes: dict[str, Any]) -> None:
-    """Keep the reply as it came, and answer it with a sentence of ours."""
-    number = run.messages + 2
-    text = render(jsonmode.NOT_USED, pins_of(tx, run.root_id).templates(), detail=why)
-    messages.append(tx, run, {"role": "user", "content": text}, number=number, template=jsonmode.NOT_USED)
-    run = runs.move(tx, run, "reply_unfit", detail="", **(changes | {"messages": number}))
-    eventlog.tell(tx, "ReplyUnfit", eventlog.about(run), of=run, detail=why)
-
-
-def _silent_before(tx: Tx, run: Run) -> int:
-    """The replies of this turn before the newest: had one of them said anything, the turn would be over."""
-    return sum(1 for row in modelcalls.of_run(tx, run.id) if row["turn"] == run.turns and row["outcome"] == "replied") - 1
-
-
-def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:
-    pins = pins_of(tx, run.root_id)
-    agent = pins.agent(run.agent)
-    functions = pins.functions(agent) if agent is not None else {}
-    for position, asked in enumerate(reply.calls):
-        function = functions.get(asked.name)
-        behind: ToolInUse | ServerInUse | None = None
-        if function is not None and function.kind in ("tool", "mcp"):
-            behind = pins.server(function.server) if function.kind == "mcp" else pins.tool(function.target)
-        toolcalls.create(
-            tx,
-            run,
-            position=position,
-            asked_id=asked.id,
-            function=asked.name,
-            target_kind=function.kind if function else "",
-            tool=function.target if function and function.kind == "tool" else asked.name,
-            arguments=asked.arguments,
-            effects=behind.effects if behind else Effects.IDEMPOTENT,
-        )
-
-
-def _tell_success(tx: Tx, run: Run) -> None:
-    about = eventlog.about(run)
-    eventlog.tell(tx, "AgentCompleted", about, of=run)
-    if run.parent_id is None:
-        eventlog.tell(tx, "TaskCompleted", about, of=run)
-        eventlog.tell(tx, "RunOutput", about, of=run, output=run.output)
-        eventlog.tell(tx, "RunSucceeded", about, of=run)
-
-
-def _failed_call(tx: Tx, run: Run, failure: Failure, llm: str) -> None:
-    own = resources.get(tx, "llm", run.llm)
-    spec = typed(own) if own is not None else pins_of(tx, run.root_id).llm(run.llm)
-    retry_for = parse_duration(spec.retry_for) if spec is not None and spec.retry_for else RETRY_FOR
-    cause, why = rules.after_failure(failure, failing_since=run.failing_since, retry_for=retry_for, now=tx.now)
-    desk.failed(tx, run, llm, failure)
-    if cause == "call_failed_for_now":
-        _wait_and_retry(tx, run, why, failure.retry_after, elsewhere=desk.look(tx, run).llm != llm)
-    elif cause == "model_unusable" and resources.get(tx, "llm", llm) is None:
-        _wait_and_retry(tx, run, why, None)  # it was deleted: no row can say when it is usable again
-    elif cause == "model_unusable":
-        detail = f"LLM '{llm}' can't be used: {why}"
-        llm_loop.broken(tx, llm, why)
-        run = runs.move(tx, run, cause, detail=detail)
-        if desk.look(tx, run).lacking:
-            eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=detail)
-    else:
-        _fail(tx, run, cause, why)
-
-
-def _wait_and_retry(tx: Tx, run: Run, why: str, retry_after: timedelta | None, *, elsewhere: bool = False) -> None:
-    """Call again after a while, or at once where the next call goes to another LLM."""
-    failures = run.failures + 1
-    wait = timedelta() if elsewhere else delay(failures, key=run.id, at_least=retry_after)
-    changes = {"failures": failures, "failing_since": run.failing_since or tx.now, "due_at": tx.now + wait, "detail": why}
-    run = runs.move(tx, run, "call_failed_for_now", **changes)
-    if not elsewhere:
-        eventlog.tell(tx, "RunBackingOff", eventlog.about(run), of=run, when=f"in {show_duration(wait)}", detail=why)
-
-
-def _fail(tx: Tx, run: Run, cause: str, why: str) -> None:
-    run = runs.move(tx, run, cause, error=why, detail=why)
-    eventlog.tell(tx, "RunFailed", eventlog.about(run), of=run, error=why)
-
-
-# ---- what people do
-
-
-def cancel(tx: Tx, run: Run, /, *, by: str, note: str = "", only: bool = False) -> list[Run]:
-    """Cancel a run and its descendants; those that are over stay as they are. Returns the runs that were cancelled."""
-    cancelled = []
-    for each in [run] if only else runs.tree(tx, run.id):
-        if not each.is_over:
-            cancelled.append(_cancel(tx, each, by, note))
-    return cancelled
-
-
-def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
-    detail = f"cancelled by {by}" + (f": {note}" if note else "")
-    for call in toolcalls.open_of_run(tx, run.id):
-        out = call.phase in (CallPhase.EXECUTING, CallPhase.AWAITING_CALLBACK)
-        if out:
-            outcome = "unknown" if call.effects is Effects.ONCE else "interrupted"
-            toolcalls.settle_attempt(tx, call, outcome=outcome, detail=detail)
-        unknown = call.phase is CallPhase.IN_DOUBT or (out and call.effects is Effects.ONCE)
-        asked = call.phase in (CallPhase.AWAITING_APPROVAL, CallPhase.AWAITING_ANSWER)
-        template = "call_cancelled_unknown" if unknown else "withdrawn" if asked else "call_cancelled"
-        text = render(template, pins_of(tx, run.root_id).templates(), name=call.function)
-        toolcalls.move(tx, call, "cancelled", result=text, template=template, detail=detail)
-    for request in requests.open_of_run(tx, run.id):
-        requests.decide(tx, request, "withdrawn", decision="", by=by, note=detail)
-        requests.tell(tx, "RequestWithdrawn", request, why=detail)
-    changes: dict[str, Any] = {}
-    if run.phase is RunPhase.AWAITING_TOOLS:  # the history stays legal: one result for each call
-        changes["messages"] = append_results(tx, run, toolcalls.of_turn(tx, run.id, run.turns))
-    if run.phase is RunPhase.CALLING_MODEL:
-        modelcalls.settle(tx, run.id, run.attempts, outcome="abandoned", error=detail)
-        desk.ended(tx, _llm_of(tx, run))
-    if run.phase is RunPhase.READY:
-        paces.withdraw(tx, run)
-    run = runs.move(tx, run, "cancelled", detail=detail, error=detail, **changes)
-    eventlog.tell(tx, "RunCancelled", eventlog.about(run), of=run, by=by, note=f": {note}" if note else "")
-    return run
-
-
-def pause(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
-    """Pause a run and its descendants: what is out finishes, nothing new begins. Returns the runs that were paused."""
-    paused = []
-    for each in [run] if only else runs.tree(tx, run.id):
-        if not each.is_over and not each.paused:
-            changed = runs.save(tx, each, paused=True, detail=f"paused by {by}")
-            eventlog.tell(tx, "RunPaused", eventlog.about(changed), of=changed, by=by)
-            paused.append(changed)
-    return paused
-
-
-def resume(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
-    """Let a paused run and its descendants go on; `human.deciding`, which alone calls this, has answered what asks whether it should."""
-    resumed = []
-    for each in [run] if only else runs.tree(tx, run.id):
-        if each.is_over or not each.paused:
-            continue
-        changed = runs.save(tx, each, paused=False, detail="", crashes=0, last_call="", same_calls=0)
-        eventlog.tell(tx, "RunResumed", eventlog.about(changed), of=changed, by=by)
-        for call in toolcalls.open_of_run(tx, each.id):
-            toolcalls.save(tx, call, crashes=0)
-        resumed.append(changed)
-    return resumed
-
-
-def adopt(tx: Tx, run: Run, /, *, by: str) -> list[str]:
-    """Move a run and its descendants to the present: what is written now is what they go on with. The names of what changed.
-
-    The conversation stays as it is. Raises Refused for a child, and when what the agent needs now is lacking.
-    """
-    if run.parent_id is not None:
-        raise Refused(f"run {run.name!r} is the child of another", hint="adopt the run at the root of its tree: its pins hold for all")
-    if run.started_at is None:
-        return []
-    found = reach.reach_of(tx, run.agent)
-    if found.lacking or found.broken:
-        raise Refused(f"run {run.name!r} can't be moved to the present: {'; '.join((*found.lacking, *found.broken))}")
-    before = resources.pinned(tx, run.id)
-    task = resources.get(tx, "task", run.task)
-    changed = []
-    for resource in (*found.found.values(), *([task] if task is not None else ())):
-        if before.get((resource.kind, resource.name)) != resource.digest:
-            resources.pin(tx, run.id, resource)
-            changed.append(f"{resource.kind} '{resource.name}'")
-    if changed:
-        eventlog.tell(tx, "RunAdopted", eventlog.about(run), of=run, what=", ".join(changed), by=by)
-    return changed
-
-
-def create_from_entry(tx: Tx, spec: RunSpec, /, *, file: str, digest: str) -> Run:
-    """The run of a `runs` entry."""
-    return runs.create(
-        tx, name=spec.name, task=spec.task, user_message=spec.user_message, file=file, spec_digest=digest, priority=spec.priority
-    )

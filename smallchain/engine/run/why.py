@@ -53,7 +53,8 @@ def why(tx: Tx, run: Run, /) -> Reason:
         case RunPhase.AWAITING_WORK:
             return _of(run, "it waits for work that it started")
         case RunPhase.OVER_BUDGET:
-            return _of(run, f"its budget is used up: {run.detail}", until=run.due_at)
+            asked = tuple(_request(each) for each in requests.open_of_run(tx, run.id) if each.kind is RequestKind.BUDGET)
+            return _of(run, f"it stands still at a cap: {run.detail}", until=run.due_at, because=asked)
         case RunPhase.SUCCEEDED | RunPhase.FAILED | RunPhase.CANCELLED:
             raise AssertionError("it is over")
         case _:
@@ -83,6 +84,8 @@ def _ready(tx: Tx, run: Run) -> Reason:
     turn = desk.look(tx, run)
     if turn.lacking:
         return _of(run, f"it needs what is not there: {turn.lacking}")
+    if turn.has_place and run.detail:
+        return _of(run, run.detail)
     if turn.has_place:
         return _of(run, "its next model call is about to go out")
     now = standing(tx, turn.llm)

@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smallchain.engine.backoff import delay
-from smallchain.engine.human.asking import ask
+from smallchain.engine.human.asking import ask, stop_and_ask
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.memo import Memo
 from smallchain.engine.ports import Secrets, Toolbox
 from smallchain.engine.run import decide as run_rules
-from smallchain.engine.run.kind import stop_and_ask
 from smallchain.engine.specs import Pins, ToolInUse, in_use, pins_of, typed, why_unsupported
 from smallchain.engine.toolcall import arguments as args
 from smallchain.engine.toolcall import atserver, gates, handing, keeping, policy, sleeping

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from smallchain.engine.specs import pins_of
 from smallchain.engine.toolcall import arguments as args
 from smallchain.engine.toolcall.decide import CallFacts
@@ -15,7 +13,7 @@ from smallchain.model.sleep import wake_time
 from smallchain.model.toolcall import ToolCall
 from smallchain.store import eventlog, toolcalls
 from smallchain.store.contract import Tx
-from smallchain.store.times import to_text
+from smallchain.store.times import show_moment
 
 
 def fault_in(tx: Tx, run: Run, call: ToolCall, /) -> str:
@@ -30,7 +28,7 @@ def fault_in(tx: Tx, run: Run, call: ToolCall, /) -> str:
 def fell_asleep(tx: Tx, run: Run, call: ToolCall, facts: CallFacts, decision: Decision, /) -> None:
     """Let a call sleep until the moment it names, counted from now."""
     until = wake_time(_builtin(tx, run, call), args.read(call.arguments), now=tx.now)
-    shown = _shown(until)
+    shown = show_moment(until)
     toolcalls.move(tx, call, "fell_asleep", due_at=until, detail=f"until {shown}")
     about = eventlog.about_call(call)
     eventlog.tell(tx, "ToolCallStarted", about, of=run, tool=call.function)
@@ -39,12 +37,8 @@ def fell_asleep(tx: Tx, run: Run, call: ToolCall, facts: CallFacts, decision: De
 
 def woke(tx: Tx, run: Run, call: ToolCall, facts: CallFacts, decision: Decision, /) -> None:
     """Tell the model what time it is."""
-    ended = end(tx, run, call, "woke", "woke", until=_shown(call.due_at or tx.now), now=_shown(tx.now))
+    ended = end(tx, run, call, "woke", "woke", until=show_moment(call.due_at or tx.now), now=show_moment(tx.now))
     eventlog.tell(tx, "ToolCallSucceeded", eventlog.about_call(ended), of=run, tool=call.function)
-
-
-def _shown(moment: datetime) -> str:
-    return f"{to_text(moment)[:19].replace('T', ' ')} UTC"
 
 
 def _builtin(tx: Tx, run: Run, call: ToolCall) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from smallchain.engine.run.kind import cancel, create_from_entry
+from smallchain.engine.run.acts import cancel, create_from_entry
 from smallchain.model.canonical import digest as digest_of
 from smallchain.model.errors import Place, Problem, Unconfirmed
 from smallchain.model.events import Object

@@ -121,13 +121,14 @@ async def _within(endpoint: Endpoint, timeout: timedelta, ask: Callable[[], Awai
         async with asyncio.timeout(timeout.total_seconds()):
             return await ask()
     except TimeoutError:
-        return Failure(FailureKind.TRANSIENT, f"no reply from {where} within {show_duration(timeout)}")
+        return Failure(FailureKind.TRANSIENT, f"no reply from {where} within {show_duration(timeout)}", may_have_cost=True)
     except wire.Oversized as error:
-        return Failure(FailureKind.TRANSIENT, f"{where}: {error}")
+        return Failure(FailureKind.TRANSIENT, f"{where}: {error}", may_have_cost=True)
     except wire.Unsendable as error:
         return Failure(FailureKind.UNUSABLE, _told(f"{where}: {error}", endpoint))
     except ConnectionError as error:
-        return Failure(FailureKind.TRANSIENT, _told(f"{where}: {error}", endpoint))
+        broke = isinstance(error, ConnectionResetError)  # before that, nothing had gone out
+        return Failure(FailureKind.TRANSIENT, _told(f"{where}: {error}", endpoint), may_have_cost=broke)
 
 
 def _told(sentence: str, endpoint: Endpoint) -> str:

@@ -83,7 +83,7 @@ def _reply(made: Any, endpoint: Endpoint) -> Reply | Failure:
     message = {"role": "assistant", "content": made} if isinstance(made, str) else made
     if not isinstance(message, dict) or not {"content", "tool_calls"} & set(message):
         what = f"{endpoint.model} returned neither a chat completion, nor a message, nor a text"
-        return Failure(FailureKind.TRANSIENT, what, raw=json.dumps(made)[:4000])
+        return Failure(FailureKind.TRANSIENT, what, raw=json.dumps(made)[:4000], may_have_cost=True)
     calls = message.get("tool_calls")
     whole = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}]}
     found = translate(_told(json.dumps(whole, ensure_ascii=False), endpoint))
@@ -98,7 +98,7 @@ def _failure(fault: Fault, endpoint: Endpoint) -> Failure:
     if fault.status is not None and 300 <= fault.status <= 599:
         headers = {} if fault.retry_after is None else {"retry-after": str(fault.retry_after.total_seconds())}
         return classify(fault.status, json.dumps({"error": {"message": message}}).encode(), headers)
-    return Failure(FailureKind.TRANSIENT, message, retry_after=fault.retry_after)
+    return Failure(FailureKind.TRANSIENT, message, retry_after=fault.retry_after, may_have_cost=True)
 
 
 def _told(text: str, endpoint: Endpoint) -> str:

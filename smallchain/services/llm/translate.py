@@ -318,4 +318,4 @@ def _kind(value: Any) -> str:
 
 
 def _unread(sentence: str, text: str) -> Failure:
-    return Failure(FailureKind.TRANSIENT, sentence, raw=wordings.kept(text))
+    return Failure(FailureKind.TRANSIENT, sentence, raw=wordings.kept(text), may_have_cost=True)

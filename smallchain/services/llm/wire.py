@@ -134,7 +134,7 @@ def _certificates() -> ssl.SSLContext:
 async def send(session: Session, route: Route, body: bytes, held: bytearray) -> Answer:
     """POST the bytes as they are to the chat completions, once. What comes stands in `held`, however the exchange ends.
 
-    Raises Oversized, Unsendable, and ConnectionError with the cause in words.
+    Raises Oversized, Unsendable, and ConnectionError with the cause in words; ConnectionResetError once the request had gone out.
     """
     return await _exchange(session, "POST", route.chat, route, route.headers, body, held)
 
@@ -174,7 +174,7 @@ def _translated(error: Exception) -> Exception:
         case aiohttp.ClientConnectorError():
             return ConnectionError(f"no connection: {_words(error.os_error)}")
         case _:
-            return ConnectionError(f"the connection broke before the reply was whole: {_words(error)}")
+            return ConnectionResetError(f"the connection broke before the reply was whole: {_words(error)}")
 
 
 def _words(error: BaseException) -> str:

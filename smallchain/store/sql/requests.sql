@@ -30,6 +30,9 @@ SELECT id FROM requests WHERE phase = 'open' AND (expires_at <= :now OR remind_a
 -- of_call: the newest request about a tool call
 SELECT * FROM requests WHERE call_id = :call_id ORDER BY id DESC LIMIT 1;
 
+-- about_budget: the newest request to raise a cap
+SELECT * FROM requests WHERE kind = 'budget' AND digest = :digest ORDER BY id DESC LIMIT 1;
+
 -- by_part: requests whose id begins or ends with a text
 SELECT id FROM requests WHERE substr(id, 1, length(:part)) = :part OR substr(id, -length(:part)) = :part LIMIT 2;
 

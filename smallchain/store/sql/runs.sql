@@ -31,7 +31,9 @@ SELECT runs.*, parent.name AS parent, root.name AS root, iif(runs.phase != 'awai
       SELECT runs.id, runs.cost_nanousd
       UNION ALL SELECT child.id, child.cost_nanousd FROM runs AS child JOIN tree ON child.parent_id = tree.id
     ) SELECT sum(cost) FROM tree
-  ) AS tree_cost_nanousd
+  ) AS tree_cost_nanousd, iif(runs.phase != 'calling_model', 0, (
+    SELECT coalesce(sum(held_nanousd), 0) FROM modelcalls WHERE run_no = runs.no AND attempt = runs.attempts
+  )) AS held_nanousd
 FROM runs LEFT JOIN runs AS parent ON parent.id = runs.parent_id LEFT JOIN runs AS root ON root.id = runs.root_id
 WHERE runs.id IN (SELECT value FROM json_each(:ids)) ORDER BY runs.id;
 

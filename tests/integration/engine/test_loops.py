@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from smallchain.engine.human.deciding import resume
-from smallchain.engine.run.kind import cancel, pause
+from smallchain.engine.run.acts import cancel, pause
 from smallchain.model.delivery import Verb
 from smallchain.model.errors import Refused
 from smallchain.model.human import RequestKind

@@ -16,7 +16,7 @@ import pytest
 
 from smallchain.engine.pace.desk import REST
 from smallchain.engine.pace.kind import standing
-from smallchain.engine.run.kind import cancel, pause, resume
+from smallchain.engine.run.acts import cancel, pause, resume
 from smallchain.model.lifecycles import Readiness, RunPhase
 from smallchain.store import modelcalls, paces, resources, runs
 from smallchain.store.contract import Tx

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from smallchain.engine.run import again
-from smallchain.engine.run.kind import cancel, pause, resume
+from smallchain.engine.run.acts import cancel, pause, resume
 from smallchain.engine.toolcall.kind import settle
 from smallchain.model.errors import Refused, Unconfirmed
 from smallchain.model.lifecycles import CallPhase, RunPhase

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smallchain.engine.run.kind import cancel, pause
+from smallchain.engine.run.acts import cancel, pause
 from smallchain.engine.run.why import why
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import Run

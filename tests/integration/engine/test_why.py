@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smallchain.engine.run.kind import pause
+from smallchain.engine.run.acts import pause
 from smallchain.engine.run.why import why
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.reason import Reason

@@ -136,11 +136,8 @@ BASH = "executor: {local_bash: {command: x}}"
         ("tools: [{name: t, builtin: update_plan}]", "this `builtin`"),
         ("agents: [{name: a, tools: [{agent: b, detach: allowed}]}]", "`detach: allowed`"),
         ("agents: [{name: a, tools: [update_plan]}]", "a built-in tool it lists"),
-        ("agents: [{name: a, budget: $5/day}]", "`budget`"),
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
         ("agents: [{name: a, context: window}]", "`context: window` or `summarise`"),
-        ("runs: [{name: r, task: t, budget: $5}]", "`budget`"),
-        ("budgets: [{name: b, over: everything, limit: $5}]", "`budgets`"),
         ("schedules: [{name: s, task: t, every: 5m}]", "`schedules`"),
     ],
 )

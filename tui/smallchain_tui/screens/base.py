@@ -82,10 +82,15 @@ class BaseScreen(Screen[None]):
         yield FilterBar(id="bar")
         yield StatusLine(id="status")
 
+    @property
+    def stands(self) -> bool:
+        """Whether all of it is there: composed, and not being taken down, when its widgets go first."""
+        return self.is_mounted and self.is_attached and bool(self.query(HeaderLine)) and bool(self.query(StatusLine))
+
     def on_mount(self) -> None:
         """Show what is known already."""
         self.set_class(self.app.options.ascii, "-ascii")
-        self.refresh_lines()
+        self.call_after_refresh(self.refresh_lines)
 
     def on_screen_resume(self) -> None:
         """Catch up with what happened while another screen was in front."""
@@ -95,7 +100,7 @@ class BaseScreen(Screen[None]):
 
     def caught_up(self, changed: Changed) -> None:
         """Show all that changed, and the lines above and below."""
-        if not self.is_mounted:
+        if not self.stands:
             return
         self.set_class(not self.app.state.connection.live, "-stale")
         self.state_changed(changed)
@@ -103,8 +108,8 @@ class BaseScreen(Screen[None]):
 
     def refresh_lines(self) -> None:
         """Draw the header line and the hints anew, where they differ."""
-        if not self.query(HeaderLine) or not self.query(StatusLine):
-            return  # the screen is being taken down: its widgets go first
+        if not self.stands:
+            return
         self.query_one(HeaderLine).show(self.header())
         self.query_one(StatusLine).show_hints(self._hints())
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from smallchain.engine.human.deciding import check_edits, decide_request, resume
-from smallchain.engine.run.kind import adopt, cancel, pause
+from smallchain.engine.run.acts import adopt, cancel, pause
 from smallchain.model.delivery import Said, Verb
 from smallchain.model.errors import BadInput, Refused, SmallchainError
 from smallchain.model.human import MOST_OPEN, HumanRequest

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smallchain.engine.run.kind import cancel
+from smallchain.engine.run.acts import cancel
 from smallchain.model.codes import code_of
 from smallchain.model.delivery import UNPROVEN, Delivery, Said, Undelivered, Verb
 from smallchain.model.lifecycles import DeliveryPhase, Readiness, RunPhase

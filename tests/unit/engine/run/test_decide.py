@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smallchain.engine.budget.decide import Word
 from smallchain.engine.run import kind
 from smallchain.engine.run.decide import EMPTY_REPLIES, Attempt, RunFacts, after_crash, after_failure, after_reply, after_results, decide
+from smallchain.model.cap import OnLimit
 from smallchain.model.decision import STAY, Decision, Effect
 from smallchain.model.lifecycles import RUN, RUN_TERMINAL, RunPhase
 from smallchain.model.llm import AskedCall, Failure, FailureKind, Reply
@@ -88,7 +90,19 @@ TABLE: list[tuple[str, RunFacts, Decision]] = [
     ("time", run(RunPhase.BACKING_OFF, due_at=NOW), Decision(cause="waited")),
     ("time while it is paused", run(RunPhase.BACKING_OFF, due_at=NOW, paused=True), STAY),
     ("detached work is open", run(RunPhase.AWAITING_WORK), STAY),
-    ("over budget", run(RunPhase.OVER_BUDGET), STAY),
+    ("a call that fits", run(RunPhase.READY, llm="l", money=Word.FITS), Decision(cause="model_called", to="l")),
+    ("a call that others leave no room", run(RunPhase.READY, money=Word.AWAITS_OTHERS, money_why="held"), Decision(detail="held")),
+    ("over a cap", run(RunPhase.READY, money=Word.OVER, money_why="spent"), Decision(cause="over_cap", detail="spent")),
+    ("over a cap that asks", run(RunPhase.READY, money=Word.OVER, on_limit=OnLimit.ASK), Decision(cause="over_cap")),
+    ("over a cap that stops", run(RunPhase.READY, money=Word.OVER, on_limit=OnLimit.STOP), Decision(cause="stopped_by_cap")),
+    ("one call beyond a cap", run(RunPhase.READY, money=Word.NEVER), Decision(cause="stopped_by_cap")),
+    ("no place yet, whatever the caps say", run(RunPhase.READY, llm="l", has_place=False, money=Word.OVER), Decision(to="l")),
+    ("room again", run(RunPhase.OVER_BUDGET), Decision(cause="room")),
+    ("only others in between", run(RunPhase.OVER_BUDGET, money=Word.AWAITS_OTHERS), Decision(cause="room")),
+    ("over still", run(RunPhase.OVER_BUDGET, money=Word.OVER, due_at=NOW + SECOND), Decision(look_at=NOW + SECOND)),
+    ("over still, and late", run(RunPhase.OVER_BUDGET, money=Word.OVER, due_at=NOW), Decision()),
+    ("room while it is paused", run(RunPhase.OVER_BUDGET, paused=True), STAY),
+    ("a cap that stops now", run(RunPhase.OVER_BUDGET, money=Word.OVER, on_limit=OnLimit.STOP), Decision(cause="stopped_by_cap")),
     ("over", run(RunPhase.SUCCEEDED), Decision(at_rest=True)),
     ("over", run(RunPhase.FAILED), Decision(at_rest=True)),
     ("over", run(RunPhase.CANCELLED), Decision(at_rest=True)),

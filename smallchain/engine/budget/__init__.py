@@ -1,0 +1,1 @@
+"""Budgets: whether a model call fits under every cap, what it holds while it is out, and what it has cost."""

@@ -1,0 +1,105 @@
+"""Whether a call fits under every cap over it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from smallchain.model.cap import Standing, Unit, Worst, show_amount
+from smallchain.model.money import Price
+
+LEAST_OUTPUT = 256
+"""Tokens of a reply that are asked for at least, where nothing else says how many."""
+MOST_OUTPUT = 32_768
+"""What a model is taken to write at most, where nobody says."""
+_MILLION = 1_000_000
+
+
+class Word(StrEnum):
+    """What a verdict comes to."""
+
+    FITS = "fits"
+    AWAITS_OTHERS = "awaits_others"
+    """Only what others hold stands in between: that is no limit, it ends with their calls."""
+    OVER = "over"
+    NEVER = "never"
+    """One call alone is beyond the cap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The strictest of all caps; `standing` is that cap's, None when the call fits."""
+
+    word: Word
+    standing: Standing | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What bounds a call: tokens of the prompt at most, of the reply at most (None: nothing is written), and the time-out.
+
+    `price` None: it costs nothing that is known, which its YAML allows.
+    """
+
+    prompt: int
+    output: int | None
+    price: Price | None
+    time_ms: int
+
+
+def output_of(bounds: Bounds, standings: Sequence[Standing], /) -> int:
+    """Tokens of the reply that may be asked for: what is written, else what the tightest cap leaves."""
+    if bounds.output is not None:
+        return bounds.output
+    left = [_tokens_left(bounds, each) for each in standings]
+    return max(LEAST_OUTPUT, min([*left, MOST_OUTPUT]))
+
+
+def _tokens_left(bounds: Bounds, standing: Standing) -> int:
+    match standing.cap.unit:
+        case Unit.TOKENS:
+            return standing.room - bounds.prompt
+        case Unit.DOLLARS if bounds.price is not None and bounds.price.output > 0:
+            left = standing.room * _MILLION - bounds.prompt * _dearest(bounds.price)
+            return left // bounds.price.output
+        case _:
+            return MOST_OUTPUT
+
+
+def _dearest(price: Price) -> int:
+    return max(price.input, price.cached_input or 0)
+
+
+def worst_of(bounds: Bounds, output: int, /) -> Worst:
+    """What a call may use at worst, rounded up."""
+    nanousd = 0
+    if bounds.price is not None:
+        nanousd = -(-(bounds.prompt * _dearest(bounds.price) + output * bounds.price.output) // _MILLION)
+    return Worst(nanousd, bounds.prompt + output, bounds.time_ms)
+
+
+def admit(standings: Sequence[Standing], worst: Worst, /) -> Verdict:
+    """Whether a call that may use so much fits; the strictest refusal where it does not."""
+    refusals = [found for each in standings if (found := _refusal(each, worst.of(each.cap.unit))) is not None]
+    order = (Word.NEVER, Word.OVER, Word.AWAITS_OTHERS)
+    return min(refusals, key=lambda each: order.index(each.word), default=Verdict(Word.FITS))
+
+
+def _refusal(standing: Standing, worst: int) -> Verdict | None:
+    if worst <= standing.room:
+        return None
+    cap = standing.cap
+
+    def shown(amount: int) -> str:
+        return show_amount(cap.unit, amount)
+
+    limit = f"{cap.shown}" + (f" (raised to {shown(standing.limit)})" if standing.raised else "")
+    if worst > standing.limit:
+        return Verdict(Word.NEVER, standing, f"one call may use {shown(worst)}, which is more than {limit} allows")
+    if standing.spent + worst > standing.limit:
+        why = f"{limit} is used up: {shown(standing.spent)} spent, and the next call may use {shown(worst)}"
+        return Verdict(Word.OVER, standing, why)
+    why = f"other calls hold what is left of {limit}: {shown(standing.spent)} spent, {shown(standing.held)} held"
+    return Verdict(Word.AWAITS_OTHERS, standing, why)

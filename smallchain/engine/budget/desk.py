@@ -1,0 +1,246 @@
+"""Where the run loop asks for money: whether the next call fits, what it holds while it is out, and what it came to.
+
+The one rule: a hold is recorded in the transaction that records the attempt, and let go in the one that records what came of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from smallchain.engine.agent import strategy
+from smallchain.engine.budget.caps import caps_over
+from smallchain.engine.budget.decide import Bounds, Verdict, Word, admit, output_of, worst_of
+from smallchain.engine.llm.endpoint import timeout_of
+from smallchain.engine.specs import pins_of, typed
+from smallchain.model.canonical import canonical, parse
+from smallchain.model.cap import Cap, OnLimit, Unit, Worst, counts_from, parse_amount, show_amount
+from smallchain.model.delivery import Verb
+from smallchain.model.errors import BadInput, Refused
+from smallchain.model.functions import as_openai_tools
+from smallchain.model.lifecycles import RequestPhase
+from smallchain.model.llm import Failure
+from smallchain.model.llmspec import LLMSpec
+from smallchain.model.money import Price, Usage
+from smallchain.model.run import Run
+from smallchain.store import ledger, modelcalls, paces, requests, resources, runs
+from smallchain.store.contract import Tx
+from smallchain.store.times import show_moment
+
+FREE = Verdict(Word.FITS)
+_MAXIMA = ("max_completion_tokens", "max_tokens")
+_WOKEN = 8
+"""Runs that are woken when a call settles and others are still out: each that goes out holds anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Whether a call fits under all caps over it, with what it may use. `output`: the tokens of a reply that have to be asked for,
+    because nothing that is written bounds them; None: leave the request as it is."""
+
+    verdict: Verdict = FREE
+    accounts: tuple[ledger.Account, ...] = ()
+    worst: Worst | None = None
+    output: int | None = None
+    lacking: str = ""
+    """Why no worst case can be told: what has to be written."""
+
+
+def look(tx: Tx, run: Run, llm: str, /) -> Fit:
+    """Whether the next call of a run fits; the accounts over it are brought up to now."""
+    caps = caps_over(tx, run, llm)
+    if not caps:
+        return Fit()
+    spec = _spec(tx, run, llm)
+    if spec is None:
+        return Fit()
+    agent = pins_of(tx, run.root_id).agent(run.agent)
+    if agent is not None and strategy.is_own(agent):
+        return Fit(
+            lacking=f"{caps[0].kind} '{caps[0].name}' can't be kept for a context strategy of one's own: what it sends is not bounded"
+        )
+    price, lacking = _price(tx, spec, llm, caps)
+    if lacking:
+        return Fit(lacking=lacking)
+    accounts = tuple(ledger.bring_up(tx, cap) for cap in caps)
+    standings = [each.standing for each in accounts]
+    bounds = Bounds(prompt_bound(tx, run, spec), written_output(spec), price, _time_ms(tx, spec))
+    output = output_of(bounds, standings)
+    worst = worst_of(bounds, output)
+    money = any(cap.unit is not Unit.TIME for cap in caps)
+    return Fit(admit(standings, worst), accounts, worst, output if bounds.output is None and money else None)
+
+
+def hold(tx: Tx, run: Run, fit: Fit, /, *, attempt: int) -> None:
+    """Hold what a call that fits may use, in every account over it."""
+    ledger.stop_waiting(tx, run)
+    if fit.worst is None:
+        return
+    for account in fit.accounts:
+        ledger.hold(tx, account, run, attempt=attempt, amount=fit.worst.of(account.standing.cap.unit))
+
+
+def settle_reply(tx: Tx, run_id: str, attempt: int, /, *, usage: Usage | None, cost_nanousd: int | None) -> None:
+    """Book a reply: at what it used where it says so, else at what it held."""
+    if usage is None or _is_absurd(usage):
+        _booked(tx, ledger.settle(tx, run_id, attempt, None))
+        return
+    _booked(
+        tx,
+        ledger.settle(tx, run_id, attempt, Worst(cost_nanousd or 0, usage.input_tokens + usage.output_tokens, _took(tx, run_id, attempt))),
+    )
+
+
+def settle_failure(tx: Tx, run_id: str, attempt: int, failure: Failure, /) -> None:
+    """Book a call that gave no reply: at nothing where the provider said no or was not reached, else at what it held."""
+    used = None if failure.may_have_cost else Worst(0, 0, _took(tx, run_id, attempt))
+    _booked(tx, ledger.settle(tx, run_id, attempt, used))
+
+
+def settle_lost(tx: Tx, run_id: str, attempt: int, /) -> None:
+    """Book a call whose outcome is not known, at what it held."""
+    _booked(tx, ledger.settle(tx, run_id, attempt, None))
+
+
+def wait(tx: Tx, run: Run, fit: Fit, /) -> datetime | None:
+    """Note that a run waits for room; when there is some at the latest, where time brings it."""
+    standing = fit.verdict.standing
+    assert standing is not None, "it does not fit"
+    assert fit.worst is not None, "it was looked at"
+    account = next(each for each in fit.accounts if each.standing is standing)
+    ledger.wait(tx, run, account.id)
+    return ledger.has_room_at(tx, account, fit.worst.of(standing.cap.unit))
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person is asked about a cap. `arguments` are what an approval does; a person may put others in their place."""
+
+    question: str
+    arguments: dict[str, Any]
+    digest: str
+    rule: str
+
+
+def wish_of(tx: Tx, fit: Fit, /) -> Wish | None:
+    """What to ask about the cap that a call does not fit; None where nothing is to be asked: it waits by itself, a person is asked
+    already, or has said no within this window."""
+    standing = fit.verdict.standing
+    if standing is None or standing.cap.on_limit is not OnLimit.ASK:
+        return None
+    account = next(each for each in fit.accounts if each.standing is standing)
+    asked = requests.about_budget(tx, digest_of(account.id))
+    if asked is not None and asked.phase is RequestPhase.OPEN:
+        return None
+    since = counts_from(standing.cap, now=tx.now)
+    denied = asked is not None and asked.phase is RequestPhase.ANSWERED and parse(asked.decision).get("verb") == Verb.DENY
+    if denied and asked is not None and (since is None or asked.created_at >= since):
+        return None
+    cap = standing.cap
+    by = show_amount(cap.unit, cap.limit).replace(",", "")
+    question = f"{fit.verdict.why[:1].upper()}{fit.verdict.why[1:]}. May it be raised by {by}?"
+    return Wish(question, {"by": by, "for_good": False}, digest_of(account.id), f"{cap.kind} '{cap.name}'")
+
+
+def digest_of(account: int, /) -> str:
+    """What binds a request to the account that it asks about: its number, in the form of a digest."""
+    return f"{account:064x}"
+
+
+def raise_cap(tx: Tx, digest: str, by: str, /, *, for_good: bool) -> str:
+    """Add to the limit of the account that a request is about: for this window, or as long as the cap is written as it is.
+
+    Says what was done. Raises BadInput for an amount in another unit, Refused when the account is gone.
+    """
+    row = ledger.by_id(tx, int(digest, 16))
+    if row is None:
+        raise Refused("there is no such cap any more")
+    unit, amount = _read_amount(by)
+    if unit != row.unit:
+        raise BadInput(f"{by} is not counted in {row.unit}")
+    until = None if for_good else row.window_ends(tx.now)
+    ledger.raise_limit(tx, row.id, raised=row.raised_at(tx.now) + amount, until=until)
+    for id in ledger.all_waiting(tx):
+        tx.wake("run", id)
+    return f"raised by {by}" + (f" until {show_moment(until)}" if until is not None else "")
+
+
+def _read_amount(text: str) -> tuple[Unit, int]:
+    try:
+        return parse_amount(text.strip())
+    except BadInput as error:
+        raise BadInput(f"{text[:40]!r} is not an amount", hint="write $5, 200000 tokens or 2h") from error
+
+
+def prompt_bound(tx: Tx, run: Run, spec: LLMSpec, /) -> int:
+    """Tokens of the next prompt at most: one for each byte of the request, until a reply of this run has told its usage; then that
+    reply's tokens and a token for each byte since."""
+    usage = paces.last_usage(tx, run.id)
+    if usage is not None:
+        return int(usage["input_tokens"] + usage["output_tokens"] + paces.bytes_since(tx, run.id, usage["messages"] + 1, run.messages))
+    pins = pins_of(tx, run.root_id)
+    agent = pins.agent(run.agent)
+    around = {
+        "model": spec.model or spec.name,
+        "tools": as_openai_tools(pins.functions(agent)) if agent is not None else [],
+        **spec.parameters,
+    }
+    return paces.bytes_since(tx, run.id, 0, run.messages) + run.messages + len(canonical(around).encode()) + len('{"messages":[]}')
+
+
+def written_output(spec: LLMSpec, /) -> int | None:
+    """Tokens of a reply at most, as the LLM's parameters say it for all its choices; None where they say nothing."""
+    maxima = [spec.parameters[name] for name in _MAXIMA if type(spec.parameters.get(name)) is int]
+    choices = spec.parameters.get("n")
+    return max(0, *maxima, 0) * (choices if type(choices) is int and choices > 0 else 1) if maxima else None
+
+
+def _spec(tx: Tx, run: Run, llm: str) -> LLMSpec | None:
+    """Provider, model and parameters as they are pinned, the price and time-out as they are written now."""
+    pinned: LLMSpec | None = pins_of(tx, run.root_id).llm(llm)
+    row = resources.get(tx, "llm", llm)
+    now: LLMSpec | None = typed(row) if row is not None else None
+    if pinned is None or now is None:
+        return pinned or now
+    return now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
+
+
+def _price(tx: Tx, spec: LLMSpec, llm: str, caps: list[Cap]) -> tuple[Price | None, str]:
+    if spec.price is not None:
+        return (None, "") if isinstance(spec.price, str) else (spec.price.price(), "")
+    if spec.provider == "scripted":
+        return None, ""
+    found = ledger.price(tx, llm, spec.model or llm)
+    money = next((cap for cap in caps if cap.unit is Unit.DOLLARS), None)
+    if found is not None or money is None:
+        return found, ""
+    what = f"LLM '{llm}' has no known price, and {money.kind} '{money.name}' caps dollars"
+    return None, f"{what}: write `price: {{input: $..., output: $...}}` to it, or `price: unknown_ok`"
+
+
+def _time_ms(tx: Tx, spec: LLMSpec) -> int:
+    defaults = resources.get(tx, "defaults", "defaults")
+    return int(timeout_of(spec, typed(defaults).timeout if defaults is not None else None) / timedelta(milliseconds=1))
+
+
+def _took(tx: Tx, run_id: str, attempt: int) -> int:
+    call = modelcalls.get(tx, run_id, attempt)
+    return max(0, int((tx.now - modelcalls.began(call)) / timedelta(milliseconds=1))) if call is not None else 0
+
+
+def _is_absurd(usage: Usage) -> bool:
+    return usage.input_tokens < 0 or usage.output_tokens < 0
+
+
+def _booked(tx: Tx, accounts: list[int]) -> None:
+    """Let those who wait for room in these accounts look again."""
+    for account in accounts:
+        for id in ledger.waiting(tx, account, most=_WOKEN):
+            tx.wake("run", id)
+
+
+def owner_of(tx: Tx, run: Run, cap: Cap, /) -> Run:
+    """The run that a cap stops: the one it is over; under a shared cap the one that calls."""
+    found = runs.find(tx, cap.subject) if cap.subject else None
+    return found or run

@@ -1,0 +1,210 @@
+"""What is spent and held under each cap. An account's sums are its charges' sums, kept so that no admission adds them up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from smallchain.model.cap import Cap, Standing, Unit, Worst, counts_from, leaves_window, next_window, window_end
+from smallchain.model.money import Price
+from smallchain.model.run import Run
+from smallchain.store.contract import Row, Tx
+from smallchain.store.times import from_text, maybe, to_text
+
+_EVER = "0000"
+"""Sorts before every moment."""
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account of a cap, as it counts now."""
+
+    id: int
+    standing: Standing
+
+
+def look(tx: Tx, cap: Cap, /) -> Standing:
+    """How a cap stands now; nothing is written. What was spent before its first call under the cap is not looked up."""
+    row = tx.one("ledger.account", cap=cap.key, subject=cap.subject)
+    if row is None:
+        return Standing(cap, 0, 0)
+    return Standing(cap, _spent(tx, cap, row), row["held"], _raised(tx, row))
+
+
+def bring_up(tx: Tx, cap: Cap, /) -> Account:
+    """The account of a cap, opened (with what was spent before, as far as it counts) or brought up to now."""
+    since = _since(tx, cap)
+    row = tx.one("ledger.account", cap=cap.key, subject=cap.subject)
+    if row is None:
+        row = _open(tx, cap, since)
+    spent, raised = _spent(tx, cap, row), _raised(tx, row)
+    until = row["raised_until"] if raised else None
+    if (row["counted_from"], row["spent"], row["raised"]) != (since, spent, raised):
+        if since != row["counted_from"]:
+            tx.run("ledger.forget", account=row["id"], since=since)
+        tx.run("ledger.write", id=row["id"], counted_from=since, spent=spent, raised=raised, raised_until=until)
+    return Account(row["id"], Standing(cap, spent, row["held"], raised))
+
+
+def _open(tx: Tx, cap: Cap, since: str) -> Row:
+    tx.run("ledger.open_account", cap=cap.key, subject=cap.subject, unit=cap.unit, counted_from=_EVER)
+    row = tx.one("ledger.account", cap=cap.key, subject=cap.subject)
+    assert row is not None, "it was made just now"
+    kind, name = cap.counts
+    scope = {each: name if each == kind else "" for each in ("agent", "task", "llm")}
+    if cap.subject:
+        scope |= {"agent": "", "task": ""}  # the subject's tree is what counts
+    tx.run("ledger.seed", account=row["id"], subject=cap.subject, unit=cap.unit, since=since, **scope)
+    total = tx.one("ledger.total", account=row["id"], since=_EVER)
+    tx.run("ledger.write", id=row["id"], counted_from=since, spent=total["amount"] if total else 0, raised=0, raised_until=None)
+    found = tx.one("ledger.account_by_id", id=row["id"])
+    assert found is not None, "it was made just now"
+    return found
+
+
+def _since(tx: Tx, cap: Cap) -> str:
+    start = counts_from(cap, now=tx.now)
+    return to_text(start) if start is not None else _EVER
+
+
+def _spent(tx: Tx, cap: Cap, row: Row) -> int:
+    since = _since(tx, cap)
+    if since <= row["counted_from"]:
+        return int(row["spent"])
+    gone = tx.one("ledger.left", account=row["id"], counted_from=row["counted_from"], since=since)
+    return max(0, int(row["spent"]) - (int(gone["amount"]) if gone else 0))
+
+
+def _raised(tx: Tx, row: Row) -> int:
+    until = maybe(row["raised_until"])
+    return 0 if until is not None and tx.now >= until else int(row["raised"])
+
+
+def hold(tx: Tx, account: Account, run: Run, /, *, attempt: int, amount: int) -> None:
+    """Let a call that goes out hold what it may use at worst."""
+    tx.run("ledger.hold", account=account.id, run_id=run.id, attempt=attempt, at=to_text(tx.now), amount=amount)
+    tx.run("ledger.add_held", id=account.id, amount=amount)
+
+
+def settle(tx: Tx, run_id: str, attempt: int, used: Worst | None, /) -> list[int]:
+    """Book what a call came to (None: not known, so at what it held) in every account it was held in; the ids of these accounts.
+
+    What is booked a second time (a reply that came after all) takes the place of the first.
+    """
+    accounts = []
+    for row in tx.all("ledger.of_call", run_id=run_id, attempt=attempt):
+        amount = row["amount"] if used is None else used.of(Unit(row["unit"]))
+        before = 0 if row["open"] else row["amount"]
+        counts = row["at"] >= row["counted_from"]  # what began before the window began is no part of it
+        tx.run("ledger.settle", no=row["no"], amount=amount)
+        spent = amount - before if counts else 0
+        tx.run("ledger.settle_account", id=row["account"], released=row["amount"] if row["open"] else 0, spent=spent)
+        accounts.append(row["account"])
+    return accounts
+
+
+def has_room_at(tx: Tx, account: Account, worst: int, /) -> datetime | None:
+    """The moment at which enough of the window has passed for so much; None when time alone never brings it."""
+    standing = account.standing
+    cap = standing.cap
+    if not cap.is_rolling:
+        return next_window(cap, now=tx.now)
+    missing = standing.spent + worst - standing.limit
+    since = _since(tx, cap)
+    while missing > 0:
+        page = tx.all("ledger.oldest", account=account.id, since=since, most=_PAGE)
+        for row in page:
+            missing -= row["amount"]
+            if missing <= 0:
+                return leaves_window(cap, from_text(row["at"]))
+        if len(page) < _PAGE:
+            return None
+        since = page[-1]["at"] + "~"
+    return tx.now
+
+
+def wait(tx: Tx, run: Run, account: int, /) -> None:
+    """Note that a run waits for room in an account."""
+    tx.run("ledger.wait", run_id=run.id, account=account)
+
+
+def stop_waiting(tx: Tx, run: Run, /) -> None:
+    """Note that a run does not wait for room any more."""
+    tx.run("ledger.stop_waiting", run_id=run.id)
+
+
+def waiting(tx: Tx, account: int, /, *, most: int) -> list[str]:
+    """Ids of runs that wait until others' calls under an account end, those first that are to go first: so many while calls are out
+    still, all when none is."""
+    row = tx.one("ledger.account_by_id", id=account)
+    if row is None or row["held"] == 0:
+        most = -1
+    return [row["run_id"] for row in tx.all("ledger.waiting", account=account, most=most)]
+
+
+def all_waiting(tx: Tx, /) -> list[str]:
+    """Ids of the runs that wait for room anywhere."""
+    return [row["run_id"] for row in tx.all("ledger.all_waiting")]
+
+
+def raise_limit(tx: Tx, account: int, /, *, raised: int, until: datetime | None) -> None:
+    """Add to an account's limit, until a moment or for as long as it is written so."""
+    tx.run("ledger.raise", id=account, raised=raised, raised_until=to_text(until) if until is not None else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An account as far as raising its limit needs it."""
+
+    id: int
+    unit: Unit
+    per: str
+    window: str
+    raised: int
+    raised_until: datetime | None
+
+    def raised_at(self, now: datetime) -> int:
+        """What has been added to the limit, as it counts now."""
+        return 0 if self.raised_until is not None and now >= self.raised_until else self.raised
+
+    def window_ends(self, now: datetime) -> datetime | None:
+        """When an addition for this window ends: with the calendar's window, or a whole period from now; None: with the run."""
+        return window_end(self.per, self.window, now=now)
+
+
+def by_id(tx: Tx, account: int, /) -> Raised | None:
+    """An account by its number, or None."""
+    row = tx.one("ledger.account_by_id", id=account)
+    if row is None:
+        return None
+    _, per, window = row["cap"].rsplit("/", 2)
+    return Raised(row["id"], Unit(row["unit"]), per, window, row["raised"], maybe(row["raised_until"]))
+
+
+def held_by_tree(tx: Tx, run_id: str, /) -> int:
+    """Nano-dollars that the calls of a run and its descendants hold, which are out."""
+    row = tx.one("ledger.held_by_tree", id=run_id)
+    return int(row["amount"]) if row else 0
+
+
+def price(tx: Tx, llm: str, model: str, /) -> Price | None:
+    """What a model costs by the list that was looked at last; None when none says."""
+    row = tx.one("ledger.price", llm=llm, model=model)
+    return Price(row["input"], row["output"], row["cached_input"]) if row else None
+
+
+def put_price(tx: Tx, llm: str, model: str, found: Price | None, source: str, /) -> None:
+    """Keep what a list says of a model's price."""
+    if found is None:
+        tx.run("ledger.drop_price", llm=llm, model=model)
+    else:
+        tx.run(
+            "ledger.put_price",
+            llm=llm,
+            model=model,
+            input=found.input,
+            output=found.output,
+            cached_input=found.cached_input,
+            source=source,
+        )

@@ -1,0 +1,88 @@
+-- account: the account of a cap over a subject
+SELECT * FROM accounts WHERE cap = :cap AND subject = :subject;
+
+-- open_account: an account that begins with nothing
+INSERT INTO accounts (cap, subject, unit, counted_from, spent, held, raised, raised_until)
+VALUES (:cap, :subject, :unit, :counted_from, 0, 0, 0, NULL);
+
+-- seed: what was spent before the account was opened, as far as it counts: calls of a run (where one is given), of an agent with what it
+-- delegated, of a task, on an LLM
+WITH RECURSIVE counted (id) AS (
+  SELECT id FROM runs WHERE (:subject = '' OR id = :subject) AND (:agent = '' OR agent = :agent) AND (:task = '' OR task = :task)
+  UNION SELECT runs.id FROM runs JOIN counted ON runs.parent_id = counted.id
+)
+INSERT INTO charges (account, run_no, attempt, at, amount, open)
+SELECT :account, modelcalls.run_no, attempt, modelcalls.started_at, CASE :unit
+    WHEN 'dollars' THEN coalesce(modelcalls.cost_nanousd, 0)
+    WHEN 'tokens' THEN coalesce(input_tokens, 0) + coalesce(output_tokens, 0)
+    ELSE max(0, CAST((julianday(modelcalls.finished_at) - julianday(modelcalls.started_at)) * 86400000 AS INTEGER))
+  END, 0
+FROM counted JOIN runs ON runs.id = counted.id JOIN modelcalls ON modelcalls.run_no = runs.no
+WHERE (:llm = '' OR modelcalls.llm = :llm) AND modelcalls.started_at >= :since AND outcome != 'open';
+
+-- total: what an account's settled charges since a moment add up to
+SELECT coalesce(sum(amount), 0) AS amount FROM charges WHERE account = :account AND open = 0 AND at >= :since;
+
+-- left: what an account's settled charges add up to that counted, and count no longer
+SELECT coalesce(sum(amount), 0) AS amount FROM charges WHERE account = :account AND open = 0 AND at >= :counted_from AND at < :since;
+
+-- forget: settled charges that count no longer
+DELETE FROM charges WHERE account = :account AND open = 0 AND at < :since;
+
+-- write: how an account stands
+UPDATE accounts SET counted_from = :counted_from, spent = :spent, raised = :raised, raised_until = :raised_until WHERE id = :id;
+
+-- hold: a call that goes out holds so much
+INSERT INTO charges (account, run_no, attempt, at, amount, open)
+VALUES (:account, (SELECT no FROM runs WHERE id = :run_id), :attempt, :at, :amount, 1);
+
+-- add_held: what calls that are out hold has changed
+UPDATE accounts SET held = held + :amount WHERE id = :id;
+
+-- of_call: the charges of a model call, with their accounts' units
+SELECT charges.*, accounts.unit, accounts.counted_from FROM charges JOIN accounts ON accounts.id = charges.account
+WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND attempt = :attempt;
+
+-- settle: what a call came to
+UPDATE charges SET amount = :amount, open = 0 WHERE no = :no;
+
+-- settle_account: a hold is let go, and what the call came to is spent
+UPDATE accounts SET held = held - :released, spent = max(0, spent + :spent) WHERE id = :id;
+
+-- oldest: settled charges that count, oldest first
+SELECT at, amount FROM charges WHERE account = :account AND open = 0 AND at >= :since ORDER BY at LIMIT :most;
+
+-- wait: a run waits for room in an account
+INSERT INTO waits_for_room (run_id, account) VALUES (:run_id, :account) ON CONFLICT (run_id) DO UPDATE SET account = excluded.account;
+
+-- stop_waiting: a run waits no longer
+DELETE FROM waits_for_room WHERE run_id = :run_id;
+
+-- waiting: runs that wait until others' calls under an account end, those first that are to go first
+SELECT run_id FROM waits_for_room JOIN runs ON runs.id = waits_for_room.run_id
+WHERE account = :account AND runs.phase = 'ready' ORDER BY runs.priority DESC, runs.id LIMIT :most;
+
+-- all_waiting: runs that wait for room in any account
+SELECT run_id FROM waits_for_room;
+
+-- held_by_tree: what the calls of a run and its descendants hold, as far as it is money
+WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id)
+SELECT coalesce(sum(held_nanousd), 0) AS amount FROM tree JOIN runs ON runs.id = tree.id JOIN modelcalls ON modelcalls.run_no = runs.no
+WHERE outcome = 'open';
+
+-- raise: people have added to a limit
+UPDATE accounts SET raised = :raised, raised_until = :raised_until WHERE id = :id;
+
+-- account_by_id: an account
+SELECT * FROM accounts WHERE id = :id;
+
+-- put_price: what a model costs, as far as a list says
+INSERT INTO prices (llm, model, input, output, cached_input, source) VALUES (:llm, :model, :input, :output, :cached_input, :source)
+ON CONFLICT (llm, model) DO UPDATE SET input = excluded.input, output = excluded.output, cached_input = excluded.cached_input,
+  source = excluded.source;
+
+-- drop_price: no list says what a model costs
+DELETE FROM prices WHERE llm = :llm AND model = :model;
+
+-- price: what a model costs
+SELECT * FROM prices WHERE llm = :llm AND model = :model;

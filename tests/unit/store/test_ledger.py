@@ -1,0 +1,159 @@
+"""The ledger under any order of calls, endings, deaths, raises and times: nothing that is let through passes a cap."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from smallchain.engine.budget.decide import Word, admit
+from smallchain.model.cap import Cap, OnLimit, Unit, Worst, counts_from
+from smallchain.store import ledger, migrate, modelcalls
+from smallchain.store.database import SqliteTx
+from support.rows import NOON, put_run
+
+LIMIT = 1_000
+PERIODS = [("run", "rolling"), ("hour", "rolling"), ("day", "rolling"), ("hour", "calendar"), ("day", "calendar"), ("month", "calendar")]
+
+
+class Ledger(RuleBasedStateMachine):
+    """One run under several caps at once, and a plain list of what was let through and what became of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.connection = sqlite3.connect(migrate.prepare(self.folder), isolation_level=None)
+        self.connection.row_factory = sqlite3.Row
+        self.tx = SqliteTx(self.connection, now=NOON, epoch=1)
+        self.run = put_run(self.tx)
+        self.attempt = 0
+        self.open: dict[int, int] = {}
+        self.lost: set[int] = set()
+        self.calls: dict[int, tuple[object, int]] = {}
+        """By attempt: when it was let through, and what it came to (or holds)."""
+        self.raised = 0
+        self.caps: list[Cap] = []
+
+    @initialize(which=st.lists(st.sampled_from(PERIODS), min_size=1, max_size=3, unique=True))
+    def caps_are_written(self, which: list[tuple[str, str]]) -> None:
+        self.caps = [Cap("budget", f"{per} {window}", "", Unit.TOKENS, LIMIT, per, window, OnLimit.WAIT) for per, window in which]
+
+    @rule(worst=st.integers(1, LIMIT))
+    def a_call_wants_out(self, worst: int) -> None:
+        accounts = [ledger.bring_up(self.tx, cap) for cap in self.caps]
+        found = admit([each.standing for each in accounts], Worst(0, worst, 0))
+        if found.word is not Word.FITS:
+            assert any(each.standing.spent + each.standing.held + worst > each.standing.limit for each in accounts)
+            return
+        self.attempt += 1
+        modelcalls.open_call(self.tx, self.run, attempt=self.attempt, llm="fast", model="m")
+        for account in accounts:
+            ledger.hold(self.tx, account, self.run, attempt=self.attempt, amount=worst)
+        self.open[self.attempt] = worst
+        self.calls[self.attempt] = (self.tx.now, worst)
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), share=st.integers(0, 100))
+    def a_call_ends_at_what_it_used(self, data: st.DataObject, share: int) -> None:
+        attempt = data.draw(st.sampled_from(sorted(self.open)))
+        used = self.open.pop(attempt) * share // 100
+        self.calls[attempt] = (self.calls[attempt][0], used)
+        ledger.settle(self.tx, self.run.id, attempt, Worst(0, used, 0))
+
+    @precondition(lambda self: self.open)
+    @rule()
+    def the_daemon_dies_with_all_calls_out(self) -> None:
+        self.tx.flush()
+        self.tx = SqliteTx(self.connection, now=self.tx.now, epoch=self.tx.epoch + 1)
+        for attempt in self.open:
+            ledger.settle(self.tx, self.run.id, attempt, None)
+        self.lost |= set(self.open)
+        self.open.clear()
+
+    @precondition(lambda self: self.lost)
+    @rule(data=st.data(), share=st.integers(0, 100))
+    def a_reply_comes_after_all(self, data: st.DataObject, share: int) -> None:
+        attempt = data.draw(st.sampled_from(sorted(self.lost)))
+        self.lost.discard(attempt)
+        if self._is_gone(attempt):
+            return
+        at, worst = self.calls[attempt]
+        used = worst * share // 100
+        self.calls[attempt] = (at, used)
+        ledger.settle(self.tx, self.run.id, attempt, Worst(0, used, 0))
+
+    def _is_gone(self, attempt: int) -> bool:
+        return len(self.tx.all("ledger.of_call", run_id=self.run.id, attempt=attempt)) < len(self.caps)
+
+    @rule(
+        length=st.sampled_from([timedelta(seconds=1), timedelta(minutes=7), timedelta(minutes=59), timedelta(hours=5), timedelta(days=2)])
+    )
+    def time_passes(self, length: timedelta) -> None:
+        self.tx.begin(self.tx.now + length)
+
+    @rule(by=st.integers(1, LIMIT))
+    def a_person_raises_every_cap(self, by: int) -> None:
+        if self.raised > 3 * LIMIT:
+            return
+        for cap in self.caps:
+            account = ledger.bring_up(self.tx, cap)
+            ledger.raise_limit(self.tx, account.id, raised=self.raised + by, until=None)
+        self.raised += by
+
+    @invariant()
+    def no_cap_is_passed(self) -> None:
+        for cap in self.caps:
+            found = ledger.look(self.tx, cap)
+            assert found.spent >= 0
+            assert found.held == sum(self.open.values())
+            assert found.spent + found.held <= LIMIT + self.raised
+
+    @invariant()
+    def what_is_spent_is_what_the_calls_within_the_window_came_to(self) -> None:
+        for cap in self.caps:
+            since = counts_from(cap, now=self.tx.now)
+            settled = {attempt: call for attempt, call in self.calls.items() if attempt not in self.open}
+            plain = sum(used for at, used in settled.values() if since is None or at >= since)  # type: ignore[operator]
+            found = ledger.look(self.tx, cap).spent
+            assert found == plain
+            assert ledger.bring_up(self.tx, cap).standing.spent == found
+
+    def teardown(self) -> None:
+        self.connection.close()
+        shutil.rmtree(self.folder)
+
+
+Ledger.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TestNoOrderOfEventsPassesACap = Ledger.TestCase
+
+
+@pytest.fixture
+def tx(tmp_path: Path):  # type: ignore[no-untyped-def]
+    with closing(sqlite3.connect(migrate.prepare(tmp_path), isolation_level=None)) as opened:
+        opened.row_factory = sqlite3.Row
+        yield SqliteTx(opened, now=NOON, epoch=1)
+
+
+def test_room_under_a_rolling_cap_comes_when_enough_has_left_the_window(tx: SqliteTx) -> None:
+    run = put_run(tx)
+    cap = Cap("budget", "b", "", Unit.TOKENS, 100, "hour", "rolling", OnLimit.WAIT)
+    for attempt, amount in enumerate((30, 40, 20), 1):
+        tx.begin(NOON + timedelta(minutes=attempt))
+        ledger.hold(tx, ledger.bring_up(tx, cap), run, attempt=attempt, amount=amount)
+        ledger.settle(tx, run.id, attempt, None)
+    account = ledger.bring_up(tx, cap)
+
+    assert ledger.has_room_at(tx, account, 10) == tx.now
+    assert ledger.has_room_at(tx, account, 11) == NOON + timedelta(hours=1, minutes=1)
+    assert ledger.has_room_at(tx, account, 41) == NOON + timedelta(hours=1, minutes=2)
+    assert ledger.has_room_at(tx, account, 100) == NOON + timedelta(hours=1, minutes=3)
+    tx.begin(NOON + timedelta(hours=1, minutes=1, seconds=1))
+    assert ledger.look(tx, cap).spent == 60
