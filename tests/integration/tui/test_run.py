@@ -260,7 +260,9 @@ async def test_a_hostile_run_reaches_no_terminal_on_any_part(fake: FakeDaemon, s
     said = [each | {"content": HOSTILE_LINES, "model": HOSTILE, "tool": HOSTILE} for each in tuirun.messages()]
     fake.answers["GET", f"/v1/transcript/{NAME}"] = {"run": parent, "messages": [message(0, "user", "First the draft"), *said]}
     fake.answers["GET", "/v1/budgets"] = {
-        "items": [{"kind": "budget", "name": HOSTILE, "status": HOSTILE, "detail": HOSTILE, "spec": {"limit": "$1"}}]
+        "items": [
+            {"kind": "budget", "name": HOSTILE, "status": HOSTILE, "detail": HOSTILE, "limit": HOSTILE, "spent": HOSTILE, "counts": HOSTILE}
+        ]
     }
     fake.answers["GET", "/v1/spend"] = {"items": [{"hour": "2026-11-23T08:00:00Z", "llm": HOSTILE, "agent": HOSTILE, "cost_usd": "1.00"}]}
     fake.tell(message=HOSTILE_LINES, reason=HOSTILE, **OF_IT)

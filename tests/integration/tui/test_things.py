@@ -94,7 +94,7 @@ async def test_what_an_artifact_holds_is_read_where_it_is_a_text(fake: FakeDaemo
         await seen.sees("blog-7")
         seen.app.command("artifacts")
         await seen.sees("chart.csv")
-        assert "4.1 kB" in seen.line_with("chart.csv")
+        assert "4.0 KiB" in seen.line_with("chart.csv")
         assert "5m" in seen.line_with("chart.csv")
         await gone_in(seen)
 

@@ -21,7 +21,7 @@ from smallchain_tui.screens.base import BaseScreen
 from smallchain_tui.viewmodel import attention
 from smallchain_tui.viewmodel.ring import Gap
 from smallchain_tui.viewmodel.rows import EventRow
-from smallchain_tui.viewmodel.spend import Spend
+from smallchain_tui.viewmodel.spend import Budget, Spend
 from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, REQUESTS, RUNS, Changed
 from smallchain_tui.viewmodel.words import age, count, dollars
 from smallchain_tui.widgets.budgetbars import BudgetBars
@@ -147,10 +147,12 @@ class OverviewScreen(BaseScreen):
         since = self.app.now() - timedelta(days=14)
         try:
             found = await self.app.link.items("spend", {"by": ["hour", "llm", "agent"], "since": since.isoformat()})
+            budgets = await self.app.link.items("budgets")
         except SmallchainError as error:
             chart.show_unknown(f"what was spent is not known: {error.message}")
         else:
             chart.show([Spend.of(item) for item in found])
+            self.query_one(BudgetBars).show([Budget.of(item) for item in budgets])
 
     def _titles(self) -> None:
         state, table = self.app.state, self.query_one(RunsTable)

@@ -145,8 +145,14 @@ class ThingsScreen(BaseScreen):
         """Go in."""
         event.stop()
         current = self.listing.current
-        if current is not None:
-            self.app.open_item(self.kind.one, str(current.get("id") if self.kind.one == "artifact" else current.get("name")))
+        if current is None:
+            return
+        name = str(current.get("id") if self.kind.one == "artifact" else current.get("name"))
+        owner, _, owned = name.partition("/")  # a cap that an agent or a run carries goes by the name of both
+        if self.kind.one == "budget" and owner in ("agent", "run"):
+            self.app.open_item(owner, owned)
+        else:
+            self.app.open_item(self.kind.one, name)
 
     def on_lines_opened(self, event: Lines.Opened) -> None:
         """Enter in the document unfolds it."""

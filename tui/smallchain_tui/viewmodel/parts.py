@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from smallchain.model.sizes import rough_size
 from smallchain.protocol.text import one_line
 from smallchain_tui.viewmodel.conversation import exact_dollars
 from smallchain_tui.viewmodel.document import read
 from smallchain_tui.viewmodel.glyphs import Glyphs, colour_of
 from smallchain_tui.viewmodel.line import Line, Span
 from smallchain_tui.viewmodel.rows import Item, moment, money, number, sequence, text
-from smallchain_tui.viewmodel.things import size
 from smallchain_tui.viewmodel.words import clock, span
 
 _TITLES = {"mcp_tools": "Tools"}
@@ -173,7 +173,7 @@ def _around(item: Item) -> list[Line]:
         tools = f"  tools {len(sequence(item, 'tools'))}"
         lines.append(((f"{process}  restarts {number(item, 'restarts')}{protocol}{tools}", ""),))
     if "size_bytes" in item:
-        what = f"{size(number(item, 'size_bytes'))}  {one_line(text(item, 'media_type'))}"
+        what = f"{rough_size(number(item, 'size_bytes'))}  {one_line(text(item, 'media_type'))}"
         save = f"  smallchain get artifacts {one_line(text(item, 'id')[-8:])} --save FILE"
         lines.append(((what, ""), (f"  of tool {one_line(text(item, 'tool'))}", "key"), (save, "muted")))
     return lines

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from smallchain.model.sizes import rough_size
 from smallchain.protocol.text import width
 from smallchain_tui.viewmodel.rows import Item, moment, number, sequence, text
 from smallchain_tui.viewmodel.words import age
@@ -112,7 +113,7 @@ KINDS = (
         "Artifacts",
         (
             _NAME,
-            Column("SIZE", lambda item, now: size(number(item, "size_bytes")), right=True),
+            Column("SIZE", lambda item, now: rough_size(number(item, "size_bytes")), right=True),
             Column("AGE", lambda item, now: age(moment(item, "created_at"), now), right=True),
             _field("TOOL", "tool"),
             _field("MEDIA TYPE", "media_type"),
@@ -151,16 +152,25 @@ KINDS = (
         (_NAME, _STATUS, Column("FIRST PROBLEM, BY ITS LINE", _problem)),
         "no file is in the watched folder, and nothing was applied",
     ),
+    Kind(
+        "budgets",
+        "budget",
+        "Budgets",
+        (
+            _NAME,
+            _STATUS,
+            _field("LIMIT", "limit", right=True),
+            _field("PER", "per"),
+            _field("SPENT", "spent", right=True),
+            _field("HELD", "held", right=True),
+            _field("LEFT", "left", right=True),
+            _field("AT THE LIMIT", "on_limit"),
+            _field("COUNTS", "counts"),
+        ),
+        "no budget is written: `budgets:` in YAML, or `budget:` on an agent or a run",
+    ),
 )
 """In the order of their digits."""
-
-
-def size(count: int) -> str:
-    """Bytes in few cells: `512 B`, `4.0 kB`, `12.5 MB`."""
-    for unit, least in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= least:
-            return f"{count / least:.1f} {unit}"
-    return f"{count} B"
 
 
 def fields_of(kind: Kind, item: Item, now: datetime) -> Mapping[str, str]:

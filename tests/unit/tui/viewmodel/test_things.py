@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smallchain_tui.viewmodel.things import KINDS, Kind, fields_of, size, widths
+from smallchain_tui.viewmodel.things import KINDS, Kind, fields_of, widths
 
 NOW = datetime(2026, 11, 23, 9, 5, tzinfo=UTC)
 _OF = {kind.name: kind for kind in KINDS}
@@ -44,11 +44,6 @@ def test_a_file_says_its_first_problem_with_its_line() -> None:
 
     assert texts("files", problems=problems)["FIRST PROBLEM, BY ITS LINE"] == "2: a quote opens here"
     assert texts("files", problems=[])["FIRST PROBLEM, BY ITS LINE"] == ""
-
-
-@pytest.mark.parametrize(("count", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_500_000, "12.5 MB"), (3 * 10**9, "3.0 GB")])
-def test_a_size_is_short(count: int, shown: str) -> None:
-    assert size(count) == shown
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
