@@ -170,6 +170,7 @@ async def test_a_changed_tool_shows_its_difference_and_the_server_in_place_of_a_
         assert "- keeps a note" in seen.text()
         assert "+ keeps a note and mails it <U+202E>" in seen.text()
         assert "before:" not in seen.text()
+        assert "the model is told" not in seen.text()
         await seen.alone("1", "ctrl+s")
         await seen.wait()
         await seen.comes_to(Stage.ENDED)

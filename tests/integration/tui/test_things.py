@@ -136,6 +136,20 @@ async def test_a_list_is_filtered_sorted_and_read_again_after_an_event(fake: Fak
         assert not isinstance(seen.app.screen, ThingsScreen)
 
 
+@pytest.mark.parametrize("typed", ["artifacts", "run blog-7"])
+async def test_a_command_that_is_typed_is_carried_out_once(fake: FakeDaemon, typed: str) -> None:
+    async with dashboard(fake, size=NORMAL, now=Clock()) as seen:
+        await seen.sees("blog-7")
+        await seen.press("colon")
+        await seen.type(typed)
+        before = len(seen.app.screen_stack)
+        await seen.press("enter")
+        await seen.until(lambda: len(seen.app.screen_stack) > before, "the screen")
+        await seen.pilot.pause()
+
+        assert len(seen.app.screen_stack) == before + 1
+
+
 async def test_a_daemon_that_cannot_list_them_is_said_in_their_place(fake: FakeDaemon) -> None:
     fault = {"code": "broken", "message": "the disk is full", "hint": "", "problems": []}
     fake.answers["GET", "/v1/channels"] = lambda asked: (500, {"error": fault})

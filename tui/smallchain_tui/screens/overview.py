@@ -282,9 +282,9 @@ class OverviewScreen(BaseScreen):
     def on_filter_bar_ended(self, event: FilterBar.Ended) -> None:
         """Keep the filter, or drop it."""
         if event.purpose != "filter":
-            super().on_filter_bar_ended(event)
-            return
+            return  # the base's handler, which Textual calls after this one, knows it
         event.stop()
+        event.prevent_default()
         if not event.kept:
             self._apply_filter(self._filtering, "")
         self.restore_focus()

@@ -86,6 +86,8 @@ class RequestScreen(RequestScreenBase):
         elif row.arguments is not None and row.kind != "question":
             rows += [Row("", ""), Row("", "with these arguments", "muted"), *argument_rows(row.arguments, exact=self.exact)]
         rows += [Row("", ""), *context_rows(row, None, outcomes=False, local=self.app.options.local_time)]
+        if not row.run:  # no model asks, and none is told
+            self.query_one("#note", TextField).placeholder = "a note: it is kept"
         self.query_one("#asked", Reader).show(rows)
         self.query_one("#asked-pane", Pane).title(row.kind.replace("_", " ").capitalize())
         self._feet()

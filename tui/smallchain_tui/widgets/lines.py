@@ -227,7 +227,7 @@ class Lines(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line of the terminal."""
-        index, cells = self.scroll_offset.y + y, self.size.width
+        index, cells = self.scroll_offset.y + y, self.scrollable_content_region.width
         if index >= self.count():
             return Strip.blank(cells, self.rich_style)
         on_it = self.has_cursor and index == self.cursor
