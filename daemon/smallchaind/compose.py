@@ -26,6 +26,7 @@ from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
+from smallchain.engine.schedule.kind import ScheduleKind
 from smallchain.engine.tool.kind import ToolKind
 from smallchain.engine.toolcall.hearing import ToolCallbacks
 from smallchain.engine.toolcall.kind import ToolCallKind
@@ -216,6 +217,7 @@ async def compose(
         DeliveryKind(database, channels, secrets, key=key, callback_url=f"{heard_at.url}{ROOT}/{REQUESTS}" if heard_at else ""),
         ReadinessKind(),
         PaceKind(),
+        ScheduleKind(),
     ]
     driver = Driver(database, {kind.name: kind for kind in every})
     handed_out = ToolCallbacks(database, driver.transact, secrets, key=key)

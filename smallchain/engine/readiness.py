@@ -11,7 +11,7 @@ from smallchain.store import eventlog, ledger, resources, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.resources import Written
 
-_WORDS = {"llm": "LLM", "agent": "Agent", "tool": "Tool", "channel": "Channel", "mcp_server": "MCP server"}
+_WORDS = {"llm": "LLM", "agent": "Agent", "tool": "Tool", "channel": "Channel", "mcp_server": "MCP server", "schedule": "Schedule"}
 _REASONS = {Readiness.READY: "ResourceReady", Readiness.PENDING: "ResourcePending", Readiness.ERROR: "ResourceError"}
 
 
@@ -43,14 +43,16 @@ def tell(tx: Tx, row: Written, status: Readiness, detail: str, /) -> None:
 
 
 class ReadinessKind:
-    """Carries news of readiness to those who wait for it: all agents, and the runs and tool calls that are pending."""
+    """Carries news of readiness to those who wait for it: all agents and schedules, and the runs and tool calls that are pending."""
 
     name = "readiness"
 
     def step(self, tx: Tx, key: str, /) -> Step:
-        """Wake every agent, every pending run and tool call, and every run that waits for room under a cap."""
+        """Wake every agent and schedule, every pending run and tool call, and every run that waits for room under a cap."""
         for name in resources.names(tx, "agent"):
             tx.wake("agent", name)
+        for name in resources.names(tx, "schedule"):
+            tx.wake("schedule", name)
         for id in runs.pending_ids(tx):
             tx.wake("run", id)
         for id in toolcalls.pending_ids(tx):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from smallchain.model.context import SUMMARISE, WINDOW
 from smallchain.model.sections import AgentSpec
 
 MOST_CALLS = 32
@@ -35,6 +36,22 @@ def limits_of(agent: AgentSpec) -> Limits:
         depth=standard.depth if written.depth is None else written.depth,
         children=standard.children if written.children is None else written.children,
     )
+
+
+def window_of(agent: AgentSpec) -> int | None:
+    """Turns of a conversation that an agent sends; None: it counts none."""
+    written = agent.context
+    if isinstance(written, str):
+        return WINDOW if written == "window" else None
+    return written.window
+
+
+def summarise_of(agent: AgentSpec) -> int | None:
+    """Turns beyond which an agent has the older half of them summed up; None: it has nothing summed up."""
+    written = agent.context
+    if isinstance(written, str):
+        return SUMMARISE if written == "summarise" else None
+    return written.summarise
 
 
 def llm_of(agent: AgentSpec, /, *, default: str | None, llms: Sequence[str], caller: str | None) -> str | None:

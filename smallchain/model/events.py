@@ -62,6 +62,10 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "McpToolsListed": (Level.INFO, "MCP server '{name}' has {count}: {names}"),
     "McpToolUnusable": (Level.WARNING, "The tool '{tool}' of MCP server '{name}' can't be used: {detail}"),
     "McpToolGone": (Level.WARNING, "MCP server '{name}' lists its tool '{tool}' no more"),
+    # what starts by itself
+    "ScheduleFired": (Level.INFO, "Schedule '{name}' starts run '{run}', due at {moment}"),
+    "ScheduleWaits": (Level.INFO, "Schedule '{name}' holds its start for {moment} until run '{after}' is over"),
+    "ScheduleSkipped": (Level.WARNING, "Schedule '{name}' skips {what}: {why}"),
     # a run
     "RunStarted": (Level.INFO, "Executing task: {task}"),
     "AgentStarted": (Level.INFO, "Agent '{agent}' is executing the task"),
@@ -71,6 +75,11 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RunBackingOff": (Level.WARNING, "Run '{run}' calls the model again {when}: {detail}"),
     "ModelCallInterrupted": (Level.WARNING, "Run '{run}' was calling the model when the daemon ended; it calls again"),
     "ReplyMended": (Level.WARNING, "The reply of the model in run '{run}' was mended: {detail}"),
+    "ContextSummarised": (Level.INFO, "Run '{run}' goes on with a summary of its turns up to message {first}"),
+    "ContextShortened": (
+        Level.WARNING,
+        "Run '{run}' calls again without the older half of its turns, up to message {first}: {detail}",
+    ),
     "ReplyUnfit": (Level.WARNING, "The reply of the model in run '{run}' was not the wanted JSON, which it is told: {detail}"),
     "AgentCompleted": (Level.INFO, "Agent '{agent}' has completed the task"),
     "TaskCompleted": (Level.INFO, "Task completed: {task}"),
@@ -83,6 +92,9 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RunAdopted": (Level.INFO, "Run '{run}' goes on with what is written now, by {by}: {what}"),
     "RunContinues": (Level.INFO, "Run '{run}' begins with {count} messages of run '{old}', by {by}"),
     "RunPriority": (Level.INFO, "The priority of run '{run}' is {priority}, set by {by}"),
+    "WorkBegun": (Level.INFO, "Run '{run}' goes on beside {work}, which is run '{child}'"),
+    "RunAwaitsWork": (Level.INFO, "Run '{run}' waits {detail}"),
+    "WorkTold": (Level.INFO, "Run '{run}' is told what came of {work}"),
     # a tool call
     "ToolCallHeld": (Level.WARNING, "Tool '{tool}' may not start: {detail}"),
     "RunOverBudget": (Level.WARNING, "Run '{run}' stands still {when}: {detail}"),

@@ -254,6 +254,7 @@ Number = Annotated[Any, BeforeValidator(_finite, json_schema_input_type=float)]
 Parameters = Annotated[dict[str, Any], BeforeValidator(_parameters, json_schema_input_type=dict[str, Any])]
 Effects = Literal["none", "idempotent", "once"]
 Isolation = Literal["auto", "required", "container", "none"]
+Turns = Annotated[StrictInt, Field(ge=1, le=100_000)]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000_000)]
 
 
@@ -271,6 +272,23 @@ class SecretRef(Section):
 
 
 Secret = Annotated[SecretRef, BeforeValidator(_secret, json_schema_input_type=SecretRef)]
+
+
+class ContextTurns(Section):
+    """A strategy of ours with the turns it counts to; a turn is a reply of the model with the results of its calls."""
+
+    window: Turns | None = Field(None, description="So many of the newest turns are sent; 20 where it is `context: window`")
+    summarise: Annotated[Turns, Field(ge=2)] | None = Field(
+        None, description="Beyond so many turns the older half is summed up; 40 where it is `context: summarise`"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        exactly_one(self, "window", "summarise")
+        return self
+
+
+Context = Annotated[Annotated[ContextStrategy, Tag("<text>")] | Annotated[ContextTurns, Tag("<mapping>")], Discriminator(by_shape)]
 TextOrSecret = Annotated[Annotated[str, Tag("<text>")] | Annotated[SecretRef, Tag("<mapping>")], Discriminator(by_shape)]
 Env = dict[Variable, TextOrSecret]
 Headers = dict[str, TextOrSecret]

@@ -195,17 +195,9 @@ def _named(kind: str, name: str) -> str:
     return f"`{word}`" if kind == "defaults" else f"{word} {name!r}"
 
 
-def _always(_: Section) -> bool:
-    return True
-
-
 def _has(field: str, model: Section) -> bool:
     """Whether a field says something else than what it means when it is left out."""
     return bool(getattr(model, field) != type(model).model_fields[field].get_default(call_default_factory=True))
-
-
-def _entry(field: str, model: Section) -> bool:
-    return isinstance(model, AgentSpec) and any(getattr(entry, field) not in (None, "never") for entry in model.tools)
 
 
 def _fences_function(model: Section) -> bool:
@@ -234,19 +226,13 @@ def _limits(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and model.limits is not None and getattr(model.limits, field) is not None
 
 
-def _later_context(model: Section) -> bool:
-    return isinstance(model, AgentSpec) and model.context in ("window", "summarise")
-
-
 _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 
 # THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
 _UNSUPPORTED: Mapping[str, _Rows] = {
     "agent": (
-        ("`detach: allowed`", partial(_entry, "detach")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
-        ("`context: window` or `summarise`", _later_context),
         ("a built-in tool it lists", _lists_later),
     ),
     "tool": (
@@ -254,5 +240,4 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
         ("this `builtin`", _later_builtin),
     ),
     "mcp_server": (("`isolation: container`", _container),),
-    "schedule": (("`schedules`", _always),),
 }

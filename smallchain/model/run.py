@@ -12,8 +12,13 @@ from smallchain.model.lifecycles import RUN_TERMINAL, CallPhase, RunPhase
 
 @dataclass(frozen=True)  # without slots, for `changed`
 class Run:
-    """A run's row. `agent` is empty until the run starts; `crashes` counts daemon deaths within the step it stands in,
-    `same_calls` how often the last call (`last_call`, a digest of function, arguments and result) was made in a row."""
+    """A run's row. `agent` is empty until the run starts; `crashes` counts daemon deaths within the step it stands in, `same_calls` how
+    often the last call (`last_call`, a digest of function, arguments and result) was made in a row.
+
+    What its requests hold (`model.context`): `first_message` is where the newest began behind the head of the conversation (0: nothing was
+    left out), `summary` the message that stands for what was left out (0: none does), `summarise_to` where they are to begin once there
+    is a summary of what comes before (0: none is wanted).
+    """
 
     id: str
     name: str
@@ -37,6 +42,9 @@ class Run:
     failing_since: datetime | None
     crashes: int
     messages: int
+    first_message: int
+    summary: int
+    summarise_to: int
     calls_expected: int
     last_call: str
     same_calls: int

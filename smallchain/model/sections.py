@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -12,9 +13,10 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo,
 from smallchain.model import channelspec
 from smallchain.model.builtins import ASK_HUMAN
 from smallchain.model.channelspec import CHANNEL_TYPES
+from smallchain.model.durations import parse_duration
 from smallchain.model.fields import (
     Amount,
-    ContextStrategy,
+    Context,
     Duration,
     Effects,
     Env,
@@ -24,6 +26,7 @@ from smallchain.model.fields import (
     Name,
     Secret,
     Section,
+    Turns,
     Url,
     Whole,
     by_shape,
@@ -38,6 +41,8 @@ from smallchain.model.toolspec import Approval, Mount, Reminders, ToolLimits
 OWN_WAYS = ("terminal", "file", "dashboard")
 """Ways of answering on the owner's own machine: whoever can use them may decide. No channel has one of these names."""
 PERIODS = ("run", "hour", "day", "week", "month")
+_SHORTEST_INTERVAL = timedelta(seconds=1)
+_GAPS_LOOKED_AT = 64
 
 
 class Budget(Section):
@@ -107,7 +112,7 @@ class AgentTool(Section):
 class AgentLimits(Section):
     """Where a run of the agent ends."""
 
-    turns: Annotated[Whole, Field(ge=1, le=100_000)] | None = Field(None, description="Model calls of one run")
+    turns: Turns | None = Field(None, description="Model calls of one run")
     depth: Annotated[Whole, Field(ge=0, le=100)] | None = Field(None, description="Levels of delegation below")
     children: Annotated[Whole, Field(ge=0, le=100_000)] | None = Field(None, description="Delegations of one run")
     wall_time: Duration | None = Field(None, description="Active time; waiting does not count")
@@ -126,8 +131,9 @@ class AgentSpec(Section):
     )
     limits: AgentLimits | None = Field(None, description="Where a run of it ends")
     budget: BudgetField | None = Field(None, description="$5/day, or {limit, per, window, on_limit}")
-    context: ContextStrategy = Field(
-        "full", description="full, window, summarise, module:function, or the name that an installed package gives"
+    context: Context = Field(
+        "full",
+        description="full, window, summarise, {window: N}, {summarise: N}, module:function, or the name that a package gives",
     )
 
     @field_validator("tools")
@@ -324,7 +330,7 @@ class ScheduleSpec(Section):
     time_zone: str = Field("UTC", description="Of `cron`, as Europe/Berlin")
     overlap: Literal["skip", "queue", "replace"] = Field("skip", description="When the last one still runs")
     misfire: Literal["once", "skip"] = Field("once", description="What becomes of starts that were missed")
-    jitter: Duration | None = Field(None, description="Start up to so much later")
+    jitter: Duration | None = Field(None, description="Start up to so much later, less than what lies between two starts")
 
     @field_validator("cron")
     @classmethod
@@ -336,9 +342,11 @@ class ScheduleSpec(Section):
         if len(value.split()) != 5:
             raise fault(f"{value[:60]!r} is not a cron line", hint='five fields, as "0 7 * * 1-5"')
         try:
-            next(CronSim(value, datetime(2024, 1, 1)), None)
+            first = next(CronSim(value, datetime(2024, 1, 1)), None)
         except CronSimError as error:
             raise fault(f"{value[:60]!r} is not a cron line: {str(error).lower()}") from error
+        if first is None:
+            raise fault(f"{value[:60]!r} names a day that never comes")
         return re.sub(r"\s+", " ", value.strip())
 
     @field_validator("time_zone")
@@ -354,7 +362,22 @@ class ScheduleSpec(Section):
     @model_validator(mode="after")
     def _one(self) -> Self:
         exactly_one(self, "cron", "every")
+        if self.every is not None and parse_duration(self.every) < _SHORTEST_INTERVAL:
+            raise fault(f"`every: {self.every}` is too often", hint="a task starts every second at most")
+        if self.cron is None and self.time_zone != "UTC":
+            raise fault("`time_zone` goes with `cron`")
+        if self.jitter is not None and parse_duration(self.jitter) >= self._shortest_gap():
+            raise fault(f"`jitter: {self.jitter}` is as long as what lies between two starts", hint="choose a shorter one")
         return self
+
+    def _shortest_gap(self) -> timedelta:
+        """What lies between two starts, at the least; of a cron line, among the first of them."""
+        from cronsim import CronSim
+
+        if self.every is not None:
+            return parse_duration(self.every)
+        moments = list(itertools.islice(CronSim(self.cron or "", datetime(2024, 1, 1)), _GAPS_LOOKED_AT))
+        return min((after - before for before, after in itertools.pairwise(moments)), default=timedelta.max)
 
 
 class DefaultsSpec(Section):

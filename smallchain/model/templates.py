@@ -48,6 +48,11 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     "child_failed": ("a delegate that failed", "Error: {agent} failed: {detail}"),
     "child_cancelled": ("a delegate that was cancelled", "Error: {agent} was {detail}"),
     "child_said_nothing": ("a delegate that answered with nothing", "(no answer)"),
+    "detached": (
+        "a delegation that goes on beside its caller",
+        "{work} has begun in the background; what comes of it will be told to you between your turns.",
+    ),
+    "work_finished": ("detached work that has ended, told between turns", "[{work}, {agent}, {outcome}]\n{result}"),
     "settled_not": ("a call in doubt that did not happen", "Error: {name} was interrupted and did not happen{note}"),
     "call_cancelled_unknown": (
         "a call that was running when its run was cancelled, and is not to be made twice",
@@ -70,6 +75,12 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "a run that stood still at a cap, when it goes on",
         "You stood still until {now}, because {detail}. Spend what is left with care.",
     ),
+    "summarise": (
+        "`context: summarise`: what asks for a summary, at the end of a request of its own",
+        "Don't go on with the work now, and call nothing. Sum up the conversation above for yourself: what was asked, what was done and "
+        "found (with names, numbers and places as they are), what was decided and why, what is open. Only this summary will be left of it.",
+    ),
+    "summary": ("`context: summarise`: what stands for the older turns from then on", "[summary of the work so far]\n{summary}"),
     "woke": ("a sleep that is over", "You slept until {until}; it is {now} now."),
     "answered": ("a question that a person answered", "{answer}"),
     "json_tools": (

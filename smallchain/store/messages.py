@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from smallchain.model.canonical import canonical
+from smallchain.model.context import Part
 from smallchain.model.run import Run
 from smallchain.store.contract import Row, Tx
 from smallchain.store.times import to_text
@@ -30,6 +31,29 @@ def append(tx: Tx, run: Run, message: dict[str, Any], /, *, number: int, templat
 def wire(tx: Tx, run_id: str, upto: int, /, *, after: int = 0) -> list[str]:
     """The messages 1 to `upto`, or those `after` a number, as texts of JSON, ready to be joined into a request."""
     return [row["wire"] for row in tx.all("messages.wire", run_id=run_id, upto=upto, after=after)]
+
+
+def sent(tx: Tx, run_id: str, part: Part, /) -> list[Row]:
+    """The rows (`wire`, `template`) of the messages that a request holds."""
+    if not part.first:
+        return tx.all("messages.wire", run_id=run_id, upto=part.upto, after=0)
+    found = tx.all("messages.wire", run_id=run_id, upto=head(tx, run_id), after=0)
+    if not part.summary:
+        return found + tx.all("messages.wire", run_id=run_id, upto=part.upto, after=part.first - 1)
+    found += tx.all("messages.wire", run_id=run_id, upto=part.summary, after=part.summary - 1)
+    return found + tx.all("messages.wire_without_summaries", run_id=run_id, upto=part.upto, after=part.first - 1)
+
+
+def head(tx: Tx, run_id: str, /) -> int:
+    """The number of the last message of the head, which is in every request."""
+    row = tx.one("messages.head", run_id=run_id)
+    return int(row["head"]) if row else 0
+
+
+def replies(tx: Tx, run_id: str, /, *, first: int = 0, most: int = -1) -> list[int]:
+    """The numbers of the newest replies behind the head and from `first` on, at most so many (-1: all of them), in rising order."""
+    first = max(first, head(tx, run_id) + 1)
+    return [row["seq"] for row in reversed(tx.all("messages.replies", run_id=run_id, first=first, most=most))]
 
 
 def fresh(tx: Tx, run_id: str, /) -> dict[int, str]:

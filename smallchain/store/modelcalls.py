@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 
 from smallchain.model.changed import changed
+from smallchain.model.context import Part
 from smallchain.model.money import Usage
 from smallchain.model.run import Run
 from smallchain.store.contract import Row, Shape, Tx
@@ -38,6 +39,12 @@ class ModelCall:
     """What it holds of the caps over it while it is out; None where no cap is."""
     max_output: int | None
     """Tokens of the reply that a cap makes it ask for at most; None: the request is as it is written."""
+    first_message: int
+    """After the head of the conversation, the request holds the messages from this one on; 0: all."""
+    summary: int
+    """The message that stands for those that are left out; 0: none does."""
+    summarises: int
+    """The request asks for a summary of what stands before this message; 0: it is a turn."""
 
 
 _COLUMNS = tuple(field.name for field in fields(ModelCall))
@@ -58,7 +65,17 @@ _CALL: Shape[ModelCall] = Shape(
 
 
 def open_call(
-    tx: Tx, run: Run, /, *, attempt: int, llm: str, model: str, held_nanousd: int | None = None, max_output: int | None = None
+    tx: Tx,
+    run: Run,
+    /,
+    *,
+    attempt: int,
+    llm: str,
+    model: str,
+    first_message: int = 0,
+    summarises: int = 0,
+    held_nanousd: int | None = None,
+    max_output: int | None = None,
 ) -> None:
     """Record that attempt `attempt` of a run is about to go out in this epoch, with the conversation as it stands."""
     call = ModelCall(
@@ -82,6 +99,9 @@ def open_call(
         finished_at=None,
         held_nanousd=held_nanousd,
         max_output=max_output,
+        first_message=first_message,
+        summary=run.summary,
+        summarises=summarises,
     )
     tx.add(_CALL, call)
 
@@ -89,6 +109,16 @@ def open_call(
 def get(tx: Tx, run_id: str, attempt: int, /) -> ModelCall | None:
     """An attempt, or None."""
     return tx.find(_CALL, run_id, attempt)
+
+
+def part_of(call: ModelCall, /) -> Part:
+    """What of the conversation the request of an attempt holds."""
+    return Part(call.summarises - 1 if call.summarises else call.messages, call.first_message, call.summary)
+
+
+def from_row(row: Row) -> ModelCall:
+    """The value of a row."""
+    return _CALL.from_row(row)
 
 
 def began(call: ModelCall, /) -> datetime:

@@ -13,7 +13,7 @@ from smallchain.model.lifecycles import Readiness
 from smallchain.store.contract import Row, Tx
 from smallchain.store.times import from_text, to_text
 
-CHECKED_KINDS = ("llm", "agent", "tool", "channel", "mcp_server")
+CHECKED_KINDS = ("llm", "agent", "tool", "channel", "mcp_server", "schedule")
 """The kinds with a loop of their own; the others are Ready as soon as they are written."""
 
 

@@ -181,6 +181,7 @@ CASES: dict[str, list[Case]] = {
         (("agent", "user 東京"), True),
         (("tool", "echo"), True),
         (("task", "talk"), True),
+        (("schedule", "東京 newyear"), False),
         (("run", "good"), True),
         (("run", "bad"), True),
         (lambda house: ("toolcall", house.daemon.items("toolcalls", run="good")[0]["id"]), True),

@@ -95,4 +95,5 @@ STORY: dict[str, Any] = {
             ("call", "caller"),
         )
     ],
+    "schedules": [{"name": "東京 newyear", "task": "talk", "cron": "0 0 1 1 *", "time_zone": "Asia/Tokyo", "misfire": "skip"}],
 }

@@ -29,6 +29,7 @@ from smallchain.engine.ports import Channel, Executor
 from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
+from smallchain.engine.schedule.kind import ScheduleKind
 from smallchain.engine.tool.kind import ToolKind
 from smallchain.engine.toolcall.hearing import ToolCallbacks
 from smallchain.engine.toolcall.kind import ToolCallKind
@@ -206,6 +207,7 @@ class House:
             DeliveryKind(database, self.channels, secrets, key=KEY),
             ReadinessKind(),
             PaceKind(),
+            ScheduleKind(),
         ]
         self.driver = Driver(database, {kind.name: kind for kind in every})
         self.handed_out = ToolCallbacks(database, self.driver.transact, secrets, key=KEY)

@@ -21,7 +21,20 @@ from smallchain.model.money import show_dollars
 from smallchain.model.reason import Reason
 from smallchain.model.references import references
 from smallchain.model.run import Run
-from smallchain.store import artifacts, composed, eventlog, mcptools, messages, modelcalls, requests, resources, runs, toolcalls
+from smallchain.store import (
+    artifacts,
+    composed,
+    eventlog,
+    mcptools,
+    messages,
+    modelcalls,
+    plans,
+    requests,
+    resources,
+    runs,
+    schedules,
+    toolcalls,
+)
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -31,6 +44,7 @@ from smallchaind.api.pages import HISTORIES, one
 from smallchaind.compose import House
 
 _EVENTS = 20
+_RUNS = 10
 
 
 def routes(house: House) -> APIRouter:
@@ -134,7 +148,7 @@ def _sent(tx: Tx, run: Run, pins: Pins, row: Row) -> str | None:
     agent = pins.agent(run.agent)
     if agent is not None and strategy.is_own(agent):
         return composed.get(tx, run.id, row["attempt"])
-    return body_of(tx, run, pins, row["llm"], row["messages"], row["max_output"]).decode()
+    return body_of(tx, run, pins, modelcalls.from_row(row)).decode()
 
 
 def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
@@ -145,7 +159,8 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     if kind in lists.WRITTEN.values():
         written = items.find_resource(tx, kind, ref)
         tools = {"mcp_tools": items.mcp_tools(tx, written.name)} if kind == "mcp_server" else {}
-        return {"item": items.resource(tx, written), "related": {**tools, "used_by": _users(tx, written)}}
+        made = {"runs": _made(tx, written)} if kind == "schedule" else {}
+        return {"item": items.resource(tx, written), "related": {**tools, **made, "used_by": _users(tx, written)}}
     plural = f"{kind}s"
     if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
@@ -162,6 +177,11 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
         found["handed_out"] = items.handed_out(tx, found["id"])
         related["attempts"] = [dict(row) for row in tx.all("toolcalls.attempts", call_id=found["id"])]
     return {"item": found, "related": related}
+
+
+def _made(tx: Tx, schedule: Written) -> list[Item]:
+    """The runs that a schedule made last, the newest at the end."""
+    return items.run_items(tx, [start.run_id for start in schedules.starts(tx, schedule.name, most=_RUNS)])
 
 
 def _users(tx: Tx, used: Written) -> list[Item]:
@@ -201,7 +221,7 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
     calls = items.toolcalls(tx, toolcalls.ids_of_run(tx, run.id))
     after = eventlog.before_tail(tx, _EVENTS, run_id=run.id)
     return {
-        "item": item,
+        "item": item | {"plan": [step.shown() for step in plans.of_run(tx, run)]},
         "related": {
             "toolcalls": calls,
             "children": children,

@@ -11,6 +11,7 @@ from smallchain.engine import reach
 from smallchain.engine.budget.caps import written_caps
 from smallchain.engine.pace.kind import standing
 from smallchain.engine.ports import Toolbox
+from smallchain.engine.schedule.kind import next_start
 from smallchain.engine.specs import in_use, typed, why_unsupported
 from smallchain.model.artifact import Kept
 from smallchain.model.cap import next_window, show_amount
@@ -25,7 +26,7 @@ from smallchain.model.money import show_dollars
 from smallchain.model.outcomes import outcome
 from smallchain.model.run import Run, status_of
 from smallchain.model.templates import TEMPLATES
-from smallchain.store import artifacts, callbacks, ledger, mcptools, paces, resources, runs
+from smallchain.store import artifacts, callbacks, ledger, mcptools, paces, resources, runs, schedules
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.spend import Spent
@@ -62,8 +63,28 @@ def resource(tx: Tx, written: Written, /) -> Item:
             return item | _use(tx, written.name)
         case "mcp_server":
             return item | {"tools": [tool["name"] for tool in mcp_tools(tx, written.name) if tool["state"] == mcptools.ACCEPTED]}
+        case "schedule":
+            return item | _starts(tx, written)
         case _:
             return item
+
+
+def _starts(tx: Tx, schedule: Written) -> Item:
+    """When a schedule starts its task next, what it started last, and what it skipped."""
+    last = next(iter(schedules.starts(tx, schedule.name, most=1)), None)
+    run = runs.find(tx, last.run_id) if last is not None else None
+    stands = schedules.get(tx, schedule.name)
+    return {
+        "next_start_at": when(next_start(tx, schedule)),
+        "last_start_at": when(run.created_at) if run is not None else None,
+        "last_run": run.name if run is not None else None,
+        "last_run_id": run.id if run is not None else None,
+        "last_phase": run.phase if run is not None else None,
+        "waiting_since": when(stands.waiting) if stands is not None else None,
+        "skipped": stands.skipped if stands is not None else 0,
+        "skipped_at": when(stands.skipped_at) if stands is not None else None,
+        "skipped_why": stands.skipped_why if stands is not None else "",
+    }
 
 
 def mcp_tools(tx: Tx, server: str, /) -> list[Item]:
@@ -183,6 +204,8 @@ def run(row: Row, /, *, places: Mapping[tuple[str, int], str]) -> Item:
         "agent": value.agent,
         "llm": value.llm,
         "task": value.task,
+        "schedule": row["schedule"],
+        "scheduled_for": row["scheduled_for"],
         "parent": row["parent"],
         "parent_id": value.parent_id,
         "root": row["root"] or value.name,

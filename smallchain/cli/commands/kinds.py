@@ -6,6 +6,7 @@ The one rule: the word in the column is the word in the item, in the YAML and on
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 
 from smallchain.cli.render import Column, Item, age, text_of
 
@@ -90,6 +91,19 @@ def _llm_limits(item: Item) -> str:
     limits = spec(item).get("limits") or {}
     words = {"requests_per_minute": "requests", "tokens_per_minute": "tokens"}
     return ", ".join(f"{text_of(limits[key])} {word}" for key, word in words.items() if limits.get(key))
+
+
+def _moments(item: Item) -> str:
+    """When a schedule starts: `0 7 * * 1-5 Europe/Berlin`, or `every 10m`."""
+    written = spec(item)
+    if written.get("every"):
+        return f"every {text_of(written['every'])}"
+    return f"{text_of(written['cron'])} {text_of(written.get('time_zone') or 'UTC')}" if written.get("cron") else ""
+
+
+def _moment(key: str) -> Callable[[Item], str]:
+    """One of the item's moments, to the second."""
+    return lambda item: text_of(item.get(key))[:19] + "Z" if item.get(key) else ""
 
 
 def _place(item: Item) -> str:
@@ -263,6 +277,25 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("DIGEST", lambda item: text_of(item.get("digest"))[:12]),
         column("DETAIL", "detail", cells=60),
         column("DESCRIPTION", "description", cells=80),
+    ),
+    "schedules": (
+        _NAME,
+        _STATUS,
+        Column("TASK", lambda item: spec(item).get("task")),
+        Column("STARTS", _moments),
+        Column("NEXT START", _moment("next_start_at")),
+        Column("LAST START", _moment("last_start_at")),
+        column("LAST RUN", "last_run"),
+        column("SKIPPED", "skipped"),
+        _DETAIL,
+        column("PHASE", "last_phase", wide=True),
+        Column("OVERLAP", lambda item: spec(item).get("overlap") or "skip", wide=True),
+        Column("MISFIRE", lambda item: spec(item).get("misfire") or "once", wide=True),
+        Column("JITTER", lambda item: spec(item).get("jitter"), wide=True),
+        Column("WAITING SINCE", _moment("waiting_since"), wide=True),
+        Column("LAST SKIPPED", _moment("skipped_at"), wide=True),
+        column("WHY", "skipped_why", wide=True, cells=80),
+        _WRITTEN,
     ),
     "channels": (_NAME, Column("TYPE", lambda item: spec(item).get("type")), _STATUS, _DETAIL, _WRITTEN),
     "files": (

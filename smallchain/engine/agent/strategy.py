@@ -13,12 +13,12 @@ from smallchain.store.resources import Written
 
 def is_own(spec: AgentSpec, /) -> bool:
     """Whether the strategy is a person's function rather than one of ours."""
-    return spec.context not in CONTEXTS
+    return isinstance(spec.context, str) and spec.context not in CONTEXTS
 
 
 def function_of(spec: AgentSpec, folder: str, /) -> Function:
     """The function behind a strategy of a person's own."""
-    return Function("contexts", spec.context, folder)
+    return Function("contexts", str(spec.context), folder)
 
 
 def mark_of(epoch: int, digest: str, /) -> str:

@@ -14,6 +14,8 @@ from smallchain.engine.budget.caps import caps_over
 from smallchain.engine.budget.decide import Bounds, Verdict, Word, admit, output_of, worst_of
 from smallchain.engine.llm.endpoint import timeout_of
 from smallchain.engine.specs import pins_of, typed
+from smallchain.model import context
+from smallchain.model.agent import summarise_of
 from smallchain.model.canonical import canonical, parse
 from smallchain.model.cap import Cap, OnLimit, Unit, Worst, counts_from, parse_amount, show_amount
 from smallchain.model.delivery import Verb
@@ -176,17 +178,21 @@ def _read_amount(text: str) -> tuple[Unit, int]:
 def prompt_bound(tx: Tx, run: Run, spec: LLMSpec, /) -> int:
     """Tokens of the next prompt at most: one for each byte of the request, until a reply of this run has told its usage; then that
     reply's tokens and a token for each byte since."""
-    usage = paces.last_usage(tx, run.id)
-    if usage is not None:
-        return int(usage["input_tokens"] + usage["output_tokens"] + paces.bytes_since(tx, run.id, usage["messages"] + 1, run.messages))
     pins = pins_of(tx, run.root_id)
     agent = pins.agent(run.agent)
+    ours = 0
+    if agent is not None and summarise_of(agent) is not None:  # whether this one asks for a summary or not
+        ours = len(canonical(context.asks_for_summary(pins.templates())).encode()) + 1
+    usage = paces.last_usage(tx, run.id)
+    if usage is not None:
+        told = int(usage["input_tokens"] + usage["output_tokens"])
+        return ours + told + paces.bytes_since(tx, run.id, usage["messages"] + 1, run.messages)
     around = {
         "model": spec.model or spec.name,
         "tools": as_openai_tools(pins.functions(agent)) if agent is not None else [],
         **spec.parameters,
     }
-    return paces.bytes_since(tx, run.id, 0, run.messages) + run.messages + len(canonical(around).encode()) + len('{"messages":[]}')
+    return ours + paces.bytes_since(tx, run.id, 0, run.messages) + run.messages + len(canonical(around).encode()) + len('{"messages":[]}')
 
 
 def written_output(spec: LLMSpec, /) -> int | None:

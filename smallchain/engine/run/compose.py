@@ -7,6 +7,7 @@ recorded before it is sent, and what is sent is what is recorded.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -53,18 +54,18 @@ def in_json(agent: AgentSpec, llm: LLMSpec, pins: Pins, /) -> bool:
     return llm.tool_mode == "json" and bool(pins.functions(agent))
 
 
-def json_body(tx: Tx, run: Run, agent: AgentSpec, llm: LLMSpec, pins: Pins, upto: int, /) -> bytes:
-    """The exact request of `tool_mode: json` with the messages 1 to `upto`."""
+def json_body(agent: AgentSpec, llm: LLMSpec, pins: Pins, lines: Sequence[tuple[str, str]], /) -> bytes:
+    """The exact request of `tool_mode: json` with these messages, each a text with its template."""
     functions = as_openai_tools(pins.functions(agent))
     around = context.envelope(llm.model or llm.name, jsonmode.parameters(functions, llm.parameters), ())
-    sent = jsonmode.as_sent(_lines(tx, run, upto), functions, pins.templates())
+    sent = jsonmode.as_sent([(json.loads(wire), template) for wire, template in lines], functions, pins.templates())
     return context.body(around, [canonical(message) for message in sent])
 
 
 def composition_of(tx: Tx, run: Run, agent: AgentSpec, llm: LLMSpec, pins: Pins, /) -> Composition:
     """What an agent's own strategy is given: the agent, the run, the messages as they would be sent without it."""
     functions = as_openai_tools(pins.functions(agent))
-    lines = _lines(tx, run, run.messages)
+    lines = [(json.loads(row["wire"]), row["template"]) for row in messages.of_run(tx, run.id)]
     sent = [message for message, _ in lines]
     tools, parameters = functions, dict(llm.parameters)
     if in_json(agent, llm, pins):
@@ -110,10 +111,6 @@ async def compose(store: Store, code: Code, wanted: Composition, /, *, run_id: s
 
     kept = await store.write(keep)
     return kept.encode() if kept is not None else None
-
-
-def _lines(tx: Tx, run: Run, upto: int) -> list[tuple[dict[str, Any], str]]:
-    return [(json.loads(row["wire"]), row["template"]) for row in messages.of_run(tx, run.id) if row["seq"] <= upto]
 
 
 def _as_text(made: Any) -> str | None:

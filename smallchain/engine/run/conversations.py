@@ -13,12 +13,13 @@ _MOST_BYTES = 32 * 1024 * 1024
 
 @dataclass(slots=True)
 class _Kept:
+    first: int
     upto: int
     joined: bytearray
 
 
 class Conversations:
-    """The messages 1 to n of each run, joined as they stand in a request. For one thread."""
+    """What the last request of each run held of its messages, joined as it stood there. For one thread."""
 
     def __init__(self, *, most_bytes: int = _MOST_BYTES) -> None:
         self._most = most_bytes
@@ -29,20 +30,20 @@ class Conversations:
         """How many conversations are kept."""
         return len(self._kept)
 
-    def upto(self, run_id: str) -> int:
-        """How many messages of a run are kept, from the first on."""
+    def upto(self, run_id: str, *, first: int = 0) -> int:
+        """The number of the last message that is kept of a run, where what is kept leaves out the same (`model.context`); else 0."""
         kept = self._kept.get(run_id)
-        return kept.upto if kept is not None else 0
+        return kept.upto if kept is not None and kept.first == first else 0
 
-    def extend(self, run_id: str, wires: Iterable[str]) -> None:
-        """Append the messages that follow those that are kept."""
-        kept = self._kept.pop(run_id, None) or _Kept(0, bytearray())
+    def extend(self, run_id: str, wires: Iterable[str], *, upto: int, first: int = 0) -> None:
+        """Append the messages that follow those that are kept; `upto` is the number of the last."""
+        kept = self._kept.pop(run_id, None) or _Kept(first, 0, bytearray())
         before = len(kept.joined)
         for wire in wires:
-            if kept.upto:
+            if kept.joined:
                 kept.joined += b","
             kept.joined += wire.encode()
-            kept.upto += 1
+        kept.upto = upto
         self._kept[run_id] = kept  # the newest stands last
         self._bytes += len(kept.joined) - before
 
@@ -54,7 +55,7 @@ class Conversations:
         return found
 
     def forget(self, run_id: str) -> None:
-        """Drop a conversation that is over, or that is longer than what is asked for."""
+        """Drop a conversation that is over, or of which more or something else is kept than is asked for."""
         kept = self._kept.pop(run_id, None)
         if kept is not None:
             self._bytes -= len(kept.joined)

@@ -22,6 +22,7 @@ _WHAT_TO_DO = {
     "length": "; it used up its `max_tokens` without an answer (reasoning counts): raise it in the LLM's `parameters`",
     "content_filter": "; the provider's content filter withholds the answer: change the task's words, or use another LLM",
 }
+_SHORTEN = " (choose an LLM that takes more, `context: {window: N}` with fewer turns, or tools that say less, then `smallchain retry`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class RunFacts:
     attempt: Attempt | None = None
     calls_expected: int = 0
     calls_done: int = 0
+    waits_for: str = ""
+    """Which detached work is waited for before the next turn; empty for none."""
     due_at: datetime | None = None
     llm: str = ""
     """The LLM that the next attempt goes to: its own, or a fallback."""
@@ -78,7 +81,7 @@ def decide(facts: RunFacts, /, *, now: datetime) -> Decision:
         case RunPhase.OVER_BUDGET:
             return _await_room(facts, now)
         case RunPhase.AWAITING_WORK:
-            return STAY
+            return _await_work(facts)
         case RunPhase.SUCCEEDED | RunPhase.FAILED | RunPhase.CANCELLED:
             return Decision(at_rest=True)
         case _:
@@ -132,8 +135,14 @@ def _watch_call(facts: RunFacts) -> Decision:
 
 def _await_tools(facts: RunFacts) -> Decision:
     if facts.calls_done == facts.calls_expected > 0:
-        return Decision(cause="results_in")
+        return Decision(cause="results_in_with_work_awaited" if facts.waits_for else "results_in", detail=facts.waits_for)
     return STAY
+
+
+def _await_work(facts: RunFacts) -> Decision:
+    if facts.paused:
+        return STAY
+    return Decision(detail=facts.waits_for) if facts.waits_for else Decision(cause="work_finished")
 
 
 def _back_off(facts: RunFacts, now: datetime) -> Decision:
@@ -142,11 +151,17 @@ def _back_off(facts: RunFacts, now: datetime) -> Decision:
     return Decision(cause="waited") if now >= facts.due_at else Decision(look_at=facts.due_at)
 
 
-def after_reply(reply: Reply, /, *, silent: int, unfit_before: int = 0) -> tuple[str, str]:
+def after_reply(
+    reply: Reply, /, *, silent: int, unfit_before: int = 0, work_left: bool = False, is_summary: bool = False
+) -> tuple[str, str]:
     """Where a reply leads, and why when it is not an answer.
 
     `silent`: the replies of this turn before it, which said nothing. `unfit_before`: replies in a row before it that were not as wanted.
+    `work_left`: detached work of which the run has to be told goes on, or has just ended.
+    `is_summary`: it was asked to sum up older turns; `silent` then counts those that did not.
     """
+    if is_summary:
+        return _after_summary(reply, silent)
     if reply.unfit:
         if unfit_before + 1 >= UNFIT_REPLIES:
             return "call_failed", f"the model did not answer in the wanted JSON, {UNFIT_REPLIES} times in a row: {reply.unfit}"
@@ -154,15 +169,30 @@ def after_reply(reply: Reply, /, *, silent: int, unfit_before: int = 0) -> tuple
     if reply.calls:
         return "asked_for_tools", ""
     if not reply.is_silent:
-        return "answered", ""
+        return ("answered_with_work_open" if work_left else "answered"), ""
     what = f"the model answered with nothing (finish reason {reply.finish_reason or 'not given'})"
     if silent + 1 >= EMPTY_REPLIES:
         return "call_failed", f"{what}, {EMPTY_REPLIES} times in a row{_WHAT_TO_DO.get(reply.finish_reason or '', '')}"
     return "call_failed_for_now", what
 
 
-def after_failure(failure: Failure, /, *, failing_since: datetime | None, retry_for: timedelta, now: datetime) -> tuple[str, str]:
-    """Where a failed model call leads, and the words for it (design rule 3)."""
+def _after_summary(reply: Reply, silent: int) -> tuple[str, str]:
+    """A summary is a text; calls that stand beside it are not made."""
+    if reply.content.strip() and not reply.unfit:
+        return "shortened", ""
+    what = f"the model did not sum up the conversation (finish reason {reply.finish_reason or 'not given'})"
+    if silent + 1 >= EMPTY_REPLIES:
+        return "call_failed", f"{what}, {EMPTY_REPLIES} times in a row{_WHAT_TO_DO.get(reply.finish_reason or '', '')}"
+    return "call_failed_for_now", what
+
+
+def after_failure(
+    failure: Failure, /, *, failing_since: datetime | None, retry_for: timedelta, now: datetime, not_shorter: str = ""
+) -> tuple[str, str]:
+    """Where a failed model call leads, and the words for it (design rule 3).
+
+    `not_shorter`: why a request that was longer than the model takes can't be sent with less in it; empty when it can.
+    """
     match failure.kind:
         case FailureKind.TRANSIENT:
             since = failing_since or now
@@ -174,7 +204,9 @@ def after_failure(failure: Failure, /, *, failing_since: datetime | None, retry_
         case FailureKind.REFUSED:
             return "call_failed", f"the model refused the request: {failure.message}"
         case FailureKind.OVERFLOW:
-            return "call_failed", f"the conversation is longer than the model takes: {failure.message}"
+            if not not_shorter:
+                return "shortened", failure.message
+            return "call_failed", f"the conversation is longer than the model takes, and {not_shorter}{_SHORTEN}: {failure.message}"
         case _:
             assert_never(failure.kind)
 

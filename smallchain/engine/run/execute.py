@@ -14,6 +14,7 @@ from smallchain.engine.run.compose import Composition, compose, composition_of, 
 from smallchain.engine.run.conversations import Conversations
 from smallchain.engine.specs import Pins, pins_of, typed
 from smallchain.model import context
+from smallchain.model.canonical import canonical
 from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.functions import as_openai_tools
 from smallchain.model.jsonmode import as_canonical
@@ -22,6 +23,7 @@ from smallchain.model.llmspec import LLMSpec
 from smallchain.model.run import Run
 from smallchain.store import messages, modelcalls, resources
 from smallchain.store.contract import Store, Tx
+from smallchain.store.modelcalls import ModelCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,7 @@ class Plain:
     """A request that grows by appending: what stands around the messages, and the messages that are not at hand yet."""
 
     around: context.Envelope
-    messages: int
-    """The request holds the messages 1 to this."""
+    part: context.Part
     fresh: dict[int, str]
     """Those of them that the deciding transaction itself appended, by number."""
 
@@ -108,15 +109,16 @@ class ModelCaller:
 
     async def _conversation(self, run_id: str, plain: Plain) -> bytes:
         """The messages of a request, joined: those of the last request, and what came since; what is not at hand is read."""
-        upto = plain.messages
-        known = self.conversations.upto(run_id)
-        if known > upto:
+        upto, first = plain.part.upto, plain.part.first
+        known = self.conversations.upto(run_id, first=first)
+        if known == 0 or known > upto:
             self.conversations.forget(run_id)
             known = 0
-        wires = [plain.fresh[number] for number in range(known + 1, upto + 1) if number in plain.fresh]
+        at_hand = range(known + 1, upto + 1) if known or not first else ()
+        wires = [plain.fresh[number] for number in at_hand if number in plain.fresh]
         if len(wires) < upto - known:
-            wires = await self._store.read(lambda tx: messages.wire(tx, run_id, upto, after=known))
-        self.conversations.extend(run_id, wires)
+            wires = await self._store.read(lambda tx: _sent(tx, run_id, plain.part, known))
+        self.conversations.extend(run_id, wires, upto=upto, first=first)
         return self.conversations.joined(run_id)
 
     async def _priced(self, reply: Reply, prepared: Prepared, base_url: str | None) -> ModelOutcome:
@@ -131,26 +133,35 @@ class ModelCaller:
         return ModelOutcome(reply, price.cost(reply.usage) if price else None, source if price else "")
 
 
+def _sent(tx: Tx, run_id: str, part: context.Part, known: int) -> list[str]:
+    """What a request holds behind the message `known`, or all of it where none is known."""
+    if known:
+        return messages.wire(tx, run_id, part.upto, after=known)
+    return [row["wire"] for row in messages.sent(tx, run_id, part)]
+
+
 def prepare(tx: Tx, run: Run) -> Prepared:
     """What the newest attempt of a run sends and where; raises Unknown when the run is not pinned to what it needs."""
     pins = pins_of(tx, run.root_id)
     opened = modelcalls.get(tx, run.id, run.attempts)
-    llm = opened.llm if opened is not None else run.llm
+    if opened is None:
+        raise Unknown(f"run {run.name!r} has no attempt {run.attempts}")
+    llm = opened.llm
     pinned = pins.llm(llm)
     row = resources.get(tx, "llm", llm)
     defaults = resources.get(tx, "defaults", "defaults")
     agent = pins.agent(run.agent)
     if agent is None or pinned is None:
         raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
-    pinned = bounded(pinned, opened.max_output if opened is not None else None)
+    pinned = bounded(pinned, opened.max_output)
     told_in_json = in_json(agent, pinned, pins)
     way: Plain | bytes | Composition
     if strategy.is_own(agent):
         way = composition_of(tx, run, agent, pinned, pins)
-    elif told_in_json:
-        way = json_body(tx, run, agent, pinned, pins, run.messages)
+    elif told_in_json or opened.summarises:
+        way = body_of(tx, run, pins, opened)
     else:
-        way = Plain(_around(run, pins, llm, pinned), run.messages, messages.fresh(tx, run.id))
+        way = Plain(_around(run, pins, llm, pinned), modelcalls.part_of(opened), messages.fresh(tx, run.id))
     return Prepared(
         run_id=run.id,
         agent=run.agent,
@@ -198,15 +209,18 @@ _ENVELOPES: Memo[context.Envelope] = Memo()
 _OPENAI = "api.openai.com"
 
 
-def body_of(tx: Tx, run: Run, pins: Pins, llm: str, upto: int, max_output: int | None = None) -> bytes:
-    """The exact request to an LLM with the messages 1 to `upto`, from what is recorded: the same bytes whenever it is asked for.
+def body_of(tx: Tx, run: Run, pins: Pins, call: ModelCall, /) -> bytes:
+    """The exact request of an attempt, from what is recorded: the same bytes whenever it is asked for.
 
     That of a context strategy of a person's own is not computed here, but kept (`store.composed`).
     """
-    agent, pinned = pins.agent(run.agent), pins.llm(llm)
+    agent, pinned = pins.agent(run.agent), pins.llm(call.llm)
     if agent is None or pinned is None:
         raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
-    pinned = bounded(pinned, max_output)
+    pinned = bounded(pinned, call.max_output)
+    lines = [(row["wire"], row["template"]) for row in messages.sent(tx, run.id, modelcalls.part_of(call))]
+    if call.summarises:
+        lines.append((canonical(context.asks_for_summary(pins.templates())), context.SUMMARISE_WORDS))
     if in_json(agent, pinned, pins):
-        return json_body(tx, run, agent, pinned, pins, upto)
-    return context.body(_around(run, pins, llm, pinned), messages.wire(tx, run.id, upto))
+        return json_body(agent, pinned, pins, lines)
+    return context.body(_around(run, pins, call.llm, pinned), [wire for wire, _ in lines])

@@ -9,13 +9,15 @@ from smallchain.engine.backoff import delay
 from smallchain.engine.budget import desk as money
 from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.pace import desk
+from smallchain.engine.run import contexts, work
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.execute import ModelOutcome
 from smallchain.engine.specs import ServerInUse, ToolInUse, pins_of, typed
 from smallchain.model import jsonmode
+from smallchain.model.context import SUMMARY
 from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.lifecycles import RunPhase
-from smallchain.model.llm import Failure, Reply
+from smallchain.model.llm import Failure, FailureKind, Reply
 from smallchain.model.run import Run
 from smallchain.model.templates import render
 from smallchain.model.toolcall import Effects
@@ -106,16 +108,23 @@ def _replied(tx: Tx, run: Run, reply: Reply, llm: str) -> None:
         desk.used_up(tx, llm, reply.held_for)
     for note in reply.notes:
         eventlog.tell(tx, "ReplyMended", eventlog.about(run), of=run, detail=note)
+    call = modelcalls.get(tx, run.id, run.attempts)
+    summarises = call.summarises if call is not None else 0
     cause, why = rules.after_reply(
         reply,
-        silent=_silent_before(tx, run) if reply.is_silent else 0,
+        silent=_silent_before(tx, run, summarises) if reply.is_silent or summarises else 0,
         unfit_before=_unfit_before(tx, run) if reply.unfit else 0,
+        work_left=bool(work.left_at_end(tx, run)),
+        is_summary=summarises > 0,
     )
     if cause == "call_failed":
         fail(tx, run, cause, why)
         return
     if cause == "call_failed_for_now":
         _wait_and_retry(tx, run, why, None)
+        return
+    if cause == "shortened":
+        _keep_summary(tx, run, reply.content, summarises)
         return
     number = run.messages + 1
     messages.append(tx, run, reply.message, number=number, attempt=run.attempts)
@@ -126,9 +135,23 @@ def _replied(tx: Tx, run: Run, reply: Reply, llm: str) -> None:
     if cause == "asked_for_tools":
         run = runs.move(tx, run, cause, calls_expected=len(reply.calls), **changes)
         _make_calls(tx, run, reply)
+    elif cause == "answered_with_work_open":
+        run = runs.move(tx, run, cause, detail="", **changes)
+        if awaited := work.shown(work.waited_for(tx, run)):
+            eventlog.tell(tx, "RunAwaitsWork", eventlog.about(run), of=run, detail=awaited)
     else:
         run = runs.move(tx, run, cause, output=reply.content, detail="", **changes)
         _tell_success(tx, run)
+
+
+def _keep_summary(tx: Tx, run: Run, text: str, upto: int) -> None:
+    """Let a summary stand for all before a message, from now on."""
+    number = run.messages + 1
+    content = render(SUMMARY, pins_of(tx, run.root_id).templates(), summary=text.strip())
+    messages.append(tx, run, {"role": "user", "content": content}, number=number, template=SUMMARY, attempt=run.attempts)
+    changes = {"messages": number, "summary": number, "first_message": upto, "summarise_to": 0}
+    run = runs.move(tx, run, "shortened", failures=0, failing_since=None, crashes=0, detail="", **changes)
+    eventlog.tell(tx, "ContextSummarised", eventlog.about(run), of=run, first=str(upto))
 
 
 def _unfit_before(tx: Tx, run: Run) -> int:
@@ -148,9 +171,10 @@ def _say_what_is_wanted(tx: Tx, run: Run, why: str, changes: dict[str, Any]) -> 
     eventlog.tell(tx, "ReplyUnfit", eventlog.about(run), of=run, detail=why)
 
 
-def _silent_before(tx: Tx, run: Run) -> int:
-    """The replies of this turn before the newest: had one of them said anything, the turn would be over."""
-    return sum(1 for row in modelcalls.of_run(tx, run.id) if row["turn"] == run.turns and row["outcome"] == "replied") - 1
+def _silent_before(tx: Tx, run: Run, summarises: int) -> int:
+    """The replies of this turn (or to this wish for a summary) before the newest: had one of them said anything, it would be over."""
+    asked = [row for row in modelcalls.of_run(tx, run.id) if row["turn"] == run.turns and row["summarises"] == summarises]
+    return len([row for row in asked if row["outcome"] == "replied"]) - 1
 
 
 def _make_calls(tx: Tx, run: Run, reply: Reply) -> None:
@@ -188,10 +212,16 @@ def _failed_call(tx: Tx, run: Run, failure: Failure, llm: str) -> None:
     own = resources.get(tx, "llm", run.llm)
     spec = typed(own) if own is not None else pins_of(tx, run.root_id).llm(run.llm)
     retry_for = parse_duration(spec.retry_for) if spec is not None and spec.retry_for else RETRY_FOR
-    cause, why = rules.after_failure(failure, failing_since=run.failing_since, retry_for=retry_for, now=tx.now)
+    shorter = contexts.shorter(tx, run) if failure.kind is FailureKind.OVERFLOW else contexts.Shorter()
+    cause, why = rules.after_failure(failure, failing_since=run.failing_since, retry_for=retry_for, now=tx.now, not_shorter=shorter.why_not)
     desk.failed(tx, run, llm, failure)
     if cause == "call_failed_for_now":
         _wait_and_retry(tx, run, why, failure.retry_after, elsewhere=desk.look(tx, run).llm != llm)
+    elif cause == "shortened" and shorter.in_summary:
+        runs.move(tx, run, cause, summarise_to=shorter.first, detail="")
+    elif cause == "shortened":
+        run = runs.move(tx, run, cause, first_message=shorter.first, detail="")
+        eventlog.tell(tx, "ContextShortened", eventlog.about(run), of=run, first=str(shorter.first), detail=why)
     elif cause == "model_unusable" and resources.get(tx, "llm", llm) is None:
         _wait_and_retry(tx, run, why, None)  # it was deleted: no row can say when it is usable again
     elif cause == "model_unusable":

@@ -100,7 +100,7 @@ SELECT run_id, attempt, llm FROM places WHERE granted_at IS NULL;
 
 -- last_usage: the newest call of a run that told its tokens
 SELECT messages, input_tokens, output_tokens FROM modelcalls WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND input_tokens IS NOT NULL
-ORDER BY attempt DESC LIMIT 1;
+AND summarises = 0 ORDER BY attempt DESC LIMIT 1;
 
 -- bytes_since: how long the messages of a run are that came after a number
 SELECT coalesce(sum(length(CAST(wire AS BLOB))), 0) AS bytes FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND seq > :after AND seq <= :upto;

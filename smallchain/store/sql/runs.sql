@@ -1,10 +1,10 @@
 -- insert: a new run
 INSERT INTO runs (id, name, root_id, parent_id, parent_call_id, depth, task, agent, llm, user_message, file, spec_digest, priority,
-  phase, paused, detail, turns, attempts, failures, failing_since, crashes, messages, calls_expected, last_call, same_calls, due_at, output, error,
-  cost_nanousd, created_at, started_at, finished_at, version)
+  phase, paused, detail, turns, attempts, failures, failing_since, crashes, messages, first_message, summary, summarise_to, calls_expected, last_call, same_calls,
+  due_at, output, error, cost_nanousd, created_at, started_at, finished_at, version)
 VALUES (:id, :name, :root_id, :parent_id, :parent_call_id, :depth, :task, :agent, :llm, :user_message, :file, :spec_digest, :priority,
-  :phase, :paused, :detail, :turns, :attempts, :failures, :failing_since, :crashes, :messages, :calls_expected, :last_call, :same_calls, :due_at,
-  :output, :error, :cost_nanousd, :created_at, :started_at, :finished_at, :version);
+  :phase, :paused, :detail, :turns, :attempts, :failures, :failing_since, :crashes, :messages, :first_message, :summary, :summarise_to, :calls_expected, :last_call, :same_calls,
+  :due_at, :output, :error, :cost_nanousd, :created_at, :started_at, :finished_at, :version);
 
 -- get: a run by id
 SELECT * FROM runs WHERE id = :id;
@@ -18,12 +18,12 @@ SELECT * FROM runs WHERE parent_call_id = :call_id;
 -- save: what moves of a run, against the version that was read
 UPDATE runs SET agent = :agent, llm = :llm, priority = :priority, phase = :phase, paused = :paused, detail = :detail, turns = :turns,
   attempts = :attempts, failures = :failures, failing_since = :failing_since, crashes = :crashes, messages = :messages,
-  calls_expected = :calls_expected, last_call = :last_call, same_calls = :same_calls, due_at = :due_at, output = :output, error = :error,
-  cost_nanousd = :cost_nanousd, started_at = :started_at, finished_at = :finished_at, version = :version
+  first_message = :first_message, summary = :summary, summarise_to = :summarise_to, calls_expected = :calls_expected, last_call = :last_call, same_calls = :same_calls, due_at = :due_at,
+  output = :output, error = :error, cost_nanousd = :cost_nanousd, started_at = :started_at, finished_at = :finished_at, version = :version
 WHERE id = :id AND version = :read;
 
 -- list: these runs (a JSON list of ids) in the order of their making, each with what is open of it and what its tree has cost
-SELECT runs.*, parent.name AS parent, root.name AS root, iif(runs.phase != 'awaiting_tools', '[]', (
+SELECT runs.*, parent.name AS parent, root.name AS root, schedule_starts.schedule, schedule_starts.moment AS scheduled_for, iif(runs.phase != 'awaiting_tools', '[]', (
     SELECT json_group_array(json_array(phase, tool, detail)) FROM toolcalls
     WHERE run_no = runs.no AND phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
   )) AS open_calls, (
@@ -35,6 +35,7 @@ SELECT runs.*, parent.name AS parent, root.name AS root, iif(runs.phase != 'awai
     SELECT coalesce(sum(held_nanousd), 0) FROM modelcalls WHERE run_no = runs.no AND attempt = runs.attempts
   )) AS held_nanousd
 FROM runs LEFT JOIN runs AS parent ON parent.id = runs.parent_id LEFT JOIN runs AS root ON root.id = runs.root_id
+  LEFT JOIN schedule_starts ON schedule_starts.run_id = runs.id
 WHERE runs.id IN (SELECT value FROM json_each(:ids)) ORDER BY runs.id;
 
 -- page: ids of the runs made after one
@@ -83,6 +84,12 @@ SELECT id, priority FROM runs WHERE runs.phase NOT IN ('succeeded', 'failed', 'c
     SELECT 1 FROM toolcalls WHERE run_no = runs.no AND turn = runs.turns
       AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
   )
+UNION ALL
+SELECT id, priority FROM runs WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled')
+  AND runs.phase = 'awaiting_work' AND paused = 0 AND EXISTS (SELECT 1 FROM detached WHERE run_id = runs.id AND finished IS NOT NULL AND told = 0)
+UNION ALL
+SELECT runs.id, runs.priority FROM detached JOIN runs ON runs.id = detached.child_id JOIN runs AS caller ON caller.id = detached.run_id
+WHERE detached.finished IS NULL AND caller.phase IN ('succeeded', 'failed')
 ORDER BY priority DESC, id;
 
 -- pending: ids of the runs that wait for their agent or model

@@ -401,7 +401,7 @@ async def test_a_model_without_tools_uses_them_in_json_and_what_is_kept_is_canon
     sent = [asked.body for asked in server.requests]
 
     def computed(tx: Tx) -> list[bytes]:
-        return [body_of(tx, run, pins_of(tx, run.root_id), row["llm"], row["messages"]) for row in modelcalls.of_run(tx, run.id)]
+        return [body_of(tx, run, pins_of(tx, run.root_id), modelcalls.from_row(row)) for row in modelcalls.of_run(tx, run.id)]
 
     assert await house.database.read(computed) == sent, "computed from what is recorded: the same bytes at any time"
 

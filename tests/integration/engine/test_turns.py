@@ -57,7 +57,7 @@ async def recorded(house: House) -> list[bytes]:
     def look(tx: Tx) -> list[bytes]:
         run = runs.by_name(tx, RUN)
         assert run is not None
-        return [body_of(tx, run, pins_of(tx, run.root_id), row["llm"], row["messages"]) for row in modelcalls.of_run(tx, run.id)]
+        return [body_of(tx, run, pins_of(tx, run.root_id), modelcalls.from_row(row)) for row in modelcalls.of_run(tx, run.id)]
 
     return await house.database.read(look)
 

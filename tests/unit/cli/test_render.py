@@ -47,7 +47,7 @@ def test_wide_runs_have_phase_cost_age_and_detail_too() -> None:
 def test_columns_align_by_cells_not_characters() -> None:
     names = [{"name": "日本語", "status": "Ready"}, {"name": "abc", "status": "Ready"}]
 
-    _, wide, narrow = table(columns_of("schedules"), names)
+    _, wide, narrow = table(columns_of("a plain kind"), names)
 
     assert wide == "日本語   Ready    -"
     assert narrow == "abc      Ready    -"
@@ -56,7 +56,7 @@ def test_columns_align_by_cells_not_characters() -> None:
 def test_a_cell_is_one_visible_line() -> None:
     hostile = [{"name": "a\nb\x1b[2J", "status": "\u202eydaeR", "detail": "x" * 500}]
 
-    _, row = table(columns_of("schedules"), hostile)
+    _, row = table(columns_of("a plain kind"), hostile)
 
     assert "\n" not in row
     assert "a\\nb\\x1b[2J" in row

@@ -133,12 +133,9 @@ BASH = "executor: {local_bash: {command: x}}"
     ("text", "what"),
     [
         ("mcp_servers: [{name: m, command: [x], isolation: container}]", "`isolation: container`"),
-        ("tools: [{name: t, builtin: update_plan}]", "this `builtin`"),
-        ("agents: [{name: a, tools: [{agent: b, detach: allowed}]}]", "`detach: allowed`"),
-        ("agents: [{name: a, tools: [update_plan]}]", "a built-in tool it lists"),
+        ("tools: [{name: t, builtin: check_budget}]", "this `builtin`"),
+        ("agents: [{name: a, tools: [check_budget]}]", "a built-in tool it lists"),
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
-        ("agents: [{name: a, context: window}]", "`context: window` or `summarise`"),
-        ("schedules: [{name: s, task: t, every: 5m}]", "`schedules`"),
     ],
 )
 def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) -> None:
@@ -151,7 +148,11 @@ def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) 
         f"tools: [{{name: t, {BASH}, approval: never, isolation: none, network: false, effects: once, timeout: 5s, retries: 1}}]",
         "tools: [{name: t, executor: {python: {code: a, image: 'python:3.12', requirements: []}}, isolation: auto}]",
         "tools: [{name: t, builtin: add}]",
-        "agents: [{name: a, tools: [add, {agent: b, detach: never}], limits: {turns: 5, depth: 2, children: 3}, context: full}]",
+        "agents: [{name: a, tools: [add, {agent: b, detach: allowed, on_finish: cancel}], limits: {turns: 5, depth: 2, children: 3}, context: full}]",
+        "agents: [{name: a, context: window}]",
+        "agents: [{name: a, context: {window: 3}}]",
+        "agents: [{name: a, context: summarise}]",
+        "agents: [{name: a, context: {summarise: 3}}]",
         "llms: [{name: l, provider: scripted, replies: [{content: x}]}]",
         "llms: [{name: l, provider: openai, model: m, limits: {concurrency: 8, tokens_per_minute: 9}, fallback: o}]",
         "llms: [{name: l, provider: openai, model: m, tool_mode: native, price: unknown_ok, retry_for: 1h}]",
@@ -160,6 +161,7 @@ def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) 
         "agents: [{name: a, context: 'my.module:strategy'}]",
         "tasks: [{name: t, agent: a, user_message: x}]",
         "runs: [{name: r, task: t, priority: 5}]",
+        "schedules: [{name: s, task: t, cron: 0 7 * * 1-5, time_zone: Europe/Berlin, overlap: queue, misfire: skip, jitter: 5m}]",
         "defaults: {llm: a, timeout: 2m, approval: never, isolation: auto}",
     ],
 )

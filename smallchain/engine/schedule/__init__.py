@@ -1,0 +1,1 @@
+"""The loop of schedules: what starts by itself, at its moments."""
