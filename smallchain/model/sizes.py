@@ -18,6 +18,14 @@ def parse_size(text: str) -> int:
     return int(float(found["number"]) * base**power)
 
 
+def rough_size(size_bytes: int) -> str:
+    """About how much it is: 69.4 GiB, 1.9 MiB, 512 bytes."""
+    for power in range(4, 0, -1):
+        if size_bytes >= 1024**power:
+            return f"{size_bytes / 1024**power:.1f} {_POWERS[power - 1]}iB"
+    return f"{size_bytes} bytes"
+
+
 def show_size(size_bytes: int) -> str:
     """A size in the largest unit in which it is a whole number: 2 GiB, 512 MB, 1500 bytes."""
     for power in range(4, 0, -1):

@@ -17,6 +17,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from smallchain import __version__
+from smallchain.model.mcp import difference
 from smallchain.protocol.client import Client
 from smallchain_tui.app import Dashboard
 from smallchain_tui.options import Options
@@ -188,6 +189,17 @@ def request(id: str, of: str, kind: str = "approval", **fields: Any) -> dict[str
         "changes": [],
         "note": "",
     } | fields
+
+
+def changed_tool(id: str) -> dict[str, Any]:
+    """The request about a tool that its MCP server describes differently now: no run asks."""
+    schema = {"type": "object"}
+    before, now = ({"name": "keep", "description": each, "schema": schema} for each in ("keeps a note", "keeps a note and mails it \u202e"))
+    told = {"tool": "notes__keep", "path": "MCP server 'notes'", "toolcall_id": None, "why": ""}
+    asked = {"question": "MCP server 'notes' changed its tool 'keep': may agents use it as it is now?"}
+    answers = {"outcomes": {"approve": "agents may use it as it is now", "deny": "it stays as it is, held"}}
+    changes = {"arguments": {"before": before, "now": now}, "difference": list(difference(before, now))}
+    return request(id, "", "tool_changed", **told, **asked, **answers, **changes) | {"run_id": "", "name": "notes__keep"}
 
 
 def serve(fake: FakeDaemon, *, runs: list[dict[str, Any]] | None = None, requests: list[dict[str, Any]] | None = None) -> None:

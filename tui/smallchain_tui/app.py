@@ -47,6 +47,7 @@ _READ_ALL_S = 1.0
 SCREENS = {
     "run": ("smallchain_tui.screens.run", "RunScreen"),
     "item": ("smallchain_tui.screens.item", "ItemScreen"),
+    "things": ("smallchain_tui.screens.things", "ThingsScreen"),
     "approval": ("smallchain_tui.screens.approval", "ApprovalScreen"),
     "question": ("smallchain_tui.screens.question", "QuestionScreen"),
     "request": ("smallchain_tui.screens.request", "RequestScreen"),
@@ -260,6 +261,10 @@ class Dashboard(App[None]):
     def open_item(self, kind: str, ref: str, *, run: str = "") -> None:
         """One thing with all that belongs to it: a `toolcall`, `message`, `event`, `exchange`, `run`, `llm`, ... by its id, seq or name."""
         self._open("item", kind, ref, run=run)
+
+    def open_things(self, name: str = "") -> None:
+        """The lists of tools, MCP servers, artifacts and the rest, beginning with one of them."""
+        self._open("things", name)
 
     def open_request(self, id: str) -> None:
         """What a person is asked, by its kind: an approval, a question, or one of the others."""

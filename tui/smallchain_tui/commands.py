@@ -9,10 +9,13 @@ from smallchain.model.ids import did_you_mean
 from smallchain_tui import themes
 from smallchain_tui.screens.overview import TABS, OverviewScreen
 from smallchain_tui.viewmodel import attention
+from smallchain_tui.viewmodel.things import KINDS
 from smallchain_tui.widgets.runstable import RunsTable
 
 if TYPE_CHECKING:
     from smallchain_tui.app import Dashboard
+
+_VERBS = ("pause", "resume", "cancel", "retry", "fork", "budget")
 
 
 def carry_out(app: Dashboard, text: str) -> None:
@@ -67,6 +70,15 @@ def _pane(name: str) -> Callable[[Dashboard, str], str | None]:
     return show
 
 
+def _things(name: str) -> Callable[[Dashboard, str], str | None]:
+    def show(app: Dashboard, rest: str) -> str | None:
+        _overview(app)
+        app.open_things(name)
+        return None
+
+    return show
+
+
 def _act(verb: str) -> Callable[[Dashboard, str], str | None]:
     def act(app: Dashboard, name: str) -> str | None:
         if app.state.run_named(name) is None:
@@ -108,8 +120,22 @@ COMMANDS: dict[str, Callable[[Dashboard, str], str | None]] = {
     "sort": _sort,
     "theme": _theme,
     **{name: _pane(name) for name in TABS},
-    **{verb: _act(verb) for verb in ("pause", "resume", "cancel", "retry", "fork", "budget")},
+    **{kind.name: _things(kind.name) for kind in KINDS},
+    **{verb: _act(verb) for verb in _VERBS},
     "help": _help,
     "quit": _quit,
     "q": _quit,
 }
+
+MEANINGS: tuple[tuple[str, str], ...] = (
+    ("run NAME", "open a run, by its name or the end of its id"),
+    (", ".join(TABS), "a pane of the overview"),
+    *((kind.name, f"the list of {kind.title if kind.title[:2].isupper() else kind.title.lower()}") for kind in KINDS),
+    ("filter TEXT", "filter the runs; without a text: all"),
+    ("sort NAME", ", ".join(attention.ORDERS[:4]) + ", ..."),
+    ("task TASK", "start a run of it"),
+    *((f"{verb} RUN", "as its key does, which asks first") for verb in _VERBS),
+    ("theme NAME", ", ".join(name.removeprefix("smallchain-") for name in themes.NAMES)),
+    ("help, quit", "this page; leave, and the runs go on"),
+)
+"""The same for people, as the help page has it."""

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from smallchain_tui.viewmodel.things import KINDS
+
 if TYPE_CHECKING:
     from textual.binding import BindingType
 
@@ -60,6 +62,7 @@ ACTIONS = (
     Action("overview.pane_2", "2", "inbox", "pane('inbox')"),
     Action("overview.pane_3", "3", "events", "pane('events')"),
     Action("overview.pane_4", "4", "spend", "pane('spend')"),
+    Action("overview.things", "5", "tools, MCP servers, artifacts, agents, LLMs, channels, files, budgets", hint="tools"),
     Action("overview.inbox", "a", "go to the inbox", "pane('inbox')", hint="inbox"),
     Action("overview.filter", "slash", "filter: text, key=value, !not, ~fuzzy", hint="filter"),
     Action("overview.copy_value", "c", "copy the name or the id"),
@@ -87,7 +90,7 @@ ACTIONS = (
     Action("runs.fork", "F", "fork this run...", "screen.fork"),
     Action("runs.start", "S", "run a task...", "screen.start"),
     Action("runs.tree", "t", "this run's tree", "screen.tree"),
-    Action("runs.budget", "b", "raise a budget...", "screen.budget"),
+    Action("runs.budget", "b", "how a budget is raised...", "screen.budget"),
     Action("runs.run_events", "e", "events of this run", "screen.run_events"),
     Action("runs.open_request", "o", "what this run asks a person", "screen.open_request"),
     Action("runs.parent", "left_square_bracket", "the parent run", "screen.parent"),
@@ -113,6 +116,12 @@ ACTIONS = (
     Action("events.level", "l", "which levels are shown", hint="level"),
     Action("events.types", "T", "which types are shown...", hint="types"),
     Action("events.raw", "J", "the events' JSON", "raw_events"),
+    # tools, MCP servers, artifacts, and the rest of what is written
+    *(Action(f"things.kind_{n}", str(n), kind.title, f"kind({n})") for n, kind in enumerate(KINDS, 1)),
+    Action("things.filter", "slash", "filter: text, column=value, !not, ~fuzzy", hint="filter"),
+    Action("things.copy_value", "c", "copy the name, of an artifact the id", hint="copy"),
+    Action("things.copy_json", "C", "copy as JSON, of all that is marked"),
+    Action("things.export", "x", "write what is marked, else all that is listed, to a file, as JSON"),
     # the inbox
     Action("inbox.down", "j,down", "down", "cursor_down"),
     Action("inbox.up", "k,up", "up", "cursor_up"),
@@ -160,6 +169,7 @@ SCREENS: Mapping[str, tuple[str, ...]] = {
     "overview: runs": ("app", "anywhere", "overview", "lists", "runs"),
     "overview: inbox": ("app", "anywhere", "overview", "inbox"),
     "overview: events": ("app", "anywhere", "overview", "lines", "events"),
+    "things": ("app", "anywhere", "things", "lists"),
     "approval": ("app", "anywhere", "deciding", "approval"),
     "question and request": ("app", "anywhere", "deciding", "request"),
     "bulk": ("app", "anywhere", "deciding", "bulk"),
@@ -179,6 +189,7 @@ TITLES: Mapping[str, str] = {
     "lines": "Panes of lines",
     "events": "Events",
     "inbox": "The inbox",
+    "things": "Tools, MCP servers, artifacts, and the rest",
     "deciding": "Deciding",
     "approval": "An approval",
     "request": "A question, and other requests",

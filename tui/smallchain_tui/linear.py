@@ -26,6 +26,7 @@ from smallchain_tui.viewmodel.words import count
 
 _LONG = 200
 """Characters of a text that are read out at once; a longer one is asked for."""
+_SIGNS = {"-": "Gone: ", "+": "New: "}
 _HELP = "Type a number to look at a request, r to read the list again, s for the runs, q to leave."
 
 
@@ -75,7 +76,7 @@ class Linear:
 
     def _list(self) -> list[RequestRow]:
         rows = attention.inbox([RequestRow.of(item) for item in self._client.items("requests")])
-        waits = f"{count(len(rows), 'request waits', 'requests wait')}" if rows else "nothing waits for a person"
+        waits = f"{count(len(rows), 'request waits', 'requests wait')}" if rows else "Nothing waits for a person"
         self._say(f"smallchain: connected. {waits}. {_HELP}")
         for number, row in enumerate(rows, 1):
             self._say(f"{number}. {self._title(row)}")
@@ -83,7 +84,7 @@ class Linear:
 
     def _title(self, row: RequestRow) -> str:
         what = f"{row.tool}." if row.kind == "approval" else f"{row.kind}: {row.tool or row.question}."
-        parts = [what, f"run {row.run}.", f"risk {row.risk}." if row.risk else ""]
+        parts = [what, f"run {row.run}." if row.run else f"{row.path}." if row.path else "", f"risk {row.risk}." if row.risk else ""]
         parts.append(f"waiting {_spoken(self._now() - row.created_at)}." if row.created_at else "")
         parts.append(f"expires in {_spoken(row.expires_at - self._now())}." if row.expires_at else "")
         return " ".join(part for part in parts if part)
@@ -137,6 +138,11 @@ class Linear:
 
     def _arguments(self, row: RequestRow) -> list[str]:
         """Read the arguments out; returns the long ones, to be asked for."""
+        if row.difference:
+            self._say("What changes of its description and its schema:")
+            for line in row.difference:
+                self._say(f"{_SIGNS.get(line[:1], '')}{line[1:]}")
+            return []
         if row.arguments is None:
             return []
         if not isinstance(row.arguments, Mapping):

@@ -71,6 +71,10 @@ class Link:
         """`{"item": ..., "related": {...}}` of one thing. Raises SmallchainError."""
         return await self.get(path_of("describe", kind, ref))
 
+    async def download(self, path: str) -> bytes:
+        """The bytes of a route that answers with no JSON. Raises SmallchainError."""
+        return await self._in_thread(lambda: self._client.download(path))
+
     async def check(self, ref: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Whether arguments could take the place of a waiting call's: `fault`, `changes`. Decides nothing. Raises SmallchainError."""
         return await self._in_thread(lambda: self._client.post(path_of("check", ref), {"arguments": dict(arguments)}))

@@ -19,6 +19,7 @@ from smallchain.cli.console import out
 from smallchain.cli.render import add_output, show_value, text_of
 from smallchain.cli.session import Session
 from smallchain.model.errors import SmallchainError, Unreachable
+from smallchain.model.sizes import rough_size
 from smallchain.protocol.client import Client
 from smallchain.protocol.faults import EXIT_FAILED, problems_from_wire
 from smallchain.protocol.text import one_line
@@ -170,7 +171,7 @@ def _room(settings: Settings) -> Finding:
     except OSError as error:
         return Finding(WARN, "disk", f"{place}: {error.strerror}")
     free = about.f_bavail * about.f_frsize
-    found = f"{free / 2**30:.1f} GiB free where the state is"
+    found = f"{rough_size(free)} free where the state is"
     if free < _NO_ROOM or (about.f_files and not about.f_favail):
         return Finding(FAIL, "disk", found if free < _NO_ROOM else "no inodes are free where the state is", "make room")
     return Finding(WARN if free < _LITTLE_ROOM else OK, "disk", found, "make room soon" if free < _LITTLE_ROOM else "")

@@ -9,6 +9,7 @@ from smallchain.cli.console import note, out
 from smallchain.cli.daemon import sentences
 from smallchain.cli.render import add_output, age, show_value, text_of
 from smallchain.cli.session import Session
+from smallchain.model.sizes import rough_size
 from smallchain.protocol.faults import problems_from_wire
 from smallchain.protocol.text import one_line, visible
 
@@ -57,7 +58,7 @@ def execute(arguments: Namespace, session: Session) -> int:
 
 def _disk(disk: dict[str, Any]) -> str:
     free = disk.get("free_bytes")
-    room = f"{free / 2**30:.1f} GiB free" if isinstance(free, int) else "room unknown"
+    room = f"{rough_size(free)} free" if isinstance(free, int) else "room unknown"
     if disk.get("full_since"):
         return f"FULL since {age(disk['full_since'])}, {room}: make room, and what waits to be written goes on by itself"
     return room

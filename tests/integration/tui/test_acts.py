@@ -175,11 +175,11 @@ async def test_what_is_known_stands_in_the_fields_already(fake: FakeDaemon) -> N
         assert sent(fake) == []
 
 
-async def test_budgets_have_their_place_and_say_that_they_come_later(fake: FakeDaemon) -> None:
+async def test_the_key_of_budgets_says_how_one_is_raised(fake: FakeDaemon) -> None:
     async with deciding(fake) as seen:
         await seen.until(lambda: seen.app.state.loaded and seen.app.may_act() is None, "the runs")
         seen.app.open_act("budget", "blog-7")
-        await seen.sees("budgets come with a later version")
+        await seen.sees("by approving its request in the inbox")
         await seen.press("enter")
 
         assert not isinstance(seen.app.screen, ActScreen)

@@ -65,6 +65,26 @@ async def test_it_follows_from_the_beginning_and_shows_the_newest_at_the_end() -
         assert app.told.startswith("FOLLOW  15/s")
 
 
+async def test_a_sentence_that_is_cut_ends_with_a_sign_for_it() -> None:
+    app = Feed()
+    async with opened(app, width=60) as pilot:
+        app.comes(event(1, message="MCP server 'notebook' has 3 tools: add_note, read_notes and more"), event(2, message="short"))
+        await pilot.pause()
+
+        cut, whole = (line for line in app.lines() if "blog-7" in line)
+        assert cut.endswith("…")
+        assert whole.endswith("short")
+
+
+async def test_a_cut_is_seen_beside_a_scroll_bar_too() -> None:
+    app = Feed()
+    async with opened(app, width=60) as pilot:
+        app.comes(*(event(seq, message="MCP server 'notebook' has 3 tools: add_note, read_notes and more") for seq in range(1, 60)))
+        await pilot.pause()
+
+        assert all(line.endswith("…") for line in app.lines() if "blog-7" in line)
+
+
 async def test_an_empty_feed_follows_its_first_events() -> None:
     app = Feed()
     async with opened(app) as pilot:

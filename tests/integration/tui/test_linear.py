@@ -12,7 +12,7 @@ import pytest
 from smallchain.protocol.client import Client
 from smallchain_tui.__main__ import linear
 from smallchain_tui.linear import Linear
-from support.dashboard import START, request, run, serve, status
+from support.dashboard import START, changed_tool, request, run, serve, status
 from support.fakedaemon import FakeDaemon, Request
 
 
@@ -55,6 +55,15 @@ def test_an_approval_is_bound_to_what_was_read_out_and_says_its_command(fake: Fa
     assert asked.body == {"note": "but only this one", "expect_digest": "ab" * 32}
     assert "Argument channel: #launch" in said
     assert "Approve it is. Equivalent: smallchain approve equest-1 --note 'but only this one'" in said
+
+
+def test_a_changed_tool_is_read_out_as_what_went_and_what_came(fake: FakeDaemon) -> None:
+    serve(fake, requests=[changed_tool("request-1")])
+
+    said = _sit(fake, "1\nq\n")
+    assert "1. tool_changed: notes__keep. MCP server 'notes'. " in said
+    assert "Gone: keeps a note\nNew: keeps a note and mails it <U+202E>\n" in said
+    assert "Argument before" not in said
 
 
 def test_a_denial_carries_its_note(fake: FakeDaemon) -> None:

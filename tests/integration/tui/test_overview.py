@@ -47,6 +47,15 @@ async def test_what_needs_a_person_stands_first(fake: FakeDaemon, size: tuple[in
         assert "inbox 1" in seen.lines()[0]
 
 
+async def test_a_cap_stands_there_with_what_is_spent_under_it(fake: FakeDaemon) -> None:
+    cap = {"kind": "budget", "name": "all of it", "status": "Ready", "limit": "$25.00", "per": "day", "spent": "$7.40", "held": "$0.00"}
+    fake.answers["GET", "/v1/spend"] = {"items": [], "next": None}
+    fake.answers["GET", "/v1/budgets"] = {"items": [cap | {"used": 0.296}], "next": None}
+    async with dashboard(fake, size=WIDE, now=Clock()) as seen:
+        await seen.sees("$7.40 of $25.00/day  30%")
+        assert "No budget is written" not in seen.text()
+
+
 @SIZES
 async def test_each_state_is_a_word_and_a_sign_and_not_a_colour_alone(fake: FakeDaemon, size: tuple[int, int]) -> None:
     async with dashboard(fake, size=size, now=Clock()) as seen:

@@ -10,7 +10,7 @@ import pytest
 
 from smallchain_tui.desk import Desk
 from smallchain_tui.viewmodel.decision import Stage
-from support.dashboard import NARROW, WIDE, request, run, serve
+from support.dashboard import NARROW, WIDE, changed_tool, request, run, serve
 from support.deciding import deciding
 from support.fakedaemon import FakeDaemon
 from support.hostile import HOSTILE, HOSTILE_LINES, came_through
@@ -151,6 +151,31 @@ async def test_kinds_whose_loops_come_later_are_answered_by_what_the_daemon_offe
         await seen.comes_to(Stage.ENDED)
 
         assert sent(fake) == [(f"/v1/approve/{A}", {})]
+
+
+@SIZES
+async def test_a_changed_tool_shows_its_difference_and_the_server_in_place_of_a_run(fake: FakeDaemon, size: tuple[int, int]) -> None:
+    item = changed_tool(A)
+    serve(fake, runs=[run("blog-7")], requests=[item])
+    fake.answers[("GET", f"/v1/describe/request/{A}")] = {"item": item, "related": {}}
+    fake.answers[("POST", f"/v1/approve/{A}")] = {"counted": True, "sentence": "it is accepted"}
+    async with deciding(fake, size=size) as seen:
+        await seen.press("a")
+        await seen.sees("MCP server 'notes'")
+        assert "tool_changed" in seen.text()
+        await seen.open(A)
+
+        assert "run " not in seen.lines()[1]
+        assert "MCP server 'notes'" in seen.text()
+        assert "- keeps a note" in seen.text()
+        assert "+ keeps a note and mails it <U+202E>" in seen.text()
+        assert "before:" not in seen.text()
+        assert "the model is told" not in seen.text()
+        await seen.alone("1", "ctrl+s")
+        await seen.wait()
+        await seen.comes_to(Stage.ENDED)
+
+        assert sent(fake) == [(f"/v1/approve/{A}", {"expect_digest": item["digest"]})]
 
 
 async def test_a_kind_that_is_not_known_is_shown_and_not_decided(fake: FakeDaemon) -> None:

@@ -38,6 +38,20 @@ async def opened(fake: FakeDaemon, size: tuple[int, int] = WIDE, **options: Any)
         yield seen
 
 
+async def test_a_run_that_is_opened_while_the_daemon_is_away_claims_no_figures(fake: FakeDaemon) -> None:
+    async with dashboard(fake, size=WIDE, now=Clock()) as seen:
+        await seen.sees(NAME)
+        fake.stop()
+        await seen.until(lambda: not seen.app.state.connection.live, "the loss")
+        seen.app.open_run(NAME)
+
+        await seen.sees("not read: the daemon does not answer")
+        assert "0 model calls" not in seen.text()
+        assert "null" not in seen.text()
+        fake.start()
+        await seen.sees("First the draft")
+
+
 @pytest.mark.parametrize("size", [WIDE, NORMAL, NARROW])
 async def test_a_run_says_first_what_it_waits_for_and_how_to_answer(fake: FakeDaemon, size: tuple[int, int]) -> None:
     async with opened(fake, size) as seen:
@@ -257,7 +271,9 @@ async def test_a_hostile_run_reaches_no_terminal_on_any_part(fake: FakeDaemon, s
     said = [each | {"content": HOSTILE_LINES, "model": HOSTILE, "tool": HOSTILE} for each in tuirun.messages()]
     fake.answers["GET", f"/v1/transcript/{NAME}"] = {"run": parent, "messages": [message(0, "user", "First the draft"), *said]}
     fake.answers["GET", "/v1/budgets"] = {
-        "items": [{"kind": "budget", "name": HOSTILE, "status": HOSTILE, "detail": HOSTILE, "spec": {"limit": "$1"}}]
+        "items": [
+            {"kind": "budget", "name": HOSTILE, "status": HOSTILE, "detail": HOSTILE, "limit": HOSTILE, "spent": HOSTILE, "counts": HOSTILE}
+        ]
     }
     fake.answers["GET", "/v1/spend"] = {"items": [{"hour": "2026-11-23T08:00:00Z", "llm": HOSTILE, "agent": HOSTILE, "cost_usd": "1.00"}]}
     fake.tell(message=HOSTILE_LINES, reason=HOSTILE, **OF_IT)

@@ -619,7 +619,7 @@ def test_status_tells_of_a_full_disk(run: Run, fake: FakeDaemon) -> None:
     disk |= {"full_since": "2026-11-23T09:00:00Z", "free_bytes": 0}
 
     assert "disk     FULL since " in run("status")[1]
-    assert "0.0 GiB free: make room" in run("status")[1]
+    assert "0 bytes free: make room" in run("status")[1]
 
 
 def test_logs_show_the_end_of_the_log_harmlessly(run: Run, tmp_path: Path) -> None:

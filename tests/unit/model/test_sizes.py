@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smallchain.model.sizes import parse_size, show_size
+from smallchain.model.sizes import parse_size, rough_size, show_size
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,10 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 )
 def test_a_size_is_shown_in_its_largest_whole_unit(size: int, text: str) -> None:
     assert show_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 bytes"), (1023, "1023 bytes"), (2_000_000, "1.9 MiB"), (3 << 30, "3.0 GiB"), (5 << 50, "5120.0 TiB")]
+)
+def test_a_rough_size_is_never_a_nought_of_a_large_unit(size: int, text: str) -> None:
+    assert rough_size(size) == text

@@ -94,7 +94,7 @@ class ActScreen(DecidingScreen):
     def _why_no_way(self) -> str:
         run = self.app.state.run_named(self.run_name)
         if self.verb == "budget":
-            return "budgets come with a later version: until then an agent that needs a cap stays Pending and says so"
+            return "a cap is raised where it is written (:budgets says where), or by approving its request in the inbox, where it asks"
         if run is None:
             return f"there is no run {self.run_name!r} any more"
         return f"run {run.name!r} is {run.status}: nothing to {self.verb}"

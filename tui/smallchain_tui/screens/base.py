@@ -187,7 +187,7 @@ class BaseScreen(Screen[None]):
     def action_command_line(self) -> None:
         """Let a command be typed."""
         self._focus_before: Widget | None = self.focused
-        self.query_one(FilterBar).open("command", hint="run NAME, task TASK, filter TEXT, sort NAME, theme NAME, inbox, quit")
+        self.query_one(FilterBar).open("command", hint="run NAME, tools, mcp_servers, artifacts, filter TEXT, sort NAME, inbox, quit, help")
 
     def on_filter_bar_ended(self, event: FilterBar.Ended) -> None:
         """The command was typed."""

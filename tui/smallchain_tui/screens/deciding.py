@@ -167,8 +167,11 @@ class DecidingScreen(BaseScreen):
         """The key whose action (`id` in the key map) this is, once; None for one that no key of this screen has called, or that is late:
         under load, the next key may be here before the action of the last."""
         key, self._key = self._key, None
-        if key is None or self.decision is not key.after or key.name not in self.app.keys.names(id):
+        if key is None or key.name not in self.app.keys.names(id):
             self.tell("only a key on this screen decides")
+            return None
+        if self.decision is not key.after:
+            self.tell("that key did not count: something else came at the same moment; press it again")
             return None
         return key
 
@@ -548,9 +551,8 @@ class RequestScreenBase(DecidingScreen):
                 (f"risk {row.risk.upper()}   " if row.risk != "normal" else "risk normal   ", "$failed bold" if high else "$muted")
             )
         room = self.size.width - 3 - sum(width(one_line(text)) for text, _ in first)
-        run = one_line(f"run {row.run}", cells=max(12, room // 2))
-        path = one_line(row.path, cells=max(8, room - width(run) - 3))
-        first += [(run, "$ink"), (f"   {path}" if row.path else "", "$muted")]
+        run = one_line(f"run {row.run}   ", cells=max(12, room // 2)) if row.run else ""
+        first += [(run, "$ink"), (one_line(row.path, cells=max(8, room - width(run))), "$muted")]
         ids = self._others()
         place = f"{ids.index(self.request_id) + 1} of {len(ids)}" if self.request_id in ids else f"{len(ids)} more wait" if ids else ""
         second: list[tuple[str, str]] = [(waiting(row, now), "$waiting" if row.expires_at else "$muted"), (f"   {place}", "$ink")]

@@ -65,7 +65,7 @@ class DetailScreen(BaseScreen):
             with Pane(id="parts"):
                 yield from self.panes()
             with Pane(id="beside"):
-                yield DocumentView(id="preview")
+                yield DocumentView("", id="preview")
 
     def on_mount(self) -> None:
         """Begin with the part that is wanted."""

@@ -58,6 +58,8 @@ class HelpScreen(ModalScreen[None]):
         self.query_one("#help").scroll_up(animate=False)
 
     def _page(self) -> Content:
+        from smallchain_tui.commands import MEANINGS  # which knows the screens, and so this one
+
         parts: list[Content] = []
         for scope in (*self._scopes[2:], *self._scopes[:2]):
             parts.append(Content.styled(TITLES[scope].upper() + "\n", "bold $accent-text"))
@@ -70,8 +72,10 @@ class HelpScreen(ModalScreen[None]):
             parts.append(Content.assemble((f"  {sign} {state.word:<12}", f"${state.colour}"), "\n"))
         parts.append(Content.styled("\nFILTERS\n", "bold $accent-text"))
         parts.append(Content(_FILTER + "\n\n"))
-        parts.append(Content.styled("THE MOUSE\n", "bold $accent-text"))
-        parts.append(
-            Content("  A click selects, a second one opens. To select text, hold shift (option on a Mac), or turn the mouse off with M.\n")
-        )
+        parts.append(Content.styled(f"COMMANDS, AFTER {self.app.keys.shown('anywhere.command_line')}\n", "bold $accent-text"))
+        parts += [Content.assemble((f"  {words:<28}", "bold $ink"), (f"{what}\n", "$ink")) for words, what in MEANINGS]
+        off = self.app.keys.shown("app.toggle_mouse")
+        parts.append(Content.styled("\nTHE MOUSE\n", "bold $accent-text"))
+        parts.append(Content("  A click selects, a second one opens. To select text, hold shift (option on a Mac),\n"))
+        parts.append(Content(f"  or turn the mouse off with {off}.\n"))
         return Content("").join(parts)

@@ -23,6 +23,9 @@ from smallchain_tui.widgets.lines import Lines
 
 _MOST_PARTS = 6
 _LEAST_S = 0.5
+_MOST_READ = 262_144
+"""Bytes of an artifact that are shown; of a larger one, the command that saves it."""
+_LEGIBLE = frozenset(("text/plain", "text/markdown", "text/csv", "text/html", "application/json"))
 
 
 class ItemScreen(DetailScreen):
@@ -121,8 +124,19 @@ class ItemScreen(DetailScreen):
                 return parts.exchange(await link.get(path_of("exchange", self.run_name), {"attempt": int(self.ref)}))
             case "event":
                 return parts.event(await link.describe("event", self.ref))
+            case "artifact":
+                return await self._read_artifact()
             case _:
                 return parts.resource(self.kind, await link.describe(self.kind, self.ref), glyphs)
+
+    async def _read_artifact(self) -> Thing:
+        described = await self.app.link.describe("artifact", self.ref)
+        found = described.get("item")
+        item: Item = found if isinstance(found, dict) else {}
+        content = ""
+        if number(item, "size_bytes") <= _MOST_READ and text(item, "media_type").partition(";")[0] in _LEGIBLE:
+            content = (await self.app.link.download(f"{path_of('artifacts', self.ref)}/content")).decode(errors="backslashreplace")
+        return parts.resource("artifact", described, self.app.glyphs, content=content)
 
     async def _read_message(self) -> Thing:
         transcript = await self.app.link.get(path_of("transcript", self.run_name))

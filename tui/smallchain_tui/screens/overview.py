@@ -21,7 +21,7 @@ from smallchain_tui.screens.base import BaseScreen
 from smallchain_tui.viewmodel import attention
 from smallchain_tui.viewmodel.ring import Gap
 from smallchain_tui.viewmodel.rows import EventRow
-from smallchain_tui.viewmodel.spend import Spend
+from smallchain_tui.viewmodel.spend import Budget, Spend
 from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, REQUESTS, RUNS, Changed
 from smallchain_tui.viewmodel.words import age, count, dollars
 from smallchain_tui.widgets.budgetbars import BudgetBars
@@ -45,7 +45,7 @@ class OverviewScreen(BaseScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("overview")
     scopes = ("app", "anywhere", "overview", "lists", "runs", "inbox", "events")
-    hints: ClassVar[tuple[str, ...]] = ("overview.inbox",)
+    hints: ClassVar[tuple[str, ...]] = ("overview.inbox", "overview.things")
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,6 +75,8 @@ class OverviewScreen(BaseScreen):
         """Begin with the runs."""
         super().on_mount()
         self.add_class("-tab-runs")
+        starts = self.app.keys.shown("runs.start")
+        self.query_one(RunsTable).empty = f"no runs yet: `smallchain run TASK` starts one, and so does {starts}"
         self.query_one("#pane-budgets", Pane).title("Budgets")
         self.query_one("#pane-delegations", Pane).title("Delegations")
         self.query_one(BudgetBars).show([])
@@ -145,10 +147,12 @@ class OverviewScreen(BaseScreen):
         since = self.app.now() - timedelta(days=14)
         try:
             found = await self.app.link.items("spend", {"by": ["hour", "llm", "agent"], "since": since.isoformat()})
+            budgets = await self.app.link.items("budgets")
         except SmallchainError as error:
             chart.show_unknown(f"what was spent is not known: {error.message}")
         else:
             chart.show([Spend.of(item) for item in found])
+            self.query_one(BudgetBars).show([Budget.of(item) for item in budgets])
 
     def _titles(self) -> None:
         state, table = self.app.state, self.query_one(RunsTable)
@@ -231,6 +235,10 @@ class OverviewScreen(BaseScreen):
         self.call_after_refresh(self.query_one(f"#{name}").focus)
         self._titles()
 
+    def action_things(self) -> None:
+        """Tools, MCP servers, artifacts, and the rest of what is written."""
+        self.app.open_things()
+
     def out(self) -> bool:
         """Clear marks, then the filter, then go to the runs."""
         pane = self._pane()
@@ -274,9 +282,9 @@ class OverviewScreen(BaseScreen):
     def on_filter_bar_ended(self, event: FilterBar.Ended) -> None:
         """Keep the filter, or drop it."""
         if event.purpose != "filter":
-            super().on_filter_bar_ended(event)
-            return
+            return  # the base's handler, which Textual calls after this one, knows it
         event.stop()
+        event.prevent_default()
         if not event.kept:
             self._apply_filter(self._filtering, "")
         self.restore_focus()

@@ -14,7 +14,7 @@ from textual.binding import BindingType
 from smallchain.protocol.text import visible
 from smallchain_tui.keymap import bindings
 from smallchain_tui.screens.deciding import RequestScreenBase
-from smallchain_tui.viewmodel.asking import Row, argument_rows, choice_lines, context_rows
+from smallchain_tui.viewmodel.asking import Row, argument_rows, choice_lines, context_rows, difference_rows
 from smallchain_tui.viewmodel.decision import Decision, Stage
 from smallchain_tui.widgets.pane import Pane
 from smallchain_tui.widgets.reader import Reader
@@ -81,9 +81,13 @@ class RequestScreen(RequestScreenBase):
         rows = [
             Row("| ", line, "strong") for line in (ascii(row.question) if self.exact else visible(row.question, multiline=True)).split("\n")
         ]
-        if row.arguments is not None and row.kind != "question":
+        if row.difference:
+            rows += difference_rows(row, exact=self.exact)
+        elif row.arguments is not None and row.kind != "question":
             rows += [Row("", ""), Row("", "with these arguments", "muted"), *argument_rows(row.arguments, exact=self.exact)]
         rows += [Row("", ""), *context_rows(row, None, outcomes=False, local=self.app.options.local_time)]
+        if not row.run:  # no model asks, and none is told
+            self.query_one("#note", TextField).placeholder = "a note: it is kept"
         self.query_one("#asked", Reader).show(rows)
         self.query_one("#asked-pane", Pane).title(row.kind.replace("_", " ").capitalize())
         self._feet()

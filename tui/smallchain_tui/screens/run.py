@@ -93,6 +93,8 @@ class RunScreen(DetailScreen):
         """What the part that is shown says of itself."""
         if self._problem:
             return self._problem
+        if not self._described:
+            return "reading ..." if self.app.state.connection.live else "not read: the daemon does not answer"
         if TABS[self.part - 1] == "events":
             return self._feed_words
         return self._conversation.total() if TABS[self.part - 1] in ("messages", "spend") else ""

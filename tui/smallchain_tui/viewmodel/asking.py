@@ -79,6 +79,16 @@ def diff_rows(before: Mapping[str, Any], after: Mapping[str, Any], *, title: str
     return [Row("", title, "muted"), *(Row(f"{line.sign} ", line.text, colours[line.sign]) for line in lines)]
 
 
+def difference_rows(row: RequestRow, *, exact: bool = False) -> list[Row]:
+    """What changed of a tool's description and schema: lines that went and came, each with its sign."""
+    rows = [Row("", ""), Row("", "what changes of its description and its schema", "muted")]
+    for line in row.difference:
+        sign, rest = line[:1], line[1:]
+        colour = {"-": "removed", "+": "added"}.get(sign, "")
+        rows.append(Row(f"{sign if colour else ' '} ", ascii(rest) if exact else one_line(rest), colour))
+    return rows
+
+
 def context_rows(row: RequestRow, before: Sequence[RequestRow] | None, *, outcomes: bool = True, local: bool = False) -> list[Row]:
     """Why it is asked, what each answer leads to, and what was decided before (None: not known) about the same tool in the same run."""
     rows: list[Row] = []

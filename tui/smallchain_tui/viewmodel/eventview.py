@@ -138,7 +138,7 @@ def event_line(entry: Entry, cells: int, *, with_run: bool = True) -> Line:
     if isinstance(entry, Gap):
         return ((f"-- up to {entry.count} events skipped (load: enter) --", "waiting"),)
     word, style = _WORDS.get(entry.level, (one_line(entry.level, cells=5), "accent"))
-    wide = cells >= 100
+    wide = cells >= 130  # below that the sentence needs the room more
     run = cell(one_line(entry.run or "-"), min(24, cells // 5), "" if entry.run else "muted")
     spans: list[Span] = [
         (_clock(entry.time, with_millis=wide), "muted"),

@@ -78,7 +78,7 @@ def title(requests: int, failed: int) -> str:
 
 
 def _asks(item: Mapping[str, Any]) -> Piece:
-    tool, run = str(item.get("tool") or item.get("kind") or "something"), str(item.get("run") or "")
+    tool, run = str(item.get("tool") or item.get("kind") or "something"), str(item.get("run") or item.get("path") or "")
     risk = " HIGH" if str(item.get("risk")).casefold() == "high" else ""
     return Piece(Of.REQUEST, str(item.get("id")), one_line(f"{tool}{risk} ({run})", cells=_WIDEST))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from smallchain.model.sizes import rough_size
 from smallchain.protocol.text import one_line
 from smallchain_tui.viewmodel.conversation import exact_dollars
 from smallchain_tui.viewmodel.document import read
@@ -14,6 +15,8 @@ from smallchain_tui.viewmodel.glyphs import Glyphs, colour_of
 from smallchain_tui.viewmodel.line import Line, Span
 from smallchain_tui.viewmodel.rows import Item, moment, money, number, sequence, text
 from smallchain_tui.viewmodel.words import clock, span
+
+_TITLES = {"mcp_tools": "Tools"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +140,8 @@ def event(described: Item) -> Thing:
     return Thing(f"event {one_line(text(item, 'id'))}", (facts,), parts, item, run=text(item, "run"))
 
 
-def resource(kind: str, described: Item, glyphs: Glyphs) -> Thing:
-    """From `/v1/describe/<kind>`: whatever has no screen of its own."""
+def resource(kind: str, described: Item, glyphs: Glyphs, *, content: str = "") -> Thing:
+    """From `/v1/describe/<kind>`: whatever has no screen of its own. `content`: what an artifact holds, where it is a text."""
     item, related = _of(described, "item"), _of(described, "related")
     status = text(item, "status") or text(item, "phase")
     facts: Line = (
@@ -149,10 +152,31 @@ def resource(kind: str, described: Item, glyphs: Glyphs) -> Thing:
         (f"  {one_line(text(item, 'file'))}:{number(item, 'line')}" if text(item, "file") and number(item, "line") else "", "muted"),
     )
     spec = item.get("spec")
-    parts = [Part("Written", spec)] if isinstance(spec, dict) else []
+    parts = [of_text("Content", content)] if content else []
+    parts += [Part("Written", spec)] if isinstance(spec, dict) else []
+    if kind == "mcp_server":
+        said = "\n".join(map(str, sequence(item, "stderr")))
+        parts.append(Part("Stderr", said, said, why_empty="it has said nothing on its stderr"))
+    parts += [Part(_TITLES.get(name, name.replace("_", " ").capitalize()), found) for name, found in related.items() if found]
     parts.append(Part("All", dict(item)))
-    parts += [Part(name.replace("_", " ").capitalize(), found) for name, found in related.items() if found]
-    return Thing(text(item, "name"), (facts,), tuple(parts), item, run=text(item, "run"))
+    return Thing(text(item, "name"), (facts, *_around(item)), tuple(parts), item, run=text(item, "run"))
+
+
+def _around(item: Item) -> list[Line]:
+    """What is around a tool when it runs; how an MCP server stands in this life of the daemon; what an artifact is."""
+    lines: list[Line] = []
+    if fence := text(item, "fence"):
+        lines.append((("fence  ", "muted"), (one_line(fence), "")))
+    if "restarts" in item:
+        process = f"pid {number(item, 'pid')}" if number(item, "pid") else "no process"
+        protocol = f"  protocol {one_line(text(item, 'protocol'))}" if text(item, "protocol") else ""
+        tools = f"  tools {len(sequence(item, 'tools'))}"
+        lines.append(((f"{process}  restarts {number(item, 'restarts')}{protocol}{tools}", ""),))
+    if "size_bytes" in item:
+        what = f"{rough_size(number(item, 'size_bytes'))}  {one_line(text(item, 'media_type'))}"
+        save = f"  smallchain get artifacts {one_line(text(item, 'id')[-8:])} --save FILE"
+        lines.append(((what, ""), (f"  of tool {one_line(text(item, 'tool'))}", "key"), (save, "muted")))
+    return lines
 
 
 def _of_exchange(found: Item) -> Line:

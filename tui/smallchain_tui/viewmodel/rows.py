@@ -78,6 +78,7 @@ class RunRow:
 class RequestRow:
     """What waits for a person. `kind` is what is asked: `approval`, `question`, `settle`, `loop`, ...
 
+    `run` is empty where no run asks: a tool of an MCP server that changed; `difference` has the lines of what changed of it.
     `outcomes` says for each verb that can be said (`approve`, `deny`, ...) what comes of it, in the daemon's words.
     """
 
@@ -89,6 +90,7 @@ class RequestRow:
     tool: str
     toolcall_id: str
     arguments: Any
+    difference: tuple[str, ...]
     digest: str
     path: str
     question: str
@@ -114,6 +116,11 @@ class RequestRow:
         """Whether it still waits."""
         return self.phase == "open"
 
+    @property
+    def asker(self) -> str:
+        """Who asks: a run, else what stands in its place on the path."""
+        return self.run or self.path
+
     @classmethod
     def of(cls, item: Item, /) -> RequestRow:
         """From an item of the inbox."""
@@ -121,6 +128,7 @@ class RequestRow:
         return cls(
             **_texts(cls, item),
             arguments=item.get("arguments"),
+            difference=tuple(each for each in sequence(item, "difference") if isinstance(each, str)),
             choices=tuple(each for each in sequence(item, "choices") if isinstance(each, str)),
             outcomes={str(verb): str(what) for verb, what in outcomes.items()} if isinstance(outcomes, Mapping) else {},
             created_at=moment(item, "created_at"),

@@ -6,13 +6,11 @@ The one rule: what is not known is said to be not known, never shown as nothing 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from smallchain.model.errors import BadInput
-from smallchain.model.money import parse_dollars
-from smallchain.protocol.text import one_line
+from smallchain.protocol.text import one_line, width
 from smallchain_tui.viewmodel.conversation import exact_dollars
 from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.line import Line, Span, cell, to_right
@@ -105,28 +103,27 @@ def spend_lines(spends: Sequence[Spend], cells: int, glyphs: Glyphs, *, now: dat
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A cap as it stands. `spent` and `held` are None where the daemon does not tell them."""
+    """A cap as it stands. Amounts are the daemon's words, in dollars, tokens or time.
+
+    `spent` is empty for a cap that each run has for itself; `used` is the share of the limit that is spent or held.
+    """
 
     name: str
-    over: str
-    limit_nanousd: int | None
+    counts: str
+    limit: str
     per: str
-    spent_nanousd: int | None
-    held_nanousd: int | None
+    spent: str
+    held: str
+    used: float
     status: str
     detail: str
 
     @classmethod
     def of(cls, item: Item, /) -> Budget:
         """From an item of `/v1/budgets`."""
-        spec = item.get("spec")
-        spec = spec if isinstance(spec, Mapping) else {}
-        over = spec.get("over")
-        said = " ".join(f"{kind} {name}" for kind, name in over.items()) if isinstance(over, Mapping) else str(over or "everything")
-        return cls(
-            text(item, "name"), said, _limit(spec.get("limit")), str(spec.get("per") or ""),
-            _known(item, "spent_usd"), _known(item, "held_usd"), text(item, "status"), text(item, "detail"),
-        )  # fmt: skip
+        used = item.get("used")
+        words = {name: text(item, name) for name in ("name", "counts", "limit", "per", "spent", "held", "status", "detail")}
+        return cls(**words, used=float(used) if isinstance(used, int | float) else 0.0)
 
 
 def budget_lines(budgets: Sequence[Budget], cells: int, glyphs: Glyphs) -> list[Line]:
@@ -137,23 +134,23 @@ def budget_lines(budgets: Sequence[Budget], cells: int, glyphs: Glyphs) -> list[
 
 
 def _budget(budget: Budget, cells: int, glyphs: Glyphs) -> list[Line]:
-    limit = f"{exact_dollars(budget.limit_nanousd)}{f'/{budget.per}' if budget.per else ''}" if budget.limit_nanousd else "no limit"
+    per = f"{one_line(budget.limit)}{f'/{one_line(budget.per)}' if budget.per else ''}"
     name = cell(one_line(budget.name), min(20, max(cells // 4, 8)), "strong")
-    if budget.spent_nanousd is None or not budget.limit_nanousd:
-        told = f"{limit} over {one_line(budget.over)}"
-        lines: list[Line] = [(name, ("  ", ""), (told, ""))]
-        why = budget.detail or "what is spent under it is not told by this daemon"
-        return [*lines, (("  " + one_line(f"{budget.status}: {why}" if budget.status else why, cells=cells - 2), "waiting"),)]
-    spent, held = budget.spent_nanousd, budget.held_nanousd or 0
-    share = (spent + held) / budget.limit_nanousd
+    if not budget.spent:
+        lines: list[Line] = [(name, ("  ", ""), (per, ""), (f" over {one_line(budget.counts)}" if budget.counts else "", "muted"))]
+        if budget.status not in ("", "Ready"):
+            lines.append((("  " + one_line(f"{budget.status}: {budget.detail}", cells=cells - 2), "waiting"),))
+        return lines
+    share = min(max(budget.used, 0.0), 9.99)
     style = "failed" if share >= 1 else "waiting" if share >= 0.8 else "done"
-    figures = f"{exact_dollars(spent)}{f' + {exact_dollars(held)} held' if held else ''} of {limit}  {share:.0%}"
-    room = max(cells - len(name[0]) - len(figures) - 6, 6)
+    holds = any(digit in budget.held for digit in "123456789")
+    spent = one_line(budget.spent) + (f" + {one_line(budget.held)} held" if holds else "")
+    figures = f"{spent} of {per}  {share:.0%}"
+    room = min(max(cells - width(name[0]) - width(figures) - 6, 0), 40)
     used, left = glyphs.gauge
-    full = min(round(room * spent / budget.limit_nanousd), room)
-    also = min(round(room * held / budget.limit_nanousd), room - full)
-    bar: list[Span] = [(used * full, style), ("=" * also, "accent"), (left * (room - full - also), "muted")]
-    return [(name, ("  ", ""), ("!" if share >= 1 else " ", style), *bar, (" ", ""), (figures, style if share >= 0.8 else ""))]
+    full = min(round(room * share), room)
+    bar: list[Span] = [(used * full, style), (left * (room - full), "muted"), (" " if room else "", "")]
+    return [(name, ("  ", ""), ("!" if share >= 1 else " ", style), *bar, (figures, style if share >= 0.8 else ""))]
 
 
 def _row(title: str, nanousd: int, more: str, cells: int) -> Line:
@@ -177,14 +174,3 @@ def _share(name: str, cost: int, calls: int, whole: int, cells: int, glyphs: Gly
 
 def _ordinal(at: datetime, length: timedelta) -> int:
     return int(at.astimezone(UTC).timestamp() // length.total_seconds())
-
-
-def _limit(value: object) -> int | None:
-    try:
-        return parse_dollars(str(value)) if value is not None else None
-    except BadInput:
-        return None
-
-
-def _known(item: Item, name: str) -> int | None:
-    return money(item, name) if isinstance(item.get(name), str) else None

@@ -43,6 +43,7 @@ class InboxPane(Listing[RequestRow], inherit_bindings=False):
             "kind": row.kind,
             "tool": row.tool,
             "run": row.run,
+            "path": row.path,
             "risk": row.risk,
             "question": row.question,
             "id": row.id,
@@ -76,7 +77,7 @@ class InboxPane(Listing[RequestRow], inherit_bindings=False):
                 ("! ", "waiting bold"),
                 (fitted(what, min(len(what), cells // 2)), "ink bold"),
                 ("  ", ""),
-                (fitted(row.run, room), "muted"),
+                (fitted(row.asker, room), "muted"),
             ]
         if line == 1:
             pieces: list[Piece] = [("  ", "")]

@@ -227,7 +227,7 @@ class Lines(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line of the terminal."""
-        index, cells = self.scroll_offset.y + y, self.size.width
+        index, cells = self.scroll_offset.y + y, self.scrollable_content_region.width
         if index >= self.count():
             return Strip.blank(cells, self.rich_style)
         on_it = self.has_cursor and index == self.cursor
@@ -239,7 +239,10 @@ class Lines(ScrollView, can_focus=True):
         segments = [gutter, *(Segment(self._drawn(text), style(name)) for text, name in line)]
         if (chosen := self.text_selection) is not None:
             segments = self._selected(segments, chosen, index)
-        return Strip(segments).adjust_cell_length(cells, style("")).apply_offsets(0, index)
+        strip = Strip(segments)
+        if strip.cell_length > cells:  # that something is left out is seen
+            strip = Strip([*strip.crop(0, max(0, cells - 1)), Segment(self._drawn("…"), style("muted"))])
+        return strip.adjust_cell_length(cells, style("")).apply_offsets(0, index)
 
     def _drawn(self, text: str) -> str:
         return visible(text).replace("…", "~") if self.glyphs.ascii else visible(text)

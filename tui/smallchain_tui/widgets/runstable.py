@@ -49,7 +49,7 @@ class RunsTable(Listing[RunLine]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
     has_header = True
     hints = ("lists.open", "overview.filter", "lists.sort", "lists.mark", "lists.wide", "runs.pause", "runs.cancel")
-    empty = "no runs yet: `smallchain run TASK` starts one, and so does T"
+    empty = "no runs yet: `smallchain run TASK` starts one"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

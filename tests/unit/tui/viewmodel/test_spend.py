@@ -63,37 +63,37 @@ def test_the_pane_has_hour_day_model_and_agent() -> None:
 
 
 def budget(**fields: Any) -> Budget:
-    item = {
-        "kind": "budget",
-        "name": "all-of-it",
-        "status": "Ready",
-        "detail": "",
-        "spec": {"over": "everything", "limit": "$25", "per": "day"},
-    }
+    item = {"kind": "budget", "name": "all-of-it", "status": "Ready", "detail": "", "counts": "everything", "limit": "$25.00", "per": "day"}
     return Budget.of(item | fields)
 
 
 def test_a_budget_shows_spent_held_limit_and_share() -> None:
-    line = text_of(budget_lines([budget(spent_usd="7.40", held_usd="1.00")], 100, GLYPHS)[0])
+    line = text_of(budget_lines([budget(spent="$7.40", held="$1.00", used=0.336)], 100, GLYPHS)[0])
 
     assert "$7.40 + $1.00 held of $25.00/day  34%" in line
     assert "#" in line
-    assert "=" in line
 
 
-def test_a_budget_whose_spending_is_not_told_says_so_and_draws_no_bar() -> None:
-    lines = [text_of(line) for line in budget_lines([budget(status="Pending", detail="this version keeps no budgets yet")], 100, GLYPHS)]
+def test_a_budget_of_tokens_or_time_is_told_in_them() -> None:
+    line = text_of(budget_lines([budget(limit="2h", spent="30m", held="0s", used=0.25)], 100, GLYPHS)[0])
 
-    assert lines == ["all-of-it             $25.00/day over everything", "  Pending: this version keeps no budgets yet"]
+    assert "30m of 2h/day  25%" in line
+
+
+def test_a_cap_that_each_run_has_for_itself_draws_no_bar() -> None:
+    lines = [text_of(line) for line in budget_lines([budget(counts="agent crawler", per="run", spent=None)], 100, GLYPHS)]
+
+    assert lines == ["all-of-it             $25.00/run over agent crawler"]
 
 
 def test_a_budget_that_is_used_up_has_a_sign_beside_its_colour() -> None:
-    assert " ! " in text_of(budget_lines([budget(spent_usd="25.01")], 100, GLYPHS)[0]).replace("  !", " ! ")
+    assert "  !#" in text_of(budget_lines([budget(spent="$25.01", used=1.0004)], 100, GLYPHS)[0])
 
 
-@pytest.mark.parametrize("spec", [None, {}, {"limit": "much"}, {"limit": 5, "over": {"agent": "writer"}}])
-def test_a_budget_of_any_form_is_a_line(spec: Any) -> None:
-    assert budget_lines([budget(spec=spec, spent_usd="1.00")], 60, GLYPHS)
+@pytest.mark.parametrize("cells", [20, 44, 60])
+@pytest.mark.parametrize("odd", [{"limit": None}, {"limit": 5, "used": "much"}, {"used": 1e300}, {"per": [], "counts": {}}, {"used": -3}])
+def test_a_budget_of_any_form_is_a_line(odd: dict[str, Any], cells: int) -> None:
+    assert budget_lines([budget(spent="$1.00", **odd)], cells, GLYPHS)
 
 
 def test_without_budgets_it_says_how_one_is_made() -> None:
