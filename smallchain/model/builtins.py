@@ -7,6 +7,7 @@ from typing import Any
 
 from smallchain.model.artifact import MOST_READ
 from smallchain.model.ids import did_you_mean
+from smallchain.model.steps import PARAMETERS as _PLAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ QUESTION: dict[str, Any] = {
 }
 ASK_HUMAN = "ask_human"
 READ_ARTIFACT = "read_artifact"
+UPDATE_PLAN = "update_plan"
+LIST_WORK, CANCEL_WORK, SET_PRIORITY, WAIT_FOR_WORK = "list_work", "cancel_work", "set_priority", "wait_for_work"
 SLEEP_FOR, SLEEP_UNTIL = "sleep_for", "sleep_until"
 SLEEPS = frozenset({SLEEP_FOR, SLEEP_UNTIL})
 _PIECE: dict[str, Any] = {
@@ -38,6 +41,26 @@ _PIECE: dict[str, Any] = {
         "length": {"type": "integer", "minimum": 1, "description": f"How many bytes; at most, and when left out, {MOST_READ}"},
     },
     "required": ["id"],
+}
+
+
+_WORK: dict[str, Any] = {"type": "string", "description": "The id of the work, as the call that began it told it"}
+_CANCEL: dict[str, Any] = {
+    "type": "object",
+    "properties": {"id": _WORK, "note": {"type": "string", "description": "Why"}},
+    "required": ["id"],
+}
+_PRIORITY: dict[str, Any] = {
+    "type": "object",
+    "properties": {"id": _WORK, "priority": {"type": "integer", "minimum": -1000, "maximum": 1000, "description": "Higher goes first"}},
+    "required": ["id", "priority"],
+}
+_WAIT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "mode": {"type": "string", "enum": ["any", "all"], "description": "all when left out"},
+        "ids": {"type": "array", "items": {"type": "string"}, "description": "Which work; whatever goes on when left out"},
+    },
 }
 
 
@@ -72,19 +95,19 @@ BUILTINS: dict[str, Builtin] = {
             "Do nothing until a moment; nothing is spent meanwhile.",
             _one_text("time", "ISO 8601 with a time zone, such as 2026-01-31T06:00:00Z"),
         ),
+        Builtin(UPDATE_PLAN, "Keep a plan of what is to be done and how far it is; people see it too.", _PLAN),
+        Builtin(LIST_WORK, "List the work that goes on in the background, and how it is.", {"type": "object", "properties": {}}),
+        Builtin(CANCEL_WORK, "Cancel work in the background.", _CANCEL),
+        Builtin(SET_PRIORITY, "Say how urgent work in the background is.", _PRIORITY),
+        Builtin(WAIT_FOR_WORK, "Wait for work in the background; nothing is spent meanwhile.", _WAIT),
         Builtin("now", "The current time in UTC, as ISO 8601.", {"type": "object", "properties": {}}),
     )
 }
 
 LATER = frozenset(
     {
-        "cancel_work",
         "check_budget",
         "check_current_spend_since",
-        "list_work",
-        "set_priority",
-        "update_plan",
-        "wait_for_work",
     }
 )
 

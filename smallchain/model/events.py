@@ -88,6 +88,9 @@ SENTENCES: dict[str, tuple[Level, str]] = {
     "RunAdopted": (Level.INFO, "Run '{run}' goes on with what is written now, by {by}: {what}"),
     "RunContinues": (Level.INFO, "Run '{run}' begins with {count} messages of run '{old}', by {by}"),
     "RunPriority": (Level.INFO, "The priority of run '{run}' is {priority}, set by {by}"),
+    "WorkBegun": (Level.INFO, "Run '{run}' goes on beside {work}, which is run '{child}'"),
+    "RunAwaitsWork": (Level.INFO, "Run '{run}' waits {detail}"),
+    "WorkTold": (Level.INFO, "Run '{run}' is told what came of {work}"),
     # a tool call
     "ToolCallHeld": (Level.WARNING, "Tool '{tool}' may not start: {detail}"),
     "RunOverBudget": (Level.WARNING, "Run '{run}' stands still {when}: {detail}"),

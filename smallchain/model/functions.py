@@ -24,6 +24,13 @@ _MESSAGE: dict[str, Any] = {
     "properties": {"message": {"type": "string", "description": "What the agent should do, with all it needs to know"}},
     "required": ["message"],
 }
+_DETACHABLE: dict[str, Any] = {
+    **_MESSAGE,
+    "properties": {
+        **_MESSAGE["properties"],
+        "detach": {"type": "boolean", "description": "true: go on at once, and be told between your turns what came of it"},
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,8 @@ def functions_of(
                     found.append(_of_tool(tool))
             case "agent" if name in agents:
                 description = agents[name].description or f"Delegate to the agent '{name}'."
-                found.append(Function(_made("delegate_to", name, taken), "agent", name, description, _MESSAGE))
+                parameters = _DETACHABLE if entry.detach == "allowed" else _MESSAGE
+                found.append(Function(_made("delegate_to", name, taken), "agent", name, description, parameters))
             case "channel" if channels is not None and name in channels:
                 about = channels[name].about or name
                 description = f"Ask a person ({about}) and wait for the answer."

@@ -94,7 +94,13 @@ RUN: dict[str, dict[str, str]] = {
         "call_interrupted": "ready",
         "cancelled": "cancelled",
     },
-    "awaiting_tools": {"results_in": "ready", "limit_reached": "failed", "stopped_by_cap": "failed", "cancelled": "cancelled"},
+    "awaiting_tools": {
+        "results_in": "ready",
+        "results_in_with_work_awaited": "awaiting_work",
+        "limit_reached": "failed",
+        "stopped_by_cap": "failed",
+        "cancelled": "cancelled",
+    },
     "awaiting_work": {"work_finished": "ready", "cancelled": "cancelled"},
     "backing_off": {"waited": "ready", "gave_up": "failed", "cancelled": "cancelled"},
     "over_budget": {"room": "ready", "stopped_by_cap": "failed", "cancelled": "cancelled"},
@@ -115,6 +121,7 @@ TOOLCALL: dict[str, dict[str, str]] = {
     "ready": {
         "started": "executing",
         "child_made": "delegated",
+        "detached": "succeeded",
         "asked": "awaiting_answer",
         "handed_out": "awaiting_callback",
         "fell_asleep": "sleeping",

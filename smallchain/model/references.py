@@ -204,10 +204,6 @@ def _has(field: str, model: Section) -> bool:
     return bool(getattr(model, field) != type(model).model_fields[field].get_default(call_default_factory=True))
 
 
-def _entry(field: str, model: Section) -> bool:
-    return isinstance(model, AgentSpec) and any(getattr(entry, field) not in (None, "never") for entry in model.tools)
-
-
 def _fences_function(model: Section) -> bool:
     """A person's own function runs beside the daemon: what would be a fence around it is none."""
     fences = getattr(model, "isolation", None) in ("required", "container") or _has("mounts", model) or _has("limits", model)
@@ -239,7 +235,6 @@ _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 # THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
 _UNSUPPORTED: Mapping[str, _Rows] = {
     "agent": (
-        ("`detach: allowed`", partial(_entry, "detach")),
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
         ("a built-in tool it lists", _lists_later),

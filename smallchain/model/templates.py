@@ -48,6 +48,11 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     "child_failed": ("a delegate that failed", "Error: {agent} failed: {detail}"),
     "child_cancelled": ("a delegate that was cancelled", "Error: {agent} was {detail}"),
     "child_said_nothing": ("a delegate that answered with nothing", "(no answer)"),
+    "detached": (
+        "a delegation that goes on beside its caller",
+        "{work} has begun in the background; what comes of it will be told to you between your turns.",
+    ),
+    "work_finished": ("detached work that has ended, told between turns", "[{work}, {agent}, {outcome}]\n{result}"),
     "settled_not": ("a call in doubt that did not happen", "Error: {name} was interrupted and did not happen{note}"),
     "call_cancelled_unknown": (
         "a call that was running when its run was cancelled, and is not to be made twice",

@@ -12,6 +12,7 @@ from smallchain.model.changed import changed
 from smallchain.model.errors import Unknown
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import OpenCall, Run, Status, status_word
+from smallchain.store import detached
 from smallchain.store.contract import Row, Shape, Tx, Value
 from smallchain.store.times import from_text, maybe, to_text
 
@@ -133,9 +134,21 @@ def move(tx: Tx, run: Run, cause: str, /, **changes: Any) -> Run:
     phase = RunPhase(lifecycles.move(lifecycles.RUN, run.phase, cause))
     if phase in lifecycles.RUN_TERMINAL:
         changes = {"finished_at": tx.now, "due_at": None, "paused": False, **changes}
+        _end_of_work(tx, run)
         if run.parent_call_id is not None:
             tx.wake("toolcall", run.parent_call_id)
     return save(tx, run, phase=phase, **changes)
+
+
+def _end_of_work(tx: Tx, run: Run) -> None:
+    """Tell whoever began a run as detached work that it has ended, and what it has begun itself that nobody will ask for it."""
+    work = detached.of_child(tx, run.parent_id, run.id) if run.parent_id is not None else None
+    if work is not None:
+        detached.finish(tx, work)
+        tx.wake(KIND, work.run_id)
+    for each in detached.of_run(tx, run.id):
+        if each.finished is None:
+            tx.wake(KIND, each.child_id)
 
 
 def get(tx: Tx, id: str, /) -> Run:

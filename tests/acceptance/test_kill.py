@@ -133,6 +133,59 @@ def still_at_work(state: Path) -> bool:
     return False
 
 
+# ---- kills while work goes on in the background
+
+BACKGROUND = """
+llms:
+- name: lead
+  provider: scripted
+  replies:
+  - tool_calls: [{begin}, {begin}, {begin}]
+  - tool_calls: [{begin}, {name: wait_for_work, arguments: {mode: any}}]
+  - tool_calls: [{begin}, {name: wait_for_work, arguments: {mode: all}}]
+  - {tool_calls: [{begin}], delay: 100ms}
+  - {content: not yet, delay: 100ms}
+  - {content: over, delay: 100ms}
+  - {content: over, delay: 100ms}
+- {name: clerk, provider: scripted, replies: [{tool_calls: [{name: add, arguments: {a: 3, b: 4}}], delay: 300ms}, {content: seven, delay: 200ms}]}
+agents:
+- {name: lead, llm: lead, tools: [wait_for_work, {agent: clerk, detach: allowed}]}
+- {name: clerk, llm: clerk, tools: [add]}
+tasks: [{name: job, agent: lead, user_message: go}]
+runs: [{name: r, task: job}]
+""".replace("{begin}", "{name: delegate_to_clerk, arguments: {message: go, detach: true}}")
+
+
+@pytest.mark.slow
+def test_what_came_of_work_in_the_background_is_told_once_through_kills(daemon: Daemon) -> None:
+    seed = int(os.environ.get("SMALLCHAIN_TEST_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"SMALLCHAIN_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    daemon.drop("work.yaml", BACKGROUND)
+    inside = 0
+    for _ in range(8):
+        process = daemon.spawn()
+        daemon.await_ready()
+        release(daemon)
+        with suppress(subprocess.TimeoutExpired):
+            pytest.fail(f"the daemon ended by itself with {process.wait(chance.uniform(0.0, 0.5))}\n{daemon.last_words()}")
+        daemon.kill()
+        inside += still_at_work(daemon.state)
+    daemon.start()
+    daemon.until(lambda: everything_over(daemon))
+
+    runs = daemon.items("runs")
+    assert {run["status"] for run in runs} == {"Succeeded"}
+    assert len(runs) == 7, "each of six pieces of work was begun once"
+    messages = daemon.messages("r")
+    said = "\n".join(message["content"] for message in messages if message["template"] == "work_finished")
+    begun = [message["content"].split()[0] for message in messages if message["template"] == "detached"]
+    assert len(begun) == len(set(begun)) == 6
+    assert all(said.count(f"[{work}, clerk, succeeded]\nseven") == 1 for work in begun), said
+    assert messages[-1]["content"] == "over"
+    assert inside >= 2, "the kills missed the run: nothing was shown"
+
+
 # ---- kills at the Nth write
 
 

@@ -414,7 +414,6 @@ def test_what_was_deleted_serves_the_live_run_to_its_end(daemon: Daemon, pipe: M
 
 TOOL = "- {{name: t_{n}, executor: {{local_bash: {{command: 'touch {mark}'}}}}, {field}}}\n"
 UNSUPPORTED = {
-    "detached work": ("entry", "{agent: other, detach: allowed}"),
     "an agent's wall time": ("agent", "limits: {wall_time: 1h}"),
     "an agent's context": ("agent", "context: window"),
 }
@@ -427,7 +426,7 @@ def _team(mark: Path, *, with_fields: bool) -> str:
     sections["tools"].append(f"- {{name: plain, isolation: none, executor: {{local_bash: {{command: 'touch {mark}'}}}}}}\n")
     for n, (where, field) in enumerate(UNSUPPORTED.values()):
         given = {where: field.replace("_N", f"_{n}")} if with_fields else {}
-        listed = ", ".join(["plain", f"t_{n}"] if where != "entry" or not with_fields else [f"t_{n}", given["entry"]])
+        listed = f"plain, t_{n}"
         sections["llms"].append(scripted(f"m_{n}", calls("t_N: {a: 7}".replace("N", str(n)), "plain: {}"), "{content: over}"))
         sections["agents"].append(f"- {{name: a_{n}, llm: m_{n}, tools: [{listed}], {given.get('agent', '')}}}\n")
         sections["tools"].append(TOOL.format(n=n, mark=mark, field=given.get("tool", "isolation: none")))

@@ -14,7 +14,7 @@ from smallchain.model.errors import BadInput, Refused
 from smallchain.model.ids import fault_in_name
 from smallchain.model.run import Run
 from smallchain.protocol.messages import ActMessage, ForkMessage, PriorityMessage, ResumeMessage, RetryMessage, RunMessage
-from smallchain.store import eventlog, runs
+from smallchain.store import runs
 from smallchain.store.contract import Tx
 from smallchaind.api import items, keyed
 from smallchaind.compose import House
@@ -83,9 +83,7 @@ def routes(house: House) -> APIRouter:
         by = keyed.actor(request)
 
         def set_priority(tx: Tx, run: Run) -> list[Run]:
-            changed = [runs.save(tx, each, priority=message.priority) for each in runs.tree(tx, run.id) if not each.is_over]
-            eventlog.tell(tx, "RunPriority", eventlog.about(run), of=run, priority=str(message.priority), by=by)
-            return changed
+            return run_acts.prioritise(tx, run, message.priority, by=by)
 
         return await keyed.act(house, request, lambda tx: _on_run(tx, ref, lambda run: set_priority(tx, run)))
 

@@ -23,7 +23,7 @@ from smallchain.model.money import show_dollars
 from smallchain.model.reason import Reason
 from smallchain.model.references import references
 from smallchain.model.run import Run
-from smallchain.store import artifacts, composed, eventlog, mcptools, messages, modelcalls, requests, resources, runs, toolcalls
+from smallchain.store import artifacts, composed, eventlog, mcptools, messages, modelcalls, plans, requests, resources, runs, toolcalls
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
@@ -203,7 +203,7 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
     calls = items.toolcalls(tx, toolcalls.ids_of_run(tx, run.id))
     after = eventlog.before_tail(tx, _EVENTS, run_id=run.id)
     return {
-        "item": item,
+        "item": item | {"plan": [step.shown() for step in plans.of_run(tx, run)]},
         "related": {
             "toolcalls": calls,
             "children": children,

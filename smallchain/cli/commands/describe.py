@@ -35,6 +35,7 @@ _MODEL_CALLS = (
     Column("COST", lambda item: f"${text_of(item['cost_usd'])}" if item.get("cost_usd") is not None else None),
     column("ERROR", "error", cells=60),
 )
+_PLAN = (column("STATUS", "status"), column("PRIORITY", "priority"), column("ITEM", "item", cells=100), column("NOTE", "note", cells=80))
 _USERS = (column("KIND", "kind"), column("NAME", "name"), column("STATUS", "status"), column("DETAIL", "detail", cells=80))
 _ATTEMPTS = (
     column("ATTEMPT", "attempt"),
@@ -69,6 +70,8 @@ def execute(arguments: Namespace, session: Session) -> int:
         return 0
     told = answer.get("related")
     related = told if isinstance(told, dict) else {}
+    if isinstance(plan := item.get("plan"), list):
+        related = {"plan": plan, **related}
     _show_fields({key: value for key, value in item.items() if key not in related}, indent="")
     for heading, found in related.items():
         if isinstance(found, list) and found:
@@ -89,6 +92,8 @@ def _show_related(heading: str, items: list[Item]) -> None:
             columns = _MODEL_CALLS
         case "used_by":
             columns = _USERS
+        case "plan":
+            columns = _PLAN
         case "attempts":
             columns = _ATTEMPTS
         case "children":

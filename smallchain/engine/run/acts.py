@@ -86,6 +86,13 @@ def resume(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
     return resumed
 
 
+def prioritise(tx: Tx, run: Run, priority: int, /, *, by: str) -> list[Run]:
+    """Set the priority of a run and its descendants. Returns the runs that are not over."""
+    changed = [runs.save(tx, each, priority=priority) for each in runs.tree(tx, run.id) if not each.is_over]
+    eventlog.tell(tx, "RunPriority", eventlog.about(run), of=run, priority=str(priority), by=by)
+    return changed
+
+
 def adopt(tx: Tx, run: Run, /, *, by: str) -> list[str]:
     """Move a run and its descendants to the present: what is written now is what they go on with. The names of what changed.
 

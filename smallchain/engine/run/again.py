@@ -9,7 +9,7 @@ from smallchain.model.history import legal_cuts, turns_in
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import Run
 from smallchain.model.toolcall import Effects
-from smallchain.store import artifacts, eventlog, messages, runs, toolcalls
+from smallchain.store import artifacts, eventlog, messages, plans, runs, toolcalls
 from smallchain.store.contract import Row, Tx
 
 
@@ -25,11 +25,11 @@ def retry(tx: Tx, run: Run, /, *, by: str, from_start: bool = False, confirmed: 
     if from_start:
         if not confirmed:
             _confirm(tx, run)
-        return _begin(tx, run, [], by)
+        return _begin(tx, run, [], 0, by)
     if run.phase is RunPhase.SUCCEEDED:
         raise Refused(f"run {run.name!r} succeeded", hint=f"`smallchain run {run.task}` starts another; `fork --at` goes on from a message")
     whole = messages.of_run(tx, run.id)
-    return _begin(tx, run, whole[: _cuts(whole)[-1]], by)
+    return _begin(tx, run, whole, _cuts(whole)[-1], by)
 
 
 def fork(tx: Tx, run: Run, /, *, at: int, by: str) -> Run:
@@ -43,23 +43,31 @@ def fork(tx: Tx, run: Run, /, *, at: int, by: str) -> Run:
         near = " or ".join(str(cut) for cut in (before, after) if cut is not None)
         hint = f"the nearest are {near}; `smallchain transcript` numbers them" if near else ""
         raise Refused(f"run {run.name!r} can't be forked at message {at}", hint=hint)
-    return _begin(tx, run, whole[:at], by)
+    return _begin(tx, run, whole, at, by)
 
 
-def _begin(tx: Tx, run: Run, copied: list[Row], by: str) -> Run:
+def _begin(tx: Tx, run: Run, whole: list[Row], at: int, by: str) -> Run:
+    """A new run with the first `at` of the whole messages of another, and the plan it had then."""
+    copied = whole[:at]
     new = runs.create(tx, name=runs.next_name(tx, run.name), task=run.task, user_message=run.user_message, priority=run.priority)
     for number, row in enumerate(copied, 1):
         messages.append(tx, new, json.loads(row["wire"]), number=number, template=row["template"])
     if copied:
         artifacts.inherit(tx, new, run)
-    turns = turns_in([json.loads(row["wire"]) for row in copied])
-    new = runs.save(tx, new, messages=len(copied), turns=turns)
+    new = runs.save(tx, new, messages=len(copied), turns=_turns(copied))
+    plan = plans.of_run(tx, run, turn=run.turns - _turns(whole[at:])) if copied else ()
+    if plan:
+        plans.put(tx, new, plan)
     eventlog.tell(tx, "RunContinues", eventlog.about(new), of=new, old=run.name, count=str(len(copied)), by=by)
     return new
 
 
 def _cuts(whole: list[Row]) -> list[int]:
     return legal_cuts([json.loads(row["wire"]) for row in whole])
+
+
+def _turns(rows: list[Row]) -> int:
+    return turns_in([json.loads(row["wire"]) for row in rows])
 
 
 def _refuse_child(run: Run) -> None:

@@ -48,6 +48,8 @@ class RunFacts:
     attempt: Attempt | None = None
     calls_expected: int = 0
     calls_done: int = 0
+    waits_for: str = ""
+    """Which detached work is waited for before the next turn; empty for none."""
     due_at: datetime | None = None
     llm: str = ""
     """The LLM that the next attempt goes to: its own, or a fallback."""
@@ -79,7 +81,7 @@ def decide(facts: RunFacts, /, *, now: datetime) -> Decision:
         case RunPhase.OVER_BUDGET:
             return _await_room(facts, now)
         case RunPhase.AWAITING_WORK:
-            return STAY
+            return _await_work(facts)
         case RunPhase.SUCCEEDED | RunPhase.FAILED | RunPhase.CANCELLED:
             return Decision(at_rest=True)
         case _:
@@ -133,8 +135,14 @@ def _watch_call(facts: RunFacts) -> Decision:
 
 def _await_tools(facts: RunFacts) -> Decision:
     if facts.calls_done == facts.calls_expected > 0:
-        return Decision(cause="results_in")
+        return Decision(cause="results_in_with_work_awaited" if facts.waits_for else "results_in", detail=facts.waits_for)
     return STAY
+
+
+def _await_work(facts: RunFacts) -> Decision:
+    if facts.paused:
+        return STAY
+    return Decision(detail=facts.waits_for) if facts.waits_for else Decision(cause="work_finished")
 
 
 def _back_off(facts: RunFacts, now: datetime) -> Decision:
@@ -143,10 +151,13 @@ def _back_off(facts: RunFacts, now: datetime) -> Decision:
     return Decision(cause="waited") if now >= facts.due_at else Decision(look_at=facts.due_at)
 
 
-def after_reply(reply: Reply, /, *, silent: int, unfit_before: int = 0, is_summary: bool = False) -> tuple[str, str]:
+def after_reply(
+    reply: Reply, /, *, silent: int, unfit_before: int = 0, work_left: bool = False, is_summary: bool = False
+) -> tuple[str, str]:
     """Where a reply leads, and why when it is not an answer.
 
     `silent`: the replies of this turn before it, which said nothing. `unfit_before`: replies in a row before it that were not as wanted.
+    `work_left`: detached work of which the run has to be told goes on, or has just ended.
     `is_summary`: it was asked to sum up older turns; `silent` then counts those that did not.
     """
     if is_summary:
@@ -158,7 +169,7 @@ def after_reply(reply: Reply, /, *, silent: int, unfit_before: int = 0, is_summa
     if reply.calls:
         return "asked_for_tools", ""
     if not reply.is_silent:
-        return "answered", ""
+        return ("answered_with_work_open" if work_left else "answered"), ""
     what = f"the model answered with nothing (finish reason {reply.finish_reason or 'not given'})"
     if silent + 1 >= EMPTY_REPLIES:
         return "call_failed", f"{what}, {EMPTY_REPLIES} times in a row{_WHAT_TO_DO.get(reply.finish_reason or '', '')}"

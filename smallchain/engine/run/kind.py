@@ -11,7 +11,7 @@ from smallchain.engine.budget.decide import Word
 from smallchain.engine.human.asking import ask, stop_and_ask
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.pace import desk
-from smallchain.engine.run import contexts
+from smallchain.engine.run import contexts, work
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.acts import cancel
 from smallchain.engine.run.execute import ModelCaller, Prepared, prepare
@@ -48,7 +48,12 @@ class RunKind:
         run = runs.find(tx, key)
         if run is None:
             return Step(at_rest=True)
+        if work.is_left_behind(tx, run):
+            cancel(tx, run, by=f"run '{runs.get(tx, run.parent_id or '').name}'", note="it has ended")
+            run = runs.get(tx, key)
         for _ in range(_MOVES):
+            if run.phase is RunPhase.READY and not run.paused:
+                run = work.enter(tx, run)
             facts = _observe(tx, run)
             decision = rules.decide(facts, now=tx.now)
             if run.phase is RunPhase.READY and not decision.to:
@@ -65,7 +70,7 @@ class RunKind:
             _keep_waiting(tx, run, facts.fit)
         elif decision.detail and decision.detail != run.detail:
             runs.save(tx, run, detail=decision.detail)
-            if decision.detail != _SETTLING:
+            if decision.detail != _SETTLING and run.phase is not RunPhase.AWAITING_WORK:
                 eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
         effects = tuple(replace(effect, carries=_prepared(tx, run)) for effect in decision.effects)
         return Step(effects=effects, look_at=decision.look_at, at_rest=decision.at_rest, has_settled=True)
@@ -125,6 +130,10 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
             calls = toolcalls.of_turn(tx, run.id, run.turns)
             facts.calls_expected = run.calls_expected
             facts.calls_done = sum([call.phase in CALL_TERMINAL for call in calls])
+            if facts.calls_done == facts.calls_expected:
+                facts.waits_for = work.shown(work.waited_for(tx, run))
+        case RunPhase.AWAITING_WORK:
+            facts.waits_for = work.shown(work.waited_for(tx, run))
         case RunPhase.BACKING_OFF:
             facts.due_at = run.due_at
         case RunPhase.OVER_BUDGET:
@@ -277,11 +286,19 @@ def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
 def _results_in(tx: Tx, run: Run, decision: Decision) -> None:
     calls = toolcalls.of_turn(tx, run.id, run.turns)
     count = append_results(tx, run, calls)
-    last_call, same_calls = repeats(run, calls)
-    run = runs.move(tx, run, "results_in", messages=count, calls_expected=0, last_call=last_call, same_calls=same_calls)
+    waits = work.waits(tx, run, calls)
+    last_call, same_calls = repeats(run, [call for call in calls if call not in waits])
+    changes: dict[str, Any] = {"messages": count, "calls_expected": 0, "last_call": last_call, "same_calls": same_calls}
+    run = runs.move(tx, run, decision.cause or "", **changes)
+    if decision.detail:
+        eventlog.tell(tx, "RunAwaitsWork", eventlog.about(run), of=run, detail=decision.detail)
     question = rules.after_results(same_calls, function=calls[-1].function)
     if question:
         stop_and_ask(tx, run, RequestKind.LOOP, question)
+
+
+def _work_finished(tx: Tx, run: Run, decision: Decision) -> None:
+    runs.move(tx, run, "work_finished", detail="")
 
 
 def _waited(tx: Tx, run: Run, decision: Decision) -> None:
@@ -354,6 +371,8 @@ _RECORD = {
     "model_called": _call,
     "call_interrupted": _interrupted,
     "results_in": _results_in,
+    "results_in_with_work_awaited": _results_in,
+    "work_finished": _work_finished,
     "waited": _waited,
     "dependencies_lost": _lost_dependencies,
     "limit_reached": _limit,

@@ -9,7 +9,7 @@ from smallchain.engine.backoff import delay
 from smallchain.engine.budget import desk as money
 from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.pace import desk
-from smallchain.engine.run import contexts
+from smallchain.engine.run import contexts, work
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.execute import ModelOutcome
 from smallchain.engine.specs import ServerInUse, ToolInUse, pins_of, typed
@@ -114,6 +114,7 @@ def _replied(tx: Tx, run: Run, reply: Reply, llm: str) -> None:
         reply,
         silent=_silent_before(tx, run, summarises) if reply.is_silent or summarises else 0,
         unfit_before=_unfit_before(tx, run) if reply.unfit else 0,
+        work_left=bool(work.left_at_end(tx, run)),
         is_summary=summarises > 0,
     )
     if cause == "call_failed":
@@ -134,6 +135,10 @@ def _replied(tx: Tx, run: Run, reply: Reply, llm: str) -> None:
     if cause == "asked_for_tools":
         run = runs.move(tx, run, cause, calls_expected=len(reply.calls), **changes)
         _make_calls(tx, run, reply)
+    elif cause == "answered_with_work_open":
+        run = runs.move(tx, run, cause, detail="", **changes)
+        if awaited := work.shown(work.waited_for(tx, run)):
+            eventlog.tell(tx, "RunAwaitsWork", eventlog.about(run), of=run, detail=awaited)
     else:
         run = runs.move(tx, run, cause, output=reply.content, detail="", **changes)
         _tell_success(tx, run)

@@ -11,6 +11,7 @@ from typing import assert_never
 from smallchain.engine.llm.endpoint import timeout_of
 from smallchain.engine.pace import desk
 from smallchain.engine.pace.kind import standing
+from smallchain.engine.run import work
 from smallchain.engine.specs import pins_of, typed
 from smallchain.model.human import HumanRequest, RequestKind
 from smallchain.model.lifecycles import CallPhase, RequestPhase, RunPhase
@@ -51,7 +52,8 @@ def why(tx: Tx, run: Run, /) -> Reason:
         case RunPhase.BACKING_OFF:
             return _of(run, f"it calls the model again after {_times(run.failures)}: {run.detail}", until=run.due_at)
         case RunPhase.AWAITING_WORK:
-            return _of(run, "it waits for work that it started")
+            awaited = tuple(why(tx, runs.get(tx, each.child_id)) for each in work.waited_for(tx, run))
+            return _of(run, "it waits for work that it has begun", because=awaited)
         case RunPhase.OVER_BUDGET:
             asked = tuple(_request(each) for each in requests.open_of_run(tx, run.id) if each.kind is RequestKind.BUDGET)
             return _of(run, f"it stands still at a cap: {run.detail}", until=run.due_at, because=asked)

@@ -31,6 +31,7 @@ class CallFacts:
     `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run.
     `hands_out`: its work is done elsewhere; `tell_at`: when whoever does it is to be told (None: they know); `expires_at`: until when
     a result is waited for (None: without end).
+    `detaches`: the child goes on beside its caller.
     `can_be_looked_up`: its executor may know what came of an attempt of an earlier life; `nothing_ran`: it knows that nothing did."""
 
     id: str
@@ -59,6 +60,7 @@ class CallFacts:
     expires_at: datetime | None = None
     beyond_depth: bool = False
     beyond_children: bool = False
+    detaches: bool = False
     child: Child | None = None
 
 
@@ -141,7 +143,7 @@ def _start(facts: CallFacts, now: datetime) -> Decision:
         return Decision(cause="not_possible", detail="too_deep")
     if facts.beyond_children:
         return Decision(cause="not_possible", detail="too_many_children")
-    return Decision(cause="child_made")
+    return Decision(cause="detached" if facts.detaches else "child_made")
 
 
 def _watch_attempt(facts: CallFacts) -> Decision:

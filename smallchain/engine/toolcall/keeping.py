@@ -11,9 +11,11 @@ from typing import Any
 
 from smallchain.engine.ports import Secrets
 from smallchain.engine.specs import pins_of
+from smallchain.engine.toolcall import working
 from smallchain.engine.toolcall.ending import end
+from smallchain.engine.toolcall.planning import update_plan
 from smallchain.model.artifact import LARGEST, MOST_OF_CALL, MOST_OF_RUN, MOST_READ, TEXT, TOLD, Artifact, Kept, without_halves
-from smallchain.model.builtins import READ_ARTIFACT
+from smallchain.model.builtins import CANCEL_WORK, LIST_WORK, READ_ARTIFACT, SET_PRIORITY, UPDATE_PLAN, WAIT_FOR_WORK
 from smallchain.model.run import Run
 from smallchain.model.templates import render
 from smallchain.model.toolcall import Outcome, OutcomeKind, ToolCall
@@ -94,8 +96,15 @@ def read_artifact(tx: Tx, run: Run, arguments: Mapping[str, Any], /) -> Outcome:
     return Outcome(OutcomeKind.SUCCEEDED, f"[{kept.name}: bytes {start} to {end} of {kept.size_bytes}]\n{text}")
 
 
-LOOKS: Mapping[str, Callable[[Tx, Run, Mapping[str, Any]], Outcome]] = {READ_ARTIFACT: read_artifact}
-"""The built-in tools that look at what is recorded: they are answered in the transaction of their call."""
+LOOKS: Mapping[str, Callable[[Tx, Run, Mapping[str, Any]], Outcome]] = {
+    READ_ARTIFACT: read_artifact,
+    UPDATE_PLAN: update_plan,
+    LIST_WORK: working.list_work,
+    CANCEL_WORK: working.cancel_work,
+    SET_PRIORITY: working.set_priority,
+    WAIT_FOR_WORK: working.wait_for_work,
+}
+"""The built-in tools that look at what is recorded, or add to it: they are answered in the transaction of their call."""
 
 
 class _Room:

@@ -16,7 +16,7 @@ from smallchain.engine.ports import Secrets, Toolbox
 from smallchain.engine.run import decide as run_rules
 from smallchain.engine.specs import Pins, ToolInUse, in_use, pins_of, typed, why_unsupported
 from smallchain.engine.toolcall import arguments as args
-from smallchain.engine.toolcall import atserver, gates, handing, keeping, policy, sleeping
+from smallchain.engine.toolcall import atserver, gates, handing, keeping, policy, sleeping, working
 from smallchain.engine.toolcall import decide as rules
 from smallchain.engine.toolcall.ending import end as _end
 from smallchain.engine.toolcall.hearing import key_of
@@ -225,6 +225,7 @@ def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
                 limits = limits_of(agent)
                 facts.beyond_depth = run.depth + 1 > limits.depth
                 facts.beyond_children = made + 1 > limits.children
+            facts.detaches = working.is_detached(tx, run, call)
         case CallPhase.READY if call.target_kind == "tool":
             facts.hands_out = handing.spec_of(tx, run, call) is not None
         case CallPhase.EXECUTING | CallPhase.AWAITING_CALLBACK:
@@ -308,18 +309,34 @@ def _started(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision:
 
 
 def _child_made(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    if _make_child(tx, run, call) is not None:
+        toolcalls.move(tx, call, "child_made")
+        eventlog.tell(tx, "ToolCallStarted", eventlog.about_call(call), of=run, tool=call.function)
+
+
+def _detached(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
+    """The child goes on beside its caller: the call is answered at once."""
+    child = _make_child(tx, run, call)
+    if child is not None:
+        work = working.begin(tx, run, call, child)
+        eventlog.tell(tx, "ToolCallStarted", eventlog.about_call(call), of=run, tool=call.function)
+        ended = _end(tx, run, call, "detached", "detached", work=work.name, agent=child.agent)
+        eventlog.tell(tx, "WorkBegun", eventlog.about_call(ended), of=run, work=work.name, child=child.name)
+
+
+def _make_child(tx: Tx, run: Run, call: ToolCall) -> Run | None:
     pins = pins_of(tx, run.root_id)
     agent = pins.agent(run.agent)
     function = pins.functions(agent)[call.function] if agent is not None else None
     if function is None:
-        return
+        return None
     number = runs.children_of(tx, run.id, agent=function.target) + 1
     name = f"{run.name}/{function.target}-{number}"
     while runs.by_name(tx, name) is not None:  # a person may have given a run this very name
         number += 1
         name = f"{run.name}/{function.target}-{number}"
-    message = str(args.read(call.arguments).get("message", ""))
-    runs.create(
+    message = str(policy.arguments_of(call, approvals.of_call(tx, call)).get("message", ""))
+    return runs.create(
         tx,
         name=name,
         task=run.task,
@@ -329,8 +346,6 @@ def _child_made(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decisi
         parent_call_id=call.id,
         priority=run.priority,
     )
-    toolcalls.move(tx, call, "child_made")
-    eventlog.tell(tx, "ToolCallStarted", eventlog.about_call(call), of=run, tool=call.function)
 
 
 def _interrupted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
@@ -392,6 +407,7 @@ _RECORD: dict[str, _Record] = {
     "not_possible": _not_possible,
     "started": _started,
     "child_made": _child_made,
+    "detached": _detached,
     "interrupted": _interrupted,
     "interrupted_once": _in_doubt,
     "handed_out": handing.handed_out,

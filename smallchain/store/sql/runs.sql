@@ -83,6 +83,12 @@ SELECT id, priority FROM runs WHERE runs.phase NOT IN ('succeeded', 'failed', 'c
     SELECT 1 FROM toolcalls WHERE run_no = runs.no AND turn = runs.turns
       AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
   )
+UNION ALL
+SELECT id, priority FROM runs WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled')
+  AND runs.phase = 'awaiting_work' AND paused = 0 AND EXISTS (SELECT 1 FROM detached WHERE run_id = runs.id AND finished IS NOT NULL AND told = 0)
+UNION ALL
+SELECT runs.id, runs.priority FROM detached JOIN runs ON runs.id = detached.child_id JOIN runs AS caller ON caller.id = detached.run_id
+WHERE detached.finished IS NULL AND caller.phase IN ('succeeded', 'failed')
 ORDER BY priority DESC, id;
 
 -- pending: ids of the runs that wait for their agent or model

@@ -303,6 +303,32 @@ async def test_children_spend_from_their_ancestors_and_a_cap_stops_the_run_that_
     assert (await standing(house)).spent <= 6_000_000
 
 
+async def test_work_in_the_background_spends_from_its_caller_which_a_cap_stops(house: House) -> None:
+    def answer(asked: Asked) -> Answer:
+        body = asked.json
+        names = [tool["function"]["name"] for tool in body.get("tools", ())]
+        turn = sum(message["role"] == "assistant" for message in body["messages"])
+        if "delegate_to_clerk" not in names:
+            said = says(None, call(f"c{turn}", "add", a=turn, b=2))
+        else:
+            said = says("begun") if turn else says(None, call("d", "delegate_to_clerk", message="go", detach=True))
+        assert isinstance(said.body, dict)
+        return Answer(body={**said.body, "usage": {"prompt_tokens": 100, "completion_tokens": 50}})
+
+    async with ModelServer(answer) as server:
+        boss = {"name": "boss", "llm": "fast", "tools": [{"agent": "clerk", "detach": "allowed"}]}
+        clerk = {"name": "clerk", "llm": "fast", "tools": ["add"]}
+        entry = {"name": "monday", "task": "work", "budget": {"limit": "$0.006", "on_limit": "stop"}}
+        tasks = [{"name": "work", "agent": "boss", "user_message": "go"}]
+        await house.apply(files(server, agents=[boss, clerk], tasks=tasks, runs=[entry]))
+        run = await house.run("monday", RunPhase.FAILED)
+        child = await house.run("monday/clerk-1")
+
+    assert "run 'monday' of $0.006 is used up" in run.error
+    assert child.phase is RunPhase.CANCELLED
+    assert (await standing(house)).spent <= 6_000_000
+
+
 async def test_each_run_of_an_agent_has_its_own_cap_where_it_is_one_a_run(house: House, server: ModelServer) -> None:
     await house.apply(files(server, "one", "two", budget={"limit": "$0.0025", "per": "run"}))
     await all_over(house, 2)

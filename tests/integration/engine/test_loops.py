@@ -360,7 +360,12 @@ async def test_delegation_ends_at_its_limit_of_children(house: House) -> None:
 
 async def test_cancelling_kills_what_executes_and_leaves_a_legal_history(house: House, tmp_path: Path) -> None:
     async with Lifeline(tmp_path) as lifeline:
-        stuck = {"name": "stuck", "executor": {"local_bash": {"command": f"{lifeline.hold}; sleep 600"}}, "timeout": "1h"}
+        stuck = {
+            "name": "stuck",
+            "executor": {"local_bash": {"command": f"{lifeline.hold}; sleep 600"}},
+            "timeout": "1h",
+            "isolation": "none",
+        }
         await begin(house, work(stuck), asks(("stuck", {}), ADD))
         await lifeline.started()
         run = await house.now(RUN)

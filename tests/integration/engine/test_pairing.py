@@ -31,7 +31,7 @@ from smallchain.model.errors import Refused, Unconfirmed
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import Run
 from smallchain.model.toolcall import OutcomeKind, ToolCall
-from smallchain.store import messages, runs, toolcalls
+from smallchain.store import detached, messages, runs, toolcalls
 from smallchain.store.contract import Tx
 from support.house import PATIENCE_S, Gate, House, is_legal
 from support.modelserver import Answer, ModelServer, says
@@ -93,10 +93,15 @@ def tool(name: str, effects: str, **words: Any) -> dict[str, Any]:
     return {"name": name, "effects": effects, "executor": {"python": {"command": "unused"}}, **words}
 
 
+WORK = ("list_work", "cancel_work", "set_priority", "wait_for_work", "update_plan")
 FILE = json.dumps(
     {
         "agents": [
-            {"name": "boss", "system_prompt": "be good", "tools": ["add", "publish", "mail", "look", {"agent": "helper"}]},
+            {
+                "name": "boss",
+                "system_prompt": "be good",
+                "tools": ["add", "publish", "mail", "look", *WORK, {"agent": "helper", "detach": "allowed"}],
+            },
             {"name": "helper", "tools": ["add", "publish"]},
         ],
         "tools": [tool("publish", "once"), tool("mail", "idempotent", retries=1), tool("look", "none")],
@@ -108,6 +113,18 @@ FILE = json.dumps(
 ARGUMENTS = st.sampled_from(
     ['{"a": 3, "b": 4}', "", "{}", '{"a": ', "[1]", '"{}"', "null", '{"a": 1, "a": 2}', '{"message": "go"}', "\0", {"a": 1}, None]
 )
+ABOUT_WORK = st.sampled_from(
+    [
+        *[("delegate_to_helper", {"message": "go", "detach": True})] * 4,
+        ("wait_for_work", {"mode": "any"}),
+        ("wait_for_work", {}),
+        ("wait_for_work", {"ids": ["work-1-1"]}),
+        ("list_work", {}),
+        *[("cancel_work", {"id": f"work-{turn}-1"}) for turn in (1, 2, 3)],
+        ("set_priority", {"id": "work-1-1", "priority": 5}),
+        ("update_plan", {"plan": ["dig"]}),
+    ]
+).map(lambda call: (call[0], json.dumps(call[1])))
 NAMES = st.sampled_from([*["add", "publish", "mail", "look"] * 3, "delegate_to_helper", "no_such", "add two", "", None])
 IDS = st.sampled_from([*["call_1", "call_2"] * 3, "", None, 7, "x" * 600, "publish"])
 
@@ -133,10 +150,9 @@ def odd_replies(draw: st.DrawFn) -> Answer:
         message["content"] = None
     if kind in ("calls", "stream"):
         calls = st.builds(
-            lambda id, name, arguments: {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}},
+            lambda id, call: {"id": id, "type": "function", "function": {"name": call[0], "arguments": call[1]}},
             IDS,
-            NAMES,
-            ARGUMENTS,
+            st.one_of(st.tuples(NAMES, ARGUMENTS), ABOUT_WORK),
         )
         message["tool_calls"] = draw(st.lists(calls, min_size=1, max_size=4))
         if draw(st.integers(0, 5)) == 0:
@@ -330,6 +346,20 @@ class Pairing(RuleBasedStateMachine):
             _legal(asked.messages)
             assert asked.messages[-1]["role"] in ("user", "tool"), asked.messages[-1]
         self.checked = len(self.model.requests)
+
+    @invariant()
+    def what_came_of_work_is_told_once(self) -> None:
+        for run in self._runs():
+            rows = self._read(lambda tx, run=run: messages.of_run(tx, run.id))  # type: ignore[misc]
+            said = "\n".join(json.loads(row["wire"])["content"] for row in rows if row["template"] == "work_finished")
+            works = self._read(lambda tx, run=run: detached.of_run(tx, run.id))  # type: ignore[misc]
+            for work in works:
+                assert said.count(f"[{work.name}, ") <= 1, said
+                assert work.finished is not None or not work.told
+                if work.finished is None and run.phase in (RunPhase.SUCCEEDED, RunPhase.FAILED):
+                    raise AssertionError(f"{work.name} of {run.name} was left behind")
+            ends = [work.finished for work in works if work.finished is not None]
+            assert len(ends) == len(set(ends)), ends
 
     @invariant()
     def what_is_over_stays_over(self) -> None:

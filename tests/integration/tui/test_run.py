@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from smallchain.model.steps import PlanStep, StepStatus
 from smallchain_tui.screens.run import RunScreen
 from smallchain_tui.widgets.documentview import DocumentView
 from smallchain_tui.widgets.eventfeed import EventFeed
@@ -86,6 +87,16 @@ async def test_each_part_has_a_number(fake: FakeDaemon) -> None:
             await seen.sees(words)
         await seen.press("1")
         await seen.sees("First the draft")
+
+
+async def test_the_plan_is_shown_in_the_form_in_which_the_daemon_tells_it(fake: FakeDaemon) -> None:
+    steps = (PlanStep("Find sources", StepStatus.DONE, 5, "three of them"), PlanStep("Write the draft"))
+    blog(fake, plan=[step.shown() for step in steps])
+    async with opened(fake) as seen:
+        await seen.press("3")
+        await seen.sees("item: Find sources")
+
+        assert all(words in seen.text() for words in ("status: done", "priority: 5", "note: three of them", "item: Write the draft"))
 
 
 async def test_the_tree_rolls_costs_up_and_enter_leads_to_the_child(fake: FakeDaemon) -> None:

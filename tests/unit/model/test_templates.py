@@ -72,7 +72,8 @@ def test_what_failed_holds_nothing_that_looks_like_success(name: str) -> None:
     sorted(
         TEMPLATES.keys()
         - {"no_output", "child_said_nothing", "approved", "approved_with_edits", "answered", "woke", "json_tools", "json_results"}
-        - {"result_cut", "result_cut_short", "artifact_kept", "artifact_not_kept", "was_over_budget", "summarise", "summary"}
+        - {"result_cut", "result_cut_short", "artifact_kept", "artifact_not_kept", "was_over_budget", "detached", "work_finished"}
+        - {"summarise", "summary"}
     ),
 )
 def test_a_call_that_did_not_work_is_told_as_an_error(name: str) -> None:

@@ -126,6 +126,20 @@ async def test_a_delegation_can_need_an_approval_too(house: House) -> None:
     assert await result(house) == "[approved by ann]\nposted"
 
 
+async def test_a_delegate_is_told_what_a_person_wrote_in_the_place_of_the_message(house: House) -> None:
+    script = [
+        {"when": {"agent": "writer"}, "reply": {"content": "posted"}},
+        {"when": {"turn": 1}, "reply": {"tool_calls": [{"name": "delegate_to_writer", "arguments": {"message": "post"}}]}},
+        {"when": {}, "reply": {"content": "done"}},
+    ]
+    agents = [{"name": "publisher", "tools": [{"agent": "writer", "approval": "required"}]}, {"name": "writer"}]
+    await house.apply(text(replies=script, agents=agents))
+    await house.say(Verb.APPROVE, await house.request(RUN), edits={"message": "draft"})
+    await house.run(RUN, RunPhase.SUCCEEDED)
+
+    assert [message["content"] for message in await house.conversation(f"{RUN}/writer-1")] == ["draft", "posted"]
+
+
 async def test_a_run_asks_no_more_than_a_few_things_at_a_time_and_goes_on_asking(house: House) -> None:
     await house.apply(text(publish(approval="required"), replies=asks(*[{"title": str(number)} for number in range(MOST_OPEN + 2)])))
     await house.request(RUN, position=MOST_OPEN - 1)

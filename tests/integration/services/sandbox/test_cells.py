@@ -174,7 +174,14 @@ async def test_a_tool_sees_a_short_list_of_folders_and_a_fixed_environment(tools
     names = (await tools.bash("env | cut -d= -f1 | sort | tr '\\n' ' '")).text.split()
 
     assert set(listed) <= {"bin", "dev", "etc", "job", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "tmp", "usr"}
-    ids = ["SMALLCHAIN_ATTEMPT", "SMALLCHAIN_CALL_ID", "SMALLCHAIN_DEADLINE", "SMALLCHAIN_IDEMPOTENCY_KEY", "SMALLCHAIN_RUN_ID"]
+    ids = [
+        "SMALLCHAIN_ATTEMPT",
+        "SMALLCHAIN_CALL_ID",
+        "SMALLCHAIN_DEADLINE",
+        "SMALLCHAIN_IDEMPOTENCY_KEY",
+        "SMALLCHAIN_ON_THIS_MACHINE",
+        "SMALLCHAIN_RUN_ID",
+    ]
     assert names == sorted(["HOME", "LANG", "PATH", "PWD", "SHLVL", "_", *ids])
 
 

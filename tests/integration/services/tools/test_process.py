@@ -283,7 +283,7 @@ async def test_the_environment_is_short_and_holds_nothing_of_the_daemons(monkeyp
     seen = dict(line.split("=", 1) for line in outcome.text.splitlines())
     assert set(seen) - {"_", "PWD", "SHLVL", "OLDPWD"} == {
         "PATH", "HOME", "LANG", "TOKEN", "SMALLCHAIN_CALL_ID", "SMALLCHAIN_RUN_ID", "SMALLCHAIN_IDEMPOTENCY_KEY",
-        "SMALLCHAIN_ATTEMPT", "SMALLCHAIN_DEADLINE",
+        "SMALLCHAIN_ATTEMPT", "SMALLCHAIN_DEADLINE", "SMALLCHAIN_ON_THIS_MACHINE",
     }  # fmt: skip
     assert seen["SMALLCHAIN_CALL_ID"] == start.call_id
     assert seen["SMALLCHAIN_RUN_ID"] == "run-1"

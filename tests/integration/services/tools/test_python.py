@@ -129,7 +129,7 @@ async def test_without_a_folder_it_starts_in_a_job_folder_that_is_gone_afterward
         ({}, "either a command or code"),
         ({"command": "true", "code": "1"}, "either a command or code"),
         ({"command": " \n"}, "either a command or code"),
-        ({"code": "1", "requirements": ["requests"]}, "wants packages installed"),
+        ({"code": "1", "requirements": ["requests"]}, "nothing here installs packages"),
         (None, "either a command or code"),
     ],
 )

@@ -41,6 +41,7 @@ facts = st.builds(
     attempt=st.none() | st.builds(Attempt, epoch=st.integers(1, 3), is_open=st.booleans()),
     calls_expected=st.integers(0, 3),
     calls_done=st.integers(0, 3),
+    waits_for=st.sampled_from(["", "for work-1-1 (helper)"]),
     due_at=moments,
 )
 
@@ -89,7 +90,14 @@ TABLE: list[tuple[str, RunFacts, Decision]] = [
     ("not yet time", run(RunPhase.BACKING_OFF, due_at=NOW + SECOND), Decision(look_at=NOW + SECOND)),
     ("time", run(RunPhase.BACKING_OFF, due_at=NOW), Decision(cause="waited")),
     ("time while it is paused", run(RunPhase.BACKING_OFF, due_at=NOW, paused=True), STAY),
-    ("detached work is open", run(RunPhase.AWAITING_WORK), STAY),
+    ("detached work is open", run(RunPhase.AWAITING_WORK, waits_for="for it"), Decision(detail="for it")),
+    ("detached work has ended", run(RunPhase.AWAITING_WORK), Decision(cause="work_finished")),
+    ("detached work has ended while it is paused", run(RunPhase.AWAITING_WORK, paused=True), STAY),
+    (
+        "results are in, and one of them waits for work",
+        run(RunPhase.AWAITING_TOOLS, calls_expected=1, calls_done=1, waits_for="for it"),
+        Decision(cause="results_in_with_work_awaited", detail="for it"),
+    ),
     ("a call that fits", run(RunPhase.READY, llm="l", money=Word.FITS), Decision(cause="model_called", to="l")),
     ("a call that others leave no room", run(RunPhase.READY, money=Word.AWAITS_OTHERS, money_why="held"), Decision(detail="held")),
     ("over a cap", run(RunPhase.READY, money=Word.OVER, money_why="spent"), Decision(cause="over_cap", detail="spent")),
@@ -145,7 +153,7 @@ def test_a_paused_run_never_starts_anything(seen: RunFacts) -> None:
     decision = decide(replace(seen, paused=True), now=NOW)
     out = seen.phase is RunPhase.CALLING_MODEL and seen.attempt == Attempt(seen.epoch, is_open=True)
 
-    assert decision.cause in (None, "results_in", "call_interrupted")
+    assert decision.cause in (None, "results_in", "results_in_with_work_awaited", "call_interrupted")
     assert not decision.effects or out  # what is out finishes: it is asked for under the key it has
 
 
@@ -161,7 +169,7 @@ def test_a_model_is_only_called_for_an_attempt_recorded_in_this_life(seen: RunFa
 
 @given(seen=facts)
 def test_the_next_call_needs_every_result(seen: RunFacts) -> None:
-    if decide(seen, now=NOW).cause == "results_in":
+    if decide(seen, now=NOW).cause in ("results_in", "results_in_with_work_awaited"):
         assert seen.calls_done == seen.calls_expected > 0
 
 

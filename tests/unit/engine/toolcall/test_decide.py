@@ -57,6 +57,7 @@ facts = st.builds(
     open_requests=st.sampled_from([0, MOST_OPEN]),
     beyond_depth=st.booleans(),
     beyond_children=st.booleans(),
+    detaches=st.booleans(),
     child=st.none() | st.sampled_from(RunPhase).map(child),
 )
 
@@ -92,6 +93,12 @@ TABLE: list[tuple[str, CallFacts, Decision]] = [
     ("paused before its time", call(CallPhase.READY, paused=True, due_at=NOW + SECOND), STAY),
     ("the run is over", call(CallPhase.READY, run_is_over=True), STAY),
     ("to another agent", call(CallPhase.READY, target_kind="agent"), Decision(cause="child_made")),
+    ("to another agent, beside", call(CallPhase.READY, target_kind="agent", detaches=True), Decision(cause="detached")),
+    (
+        "beside, and one agent too many",
+        call(CallPhase.READY, target_kind="agent", detaches=True, beyond_children=True),
+        Decision(cause="not_possible", detail="too_many_children"),
+    ),
     (
         "to another agent too deep",
         call(CallPhase.READY, target_kind="agent", beyond_depth=True),
