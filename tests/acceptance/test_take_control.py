@@ -210,3 +210,31 @@ def test_curl_says_when_a_model_is_not_reached_by_a_url_of_ours(daemon: Daemon) 
 
     assert shown.returncode == 1
     assert "LLM 'own' is not reached by a URL of ours: its provider is python; see --request" in shown.stderr
+
+
+SUMS_UP = """
+llms:
+- name: m
+  provider: scripted
+  replies:
+  - {when: {last: Sum up}, reply: {content: three sums so far}}
+  - {when: {turn: 4}, reply: {content: done}}
+  - {when: {}, reply: {tool_calls: [{name: add, arguments: {a: 3, b: 4}}]}}
+agents: [{name: a, tools: [add], context: {summarise: 2}}]
+tasks: [{name: t, agent: a, user_message: add}]
+runs: [{name: r, task: t}]
+"""
+
+
+def test_a_summary_and_the_wish_for_it_are_marked_as_ours_in_the_transcript(daemon: Daemon) -> None:
+    daemon.drop("a.yaml", SUMS_UP)
+    daemon.start()
+
+    assert daemon.over("r")["output"] == "done"
+    assert [(message["seq"], message["template"]) for message in daemon.messages("r") if message["ours"]] == [
+        (0, "summarise"),
+        (8, "summary"),
+    ]
+    assert "three sums so far" in daemon.cli("transcript", "r").stdout
+    assert "Sum up the conversation" in daemon.cli("transcript", "r", "--request", "4").stdout
+    assert "three sums so far" in daemon.cli("transcript", "r", "--request", "5").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -12,6 +13,7 @@ from smallchain.engine.run import why as reasons
 from smallchain.engine.run.compose import in_json
 from smallchain.engine.run.execute import body_of
 from smallchain.engine.specs import Pins, pins_of, typed
+from smallchain.model import context
 from smallchain.model.errors import Unknown
 from smallchain.model.functions import as_openai_tools
 from smallchain.model.ids import did_you_mean
@@ -247,23 +249,25 @@ def _modelcall(row: Row) -> Item:
     }
 
 
-def _told_beside(tx: Tx, run: Run) -> list[Item]:
-    """What `tool_mode: json` adds to each request and is no message of its own: told first, as ours."""
+def _told_beside(tx: Tx, run: Run, attempts: Iterable[Row]) -> list[Item]:
+    """What requests hold and is no message of its own, told first, as ours: `tool_mode: json`, and the wish for a summary."""
     pins = pins_of(tx, run.root_id)
     agent, llm = pins.agent(run.agent), pins.llm(run.llm)
-    if agent is None or llm is None or not in_json(agent, llm, pins):
-        return []
-    content = tools_text(as_openai_tools(pins.functions(agent)), pins.templates())
-    nothing = ("tool_call_id", "tool", "attempt", "finish_reason", "llm", "model", "cost_usd")
-    told = {"seq": 0, "time": to_text(run.started_at or run.created_at), "role": "system", "content": content, "tool_calls": []}
-    return [{**told, **dict.fromkeys(nothing), "ours": True, "template": "json_tools"}]
+    found = []
+    if agent is not None and llm is not None and in_json(agent, llm, pins):
+        found.append(("json_tools", "system", tools_text(as_openai_tools(pins.functions(agent)), pins.templates())))
+    if any(row["summarises"] for row in attempts):
+        found.append((context.SUMMARISE_WORDS, "user", context.asks_for_summary(pins.templates())["content"]))
+    nothing = dict.fromkeys(("tool_call_id", "tool", "attempt", "finish_reason", "llm", "model", "cost_usd"))
+    told: Item = {"seq": 0, "time": to_text(run.started_at or run.created_at), "tool_calls": [], "ours": True, **nothing}
+    return [{**told, "role": role, "content": content, "template": template} for template, role, content in found]
 
 
 def _transcript(tx: Tx, ref: str) -> dict[str, Any]:
     run = items.find_run(tx, ref)
     attempts = {row["attempt"]: row for row in modelcalls.of_run(tx, run.id)}
     asked: dict[str, str] = {}
-    found = _told_beside(tx, run)
+    found = _told_beside(tx, run, attempts.values())
     for row in messages.of_run(tx, run.id):
         message = json.loads(row["wire"])
         calls = [

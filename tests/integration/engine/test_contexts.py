@@ -385,3 +385,19 @@ async def test_a_crash_between_an_overflow_and_its_summary_goes_on_with_the_summ
         assert [len(asked.messages) for asked in server.requests] == [2, 4, 6, 8, 10, 7, 7, 7, 9]
         assert (run.output, len(await house.calls(RUN))) == ("5", 5)
         await house.close()
+
+
+async def test_under_a_cap_a_summary_holds_what_it_may_use_and_the_run_goes_on(house: House) -> None:
+    async with ModelServer(sums_up(5)) as server:
+        text = json.loads(scene(server, {"summarise": 4}, price={"input": "$1", "output": "$10"}, parameters={"max_tokens": 50}))
+        text["budgets"] = [{"name": "all-of-it", "over": "everything", "limit": "$9", "per": "day"}]
+        await house.apply(json.dumps(text))
+        await house.run(RUN, RunPhase.SUCCEEDED)
+        rows = await attempts(house)
+
+        assert await is_as_recorded(house, server)
+    held = [row["held_nanousd"] for row, _ in rows if row["summarises"]]
+    asked = len("Sum up the conversation above")
+    assert len(held) == 1
+    assert held[0] > 50 * 10_000 + 1_000 * asked, "the words that ask for it are counted"
+    assert all(row["held_nanousd"] >= row["cost_nanousd"] for row, _ in rows)

@@ -33,7 +33,10 @@ def test_every_template_says_what_it_is_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_is_used(name: str) -> None:
-    modules = [*(ROOT / "smallchain" / "engine").rglob("*.py"), ROOT / "smallchain" / "model" / "jsonmode.py"]
+    modules = [
+        *(ROOT / "smallchain" / "engine").rglob("*.py"),
+        *(ROOT / "smallchain" / "model" / file for file in ("jsonmode.py", "context.py")),
+    ]
     code = "\n".join(module.read_text(encoding="utf-8") for module in modules)
 
     assert f'"{name}"' in code
@@ -70,6 +73,7 @@ def test_what_failed_holds_nothing_that_looks_like_success(name: str) -> None:
         TEMPLATES.keys()
         - {"no_output", "child_said_nothing", "approved", "approved_with_edits", "answered", "woke", "json_tools", "json_results"}
         - {"result_cut", "result_cut_short", "artifact_kept", "artifact_not_kept", "was_over_budget", "detached", "work_finished"}
+        - {"summarise", "summary"}
     ),
 )
 def test_a_call_that_did_not_work_is_told_as_an_error(name: str) -> None:

@@ -284,3 +284,17 @@ def test_the_fifth_same_call_asks_a_person() -> None:
 
 def test_the_third_death_in_one_step_asks_a_person() -> None:
     assert [bool(after_crash(crashes)) for crashes in range(5)] == [False] * 3 + [True] * 2
+
+
+# ---- summaries
+
+
+def test_a_summary_is_any_text_and_what_it_calls_is_not_done() -> None:
+    assert after_reply(reply("so far", ADD), silent=0, is_summary=True) == ("shortened", "")
+
+
+@pytest.mark.parametrize("content", ["", " \n"])
+def test_a_summary_that_says_nothing_is_asked_for_again_and_then_fails_the_run(content: str) -> None:
+    causes = [after_reply(reply(content, ADD), silent=before, is_summary=True)[0] for before in range(EMPTY_REPLIES)]
+
+    assert causes == ["call_failed_for_now"] * (EMPTY_REPLIES - 1) + ["call_failed"]
