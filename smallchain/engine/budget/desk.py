@@ -10,28 +10,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smallchain.engine.agent import strategy
+from smallchain.engine.budget.bounds import prompt_bound, written_output
 from smallchain.engine.budget.caps import caps_over
 from smallchain.engine.budget.decide import Bounds, Verdict, Word, admit, output_of, worst_of
 from smallchain.engine.llm.endpoint import timeout_of
 from smallchain.engine.specs import pins_of, typed
-from smallchain.model import context
-from smallchain.model.agent import summarise_of
-from smallchain.model.canonical import canonical, parse
+from smallchain.model.canonical import parse
 from smallchain.model.cap import Cap, OnLimit, Unit, Worst, counts_from, parse_amount, show_amount
 from smallchain.model.delivery import Verb
 from smallchain.model.errors import BadInput, Refused
-from smallchain.model.functions import as_openai_tools
 from smallchain.model.lifecycles import RequestPhase
 from smallchain.model.llm import Failure
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.money import Price, Usage
 from smallchain.model.run import Run
-from smallchain.store import ledger, modelcalls, paces, requests, resources, runs
+from smallchain.store import ledger, modelcalls, requests, resources, runs
 from smallchain.store.contract import Tx
 from smallchain.store.times import show_moment
 
 FREE = Verdict(Word.FITS)
-_MAXIMA = ("max_completion_tokens", "max_tokens")
 _WOKEN = 8
 """Runs that are woken when a call settles and others are still out: each that goes out holds anew."""
 
@@ -173,33 +170,6 @@ def _read_amount(text: str) -> tuple[Unit, int]:
         return parse_amount(text.strip())
     except BadInput as error:
         raise BadInput(f"{text[:40]!r} is not an amount", hint="write $5, 200000 tokens or 2h") from error
-
-
-def prompt_bound(tx: Tx, run: Run, spec: LLMSpec, /) -> int:
-    """Tokens of the next prompt at most: one for each byte of the request, until a reply of this run has told its usage; then that
-    reply's tokens and a token for each byte since."""
-    pins = pins_of(tx, run.root_id)
-    agent = pins.agent(run.agent)
-    ours = 0
-    if agent is not None and summarise_of(agent) is not None:  # whether this one asks for a summary or not
-        ours = len(canonical(context.asks_for_summary(pins.templates())).encode()) + 1
-    usage = paces.last_usage(tx, run.id)
-    if usage is not None:
-        told = int(usage["input_tokens"] + usage["output_tokens"])
-        return ours + told + paces.bytes_since(tx, run.id, usage["messages"] + 1, run.messages)
-    around = {
-        "model": spec.model or spec.name,
-        "tools": as_openai_tools(pins.functions(agent)) if agent is not None else [],
-        **spec.parameters,
-    }
-    return ours + paces.bytes_since(tx, run.id, 0, run.messages) + run.messages + len(canonical(around).encode()) + len('{"messages":[]}')
-
-
-def written_output(spec: LLMSpec, /) -> int | None:
-    """Tokens of a reply at most, as the LLM's parameters say it for all its choices; None where they say nothing."""
-    maxima = [spec.parameters[name] for name in _MAXIMA if type(spec.parameters.get(name)) is int]
-    choices = spec.parameters.get("n")
-    return max(0, *maxima, 0) * (choices if type(choices) is int and choices > 0 else 1) if maxima else None
 
 
 def _spec(tx: Tx, run: Run, llm: str) -> LLMSpec | None:

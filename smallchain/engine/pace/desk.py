@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from smallchain.engine.budget.bounds import prompt_bound, written_output
 from smallchain.engine.pace.fallback import SHORT, Link, choose
-from smallchain.engine.specs import pins_of, typed
-from smallchain.model.canonical import canonical
+from smallchain.engine.specs import typed
 from smallchain.model.events import Object
-from smallchain.model.functions import as_openai_tools
 from smallchain.model.lifecycles import Readiness
 from smallchain.model.llm import Failure, FailureKind
 from smallchain.model.llmspec import LLMLimits, LLMSpec
@@ -26,7 +25,6 @@ REST = timedelta(minutes=1)
 LONGEST_HOLD = timedelta(hours=1)
 _TOLD_AGAIN = timedelta(minutes=1)
 _SAYS_WHEN = (429, 503, 529)
-_MAXIMA = ("max_completion_tokens", "max_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +95,11 @@ def _tokens(tx: Tx, run: Run, spec: LLMSpec) -> int:
     limits: LLMLimits | None = spec.limits
     if limits is None or limits.tokens_per_minute is None:
         return 0
-    usage = paces.last_usage(tx, run.id)
-    if usage is not None:
-        prompt = usage["input_tokens"] + usage["output_tokens"] + paces.bytes_since(tx, run.id, usage["messages"] + 1, run.messages)
-    else:
-        pins = pins_of(tx, run.root_id)
-        agent = pins.agent(run.agent)
-        tools = canonical(as_openai_tools(pins.functions(agent))) if agent is not None else ""
-        prompt = paces.bytes_since(tx, run.id, 0, run.messages) + len(tools.encode())
-    maxima = [spec.parameters[name] for name in _MAXIMA if type(spec.parameters.get(name)) is int]
-    reply = max(0, min(maxima)) if maxima else (usage["output_tokens"] if usage is not None else 0)
-    return int(prompt + reply)
+    output = written_output(spec)
+    if output is None:
+        usage = paces.last_usage(tx, run.id)
+        output = int(usage["output_tokens"]) if usage is not None else 0
+    return prompt_bound(tx, run, spec) + output
 
 
 def tell_switch(tx: Tx, run: Run, llm: str, why: str, /) -> None:
