@@ -1,4 +1,4 @@
-"""The tools that come with Smallchain, as the model sees them. A name in LATER is known, and not yet kept by this version."""
+"""The tools that come with Smallchain, as the model sees them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ QUESTION: dict[str, Any] = {
 ASK_HUMAN = "ask_human"
 READ_ARTIFACT = "read_artifact"
 UPDATE_PLAN = "update_plan"
+CHECK_BUDGET, CHECK_SPEND = "check_budget", "check_current_spend_since"
 LIST_WORK, CANCEL_WORK, SET_PRIORITY, WAIT_FOR_WORK = "list_work", "cancel_work", "set_priority", "wait_for_work"
 SLEEP_FOR, SLEEP_UNTIL = "sleep_for", "sleep_until"
 SLEEPS = frozenset({SLEEP_FOR, SLEEP_UNTIL})
@@ -80,6 +81,19 @@ def _one_text(name: str, description: str) -> dict[str, Any]:
     return {"type": "object", "properties": {name: {"type": "string", "description": description}}, "required": [name]}
 
 
+_SINCE: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "since": {"type": "string", "description": "A duration (1h, 2d) or a moment with a time zone; all of it when not given"},
+        "scope": {
+            "type": "string",
+            "enum": ["run", "tree", "agent", "everything"],
+            "description": "You with those you delegated to (the default), the whole tree, all runs of your agent, or everything",
+        },
+    },
+}
+
+
 BUILTINS: dict[str, Builtin] = {
     builtin.name: builtin
     for builtin in (
@@ -95,6 +109,8 @@ BUILTINS: dict[str, Builtin] = {
             "Do nothing until a moment; nothing is spent meanwhile.",
             _one_text("time", "ISO 8601 with a time zone, such as 2026-01-31T06:00:00Z"),
         ),
+        Builtin(CHECK_BUDGET, "How the caps on your spending stand: what is left, spent and held.", {"type": "object", "properties": {}}),
+        Builtin(CHECK_SPEND, "What model calls have cost since a moment, or within a duration.", _SINCE),
         Builtin(UPDATE_PLAN, "Keep a plan of what is to be done and how far it is; people see it too.", _PLAN),
         Builtin(LIST_WORK, "List the work that goes on in the background, and how it is.", {"type": "object", "properties": {}}),
         Builtin(CANCEL_WORK, "Cancel work in the background.", _CANCEL),
@@ -104,13 +120,6 @@ BUILTINS: dict[str, Builtin] = {
     )
 }
 
-LATER = frozenset(
-    {
-        "check_budget",
-        "check_current_spend_since",
-    }
-)
-
 
 def builtin_schema(name: str) -> Builtin:
     """The built-in tool of a name; raises KeyError when this version has none."""
@@ -119,7 +128,7 @@ def builtin_schema(name: str) -> Builtin:
 
 def fault_in_builtin(name: str) -> tuple[str, str] | None:
     """Why a name cannot stand under `builtin` and what to do instead, or None when it can."""
-    if name in BUILTINS or name in LATER:
+    if name in BUILTINS:
         return None
-    hint = did_you_mean(name, BUILTINS.keys() | LATER) or "the built-in tools are " + ", ".join(BUILTINS)
+    hint = did_you_mean(name, BUILTINS) or "the built-in tools are " + ", ".join(BUILTINS)
     return f"{name[:64]!r} is not a built-in tool", hint

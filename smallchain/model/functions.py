@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from smallchain.model.builtins import ASK_HUMAN, BUILTINS, LATER, QUESTION, SLEEPS
+from smallchain.model.builtins import ASK_HUMAN, BUILTINS, QUESTION, SLEEPS
 from smallchain.model.ids import is_function_name, slug
 from smallchain.model.mcp import SHOWN_DESCRIPTION, McpTool, reduced, shortened
 from smallchain.model.sections import AgentSpec, ChannelSpec
@@ -59,7 +59,7 @@ def tool_named(name: str, tools: Mapping[str, ToolSpec]) -> ToolSpec | None:
     """The tool of a name: the one declared, else the built-in of that name, which needs no entry under `tools`."""
     if name in tools:
         return tools[name]
-    return ToolSpec(name=name, builtin=name) if name in BUILTINS or name in LATER else None
+    return ToolSpec(name=name, builtin=name) if name in BUILTINS else None
 
 
 def functions_of(

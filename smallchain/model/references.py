@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from smallchain.model.builtins import BUILTINS, LATER
+from smallchain.model.builtins import BUILTINS
 from smallchain.model.canonical import JSON
 from smallchain.model.errors import Problem
 from smallchain.model.fields import Section, looks_like_secret
@@ -214,14 +214,6 @@ def _container(model: Section) -> bool:
     return getattr(model, "isolation", None) == "container"
 
 
-def _later_builtin(model: Section) -> bool:
-    return isinstance(model, ToolSpec) and model.builtin in LATER
-
-
-def _lists_later(model: Section) -> bool:
-    return isinstance(model, AgentSpec) and any(entry.tool in LATER for entry in model.tools)
-
-
 def _limits(field: str, model: Section) -> bool:
     return isinstance(model, AgentSpec) and model.limits is not None and getattr(model.limits, field) is not None
 
@@ -233,11 +225,7 @@ _UNSUPPORTED: Mapping[str, _Rows] = {
     "agent": (
         ("`limits.wall_time`", partial(_limits, "wall_time")),
         ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
-        ("a built-in tool it lists", _lists_later),
     ),
-    "tool": (
-        ("a fence around `executor: function`", _fences_function),
-        ("this `builtin`", _later_builtin),
-    ),
+    "tool": (("a fence around `executor: function`", _fences_function),),
     "mcp_server": (("`isolation: container`", _container),),
 }

@@ -415,7 +415,7 @@ def test_what_was_deleted_serves_the_live_run_to_its_end(daemon: Daemon, pipe: M
 TOOL = "- {{name: t_{n}, executor: {{local_bash: {{command: 'touch {mark}'}}}}, {field}}}\n"
 UNSUPPORTED = {
     "an agent's wall time": ("agent", "limits: {wall_time: 1h}"),
-    "an agent's context": ("agent", "context: window"),
+    "an agent's wall time in all": ("agent", "limits: {wall_time_total: 1h}"),
 }
 
 

@@ -14,8 +14,18 @@ from smallchain.engine.specs import pins_of
 from smallchain.engine.toolcall import working
 from smallchain.engine.toolcall.ending import end
 from smallchain.engine.toolcall.planning import update_plan
+from smallchain.engine.toolcall.spending import check_budget, check_current_spend_since
 from smallchain.model.artifact import LARGEST, MOST_OF_CALL, MOST_OF_RUN, MOST_READ, TEXT, TOLD, Artifact, Kept, without_halves
-from smallchain.model.builtins import CANCEL_WORK, LIST_WORK, READ_ARTIFACT, SET_PRIORITY, UPDATE_PLAN, WAIT_FOR_WORK
+from smallchain.model.builtins import (
+    CANCEL_WORK,
+    CHECK_BUDGET,
+    CHECK_SPEND,
+    LIST_WORK,
+    READ_ARTIFACT,
+    SET_PRIORITY,
+    UPDATE_PLAN,
+    WAIT_FOR_WORK,
+)
 from smallchain.model.run import Run
 from smallchain.model.templates import render
 from smallchain.model.toolcall import Outcome, OutcomeKind, ToolCall
@@ -99,6 +109,8 @@ def read_artifact(tx: Tx, run: Run, arguments: Mapping[str, Any], /) -> Outcome:
 LOOKS: Mapping[str, Callable[[Tx, Run, Mapping[str, Any]], Outcome]] = {
     READ_ARTIFACT: read_artifact,
     UPDATE_PLAN: update_plan,
+    CHECK_BUDGET: check_budget,
+    CHECK_SPEND: check_current_spend_since,
     LIST_WORK: working.list_work,
     CANCEL_WORK: working.cancel_work,
     SET_PRIORITY: working.set_priority,

@@ -433,3 +433,38 @@ async def test_tokens_and_time_are_capped_as_dollars_are(house: House, server: M
     run = await house.run("monday", RunPhase.FAILED)
 
     assert "budget 'words' of 700 tokens a day is used up" in run.error
+
+
+# ---- agents that know what they spend
+
+
+async def test_an_agent_is_told_what_it_spent_and_what_is_left(house: House) -> None:
+    def answer(asked: Asked) -> Answer:
+        calls = [
+            call("one", "check_budget"),
+            call("two", "check_current_spend_since", since="1h"),
+            call("three", "check_current_spend_since", since="yesterday"),
+            call("four", "check_current_spend_since", scope="moon"),
+        ]
+        said = says("done") if asked.turn > 1 else says(None, *calls)
+        assert isinstance(said.body, dict)
+        return Answer(body={**said.body, "usage": {"prompt_tokens": 100, "completion_tokens": 50}})
+
+    async with ModelServer(answer) as server:
+        await house.apply(files(server, budget="$1/day", tools=("check_budget", "check_current_spend_since")))
+        await house.run("monday", RunPhase.SUCCEEDED)
+    budget, spent, no_moment, no_scope = await house.results("monday")
+
+    assert budget.startswith("agent 'clerk' of $1.00 a day: $0.9994 left, $0.0006 spent, $0.00 held")
+    assert spent.startswith("$0.0006 spent since 2026-01-02")
+    assert spent.endswith("(run): 1 model calls, 150 tokens")
+    assert no_moment.startswith("Error: 'yesterday' is neither a duration nor a moment")
+    assert no_scope == "Error: `scope` is one of run, tree, agent, everything"
+
+
+async def test_an_agent_under_no_cap_is_told_so(house: House) -> None:
+    async with ModelServer(lambda asked: says("done") if asked.turn > 1 else says(None, call("one", "check_budget"))) as server:
+        await house.apply(files(server, tools=("check_budget",)))
+        await house.run("monday", RunPhase.SUCCEEDED)
+
+    assert await house.results("monday") == ["no cap is over this run"]

@@ -133,8 +133,6 @@ BASH = "executor: {local_bash: {command: x}}"
     ("text", "what"),
     [
         ("mcp_servers: [{name: m, command: [x], isolation: container}]", "`isolation: container`"),
-        ("tools: [{name: t, builtin: check_budget}]", "this `builtin`"),
-        ("agents: [{name: a, tools: [check_budget]}]", "a built-in tool it lists"),
         ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
     ],
 )
