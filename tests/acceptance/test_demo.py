@@ -37,6 +37,8 @@ def test_the_newsroom_has_something_of_every_kind(newsroom: Daemon) -> None:
     newsroom.over("archive")
     newsroom.over("readers")
     newsroom.until(lambda: newsroom.run("night crawl")["phase"] == "backing_off")
+    newsroom.until(lambda: newsroom.run("page index")["status"] == "OverBudget")
+    newsroom.until(lambda: newsroom.run("night round")["status"] == "Sleeping")
 
     requests = newsroom.items("requests")
     assert sorted((item["kind"], item["risk"]) for item in requests) == [
@@ -54,7 +56,7 @@ def test_the_newsroom_has_something_of_every_kind(newsroom: Daemon) -> None:
     assert {runs[name]["status"] for name in ("archive", "readers", "wires")} == {"Failed", "Succeeded", "Running"}
     assert sum(run["status"] == "Running" and run["depth"] == 1 for run in runs.values()) == 2, "two scouts work side by side"
     spent = {item["llm"]: item["cost_usd"] for item in newsroom.items("spend", by="llm")}
-    assert {llm for llm, cost in spent.items() if cost != "0.00"} == {"careful", "quick"}
+    assert {llm for llm, cost in spent.items() if cost != "0.00"} == {"careful", "quick", "frugal"}
 
 
 def test_what_a_person_decides_in_the_newsroom_comes_to_an_end(newsroom: Daemon) -> None:
