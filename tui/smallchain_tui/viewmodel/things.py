@@ -169,6 +169,21 @@ KINDS = (
         ),
         "no budget is written: `budgets:` in YAML, or `budget:` on an agent or a run",
     ),
+    Kind(
+        "schedules",
+        "schedule",
+        "Schedules",
+        (
+            _NAME,
+            _STATUS,
+            _written("TASK", "task"),
+            _field("NEXT START", "next_start_at"),
+            _field("LAST START", "last_start_at"),
+            _field("SKIPPED", "skipped", right=True),
+            Column("DETAIL", lambda item, now: text(item, "detail") or text(item, "skipped_why")),
+        ),
+        "no schedule is written: `schedules:` in YAML",
+    ),
 )
 """In the order of their digits."""
 
