@@ -9,8 +9,9 @@ STAMP := $(VENV)/.set-up
 demo: $(STAMP)  ## run the delegation example, offline
 	$(BIN)/smallchain demo
 
-test: $(STAMP)  ## all tests, on each core
-	$(BIN)/python -m pytest -q -n logical --dist worksteal
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+test: $(STAMP)  ## all tests, two at a time on each core: most of their time they wait for what they have started
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 quick: $(STAMP)  ## the tests that take no daemon and no time
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit tests/architecture

@@ -47,7 +47,7 @@ SMALL: Benches = {
     "mcp": lambda: mcp.calls(5, 1),
     "paint": lambda: start.paint(1, 2),
     "start": lambda: start.start(1),
-    "dashboard": lambda: dashboard.dashboard(paints=1, idle_s=1.0, keys=5, rate=100, most=2000),
+    "dashboard": lambda: dashboard.dashboard(paints=1, idle_s=1.0, keys=3, rate=500, most=1000),
     "containers": lambda: containers.containers(1),
     "tools": lambda: tools.tools(2, 5),
 }

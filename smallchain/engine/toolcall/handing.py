@@ -207,4 +207,4 @@ def _withdraw_doubt(tx: Tx, call: ToolCall, by: str) -> None:
     request = requests.of_call(tx, call.id)
     if request is not None and request.kind is RequestKind.SETTLE and request.phase == "open":
         requests.decide(tx, request, "withdrawn", decision="", by=by, note="its result came")
-        eventlog.tell(tx, "RequestWithdrawn", eventlog.about_call(call), of=runs.get(tx, call.run_id), why="its result came")
+        requests.tell(tx, "RequestWithdrawn", request, why="its result came")

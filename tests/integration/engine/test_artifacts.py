@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from smallchain.engine.run.acts import cancel
 from smallchain.engine.run.again import retry
-from smallchain.engine.run.kind import cancel
 from smallchain.engine.toolcall.keeping import read_artifact
 from smallchain.model.artifact import LARGEST, MOST_OF_CALL, MOST_OF_RUN, TOLD, Artifact
 from smallchain.model.lifecycles import CallPhase, RunPhase

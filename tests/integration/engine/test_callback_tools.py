@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from smallchain.engine.run.kind import cancel, pause, resume
+from smallchain.engine.run.acts import cancel, pause, resume
 from smallchain.engine.toolcall.handing import Brought, Taken, Word
 from smallchain.model.callback import HEADER, sign
 from smallchain.model.delivery import Verb

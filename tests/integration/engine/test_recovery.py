@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from smallchain.engine.run.kind import cancel
+from smallchain.engine.run.acts import cancel
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.toolcall import Outcome, OutcomeKind
 from smallchain.store import runs
