@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import ROOT, Daemon
+from support.daemon import ROOT, Daemon, program
 from support.programs import needed
 
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/README.md"))
@@ -30,6 +30,14 @@ PROMISED = {
     },
 }
 """The runs of each example and their answers."""
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_file_of_the_examples_is_valid_with_nothing_missing(path: Path) -> None:
+    words = [*program("smallchain"), "validate", "--strict", "-f", str(path)]
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_tool_in_javascript_runs_behind_the_fence(daemon: Daemon) -> None:
