@@ -4,14 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: demo test bench soak fuzz quick wheel-test mcp-servers check format docs pictures setup clean
+.PHONY: demo test long bench soak fuzz quick wheel-test mcp-servers check format docs pictures setup clean
 
 demo: $(STAMP)  ## run the delegation example, offline
 	$(BIN)/smallchain demo
 
 WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 test: $(STAMP)  ## all tests, two at a time on each core: most of their time they wait for what they have started
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not long"
+
+long: $(STAMP)  ## what `make test` leaves out: benches in small, cells as another user, every screen under hostile text
+	$(BIN)/python -m pytest -q -m long
 
 quick: $(STAMP)  ## the tests that take no daemon and no time
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit tests/architecture

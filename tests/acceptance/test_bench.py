@@ -13,7 +13,7 @@ import pytest
 from bench.__main__ import FULL, SMALL
 from support.programs import needed
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 TESTS = Path(__file__).parents[1]
 PATIENCE_S = 240.0
 

@@ -423,6 +423,7 @@ def hostile(daemon: Daemon) -> Iterator[House]:
         yield House(daemon, stack)
 
 
+@pytest.mark.long
 def test_no_screen_lets_hostile_text_act_on_the_terminal(hostile: House) -> None:
     daemon = hostile.daemon
     daemon.over(hostile.begin("work", name="good"))

@@ -21,6 +21,7 @@ agents: [{{name: clerk, tools: [post]}}]
 tools:
 - name: post
   parameters: {{type: object, properties: {{title: {{type: string, maxLength: 12}}}}, required: [title]}}
+  isolation: none
   executor: {{local_bash: {{command: 'echo "$title" >> {log}'}}}}
   approval: required
   deny: {{when: {{title: {{matches: secret}}}}}}

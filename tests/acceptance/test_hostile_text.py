@@ -210,6 +210,7 @@ CASES: dict[str, list[Case]] = {
         (lambda house: (house.in_doubt(), "--happened", HOSTILE_LINES, "--note", HOSTILE), False),
         ((HOSTILE, "--run-again"), True),
     ],
+    "callback": [((HOSTILE, "--result", HOSTILE), True), ((HOSTILE, "--error", HOSTILE), True)],
     "start": [((), False)],
     "stop": [],  # the last test
     "restart": [],

@@ -13,6 +13,7 @@ import pytest
 from support.ordinary import ordinary
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="the tests run as an ordinary user already")
 def test_cells_hold_for_an_ordinary_user() -> None:
     folder = Path(tempfile.mkdtemp(prefix="smallchain-ordinary-"))
