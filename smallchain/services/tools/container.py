@@ -267,7 +267,10 @@ class Containers:
                 return _not_started("the container was not made")
             if not state.was_started:
                 if seen is not None:
-                    return _not_started(state.error or (seen.stderr.strip().splitlines() or ["it stays as it was made"])[-1])
+                    why = state.error or (seen.stderr.strip().splitlines() or ["it stays as it was made"])[-1]
+                    if _LOST in seen.stderr:  # an engine that dies as it starts one may not have written that it runs
+                        return Outcome(OutcomeKind.UNKNOWN, f"{backend.name} went away as the container was started: {why}")
+                    return _not_started(why)
                 if (await backend.ask("rm", name)).ok:  # without force: a start that is still on its way goes first
                     return _not_started("the container was not started")
             elif state.is_over:
@@ -346,6 +349,10 @@ class _Place:
         """The notes last: what is killed in here leaves a folder that still says how far it came."""
         shutil.rmtree(self.files, ignore_errors=True)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+_LOST = "error during connect"
+"""What Docker's client says when its engine breaks the connection."""
 
 
 def _name(start: Start) -> str:
