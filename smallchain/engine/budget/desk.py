@@ -73,7 +73,8 @@ def look(tx: Tx, run: Run, llm: str, /) -> Fit:
 
 def hold(tx: Tx, run: Run, fit: Fit, /, *, attempt: int) -> None:
     """Hold what a call that fits may use, in every account over it."""
-    ledger.stop_waiting(tx, run)
+    if fit.worst is not None or run.detail:  # which says what it waits for, also where that cap is gone
+        ledger.stop_waiting(tx, run)
     if fit.worst is None:
         return
     for account in fit.accounts:
@@ -82,7 +83,7 @@ def hold(tx: Tx, run: Run, fit: Fit, /, *, attempt: int) -> None:
 
 def settle_reply(tx: Tx, run_id: str, attempt: int, /, *, usage: Usage | None, cost_nanousd: int | None) -> None:
     """Book a reply: at what it used where it says so, else at what it held."""
-    if usage is None or _is_absurd(usage):
+    if usage is None:
         _booked(tx, ledger.settle(tx, run_id, attempt, None))
         return
     _booked(
@@ -203,10 +204,6 @@ def _time_ms(tx: Tx, spec: LLMSpec) -> int:
 def _took(tx: Tx, run_id: str, attempt: int) -> int:
     call = modelcalls.get(tx, run_id, attempt)
     return max(0, int((tx.now - modelcalls.began(call)) / timedelta(milliseconds=1))) if call is not None else 0
-
-
-def _is_absurd(usage: Usage) -> bool:
-    return usage.input_tokens < 0 or usage.output_tokens < 0
 
 
 def _booked(tx: Tx, accounts: list[int]) -> None:

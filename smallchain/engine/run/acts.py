@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from smallchain.engine import reach
 from smallchain.engine.pace import desk
 from smallchain.engine.run.replies import book_lost, llm_of_attempt
@@ -31,6 +29,19 @@ def cancel(tx: Tx, run: Run, /, *, by: str, note: str = "", only: bool = False) 
 
 def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
     detail = f"cancelled by {by}" + (f": {note}" if note else "")
+    count = end_what_is_open(tx, run, by=by, detail=detail)
+    if run.phase is RunPhase.CALLING_MODEL:
+        run = book_lost(tx, run, outcome="abandoned", error=detail)
+        desk.ended(tx, llm_of_attempt(tx, run))
+    if run.phase is RunPhase.READY:
+        paces.withdraw(tx, run)
+    run = runs.move(tx, run, "cancelled", detail=detail, error=detail, messages=count)
+    eventlog.tell(tx, "RunCancelled", eventlog.about(run), of=run, by=by, note=f": {note}" if note else "")
+    return run
+
+
+def end_what_is_open(tx: Tx, run: Run, /, *, by: str, detail: str) -> int:
+    """End the open calls and requests of a run that is about to end, so that its history stays legal; how many messages it has then."""
     for call in toolcalls.open_of_run(tx, run.id):
         out = call.phase in (CallPhase.EXECUTING, CallPhase.AWAITING_CALLBACK)
         if out:
@@ -47,18 +58,10 @@ def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
         if request.kind is RequestKind.BUDGET:  # others may wait for the same answer: one of them asks anew
             for id in ledger.all_waiting(tx):
                 tx.wake("run", id)
-    changes: dict[str, Any] = {}
-    if run.phase is RunPhase.AWAITING_TOOLS:  # the history stays legal: one result for each call
-        changes["messages"] = append_results(tx, run, toolcalls.of_turn(tx, run.id, run.turns))
-    if run.phase is RunPhase.CALLING_MODEL:
-        run = book_lost(tx, run, outcome="abandoned", error=detail)
-        desk.ended(tx, llm_of_attempt(tx, run))
-    if run.phase is RunPhase.READY:
-        paces.withdraw(tx, run)
     ledger.stop_waiting(tx, run)
-    run = runs.move(tx, run, "cancelled", detail=detail, error=detail, **changes)
-    eventlog.tell(tx, "RunCancelled", eventlog.about(run), of=run, by=by, note=f": {note}" if note else "")
-    return run
+    if run.phase is not RunPhase.AWAITING_TOOLS:
+        return run.messages
+    return append_results(tx, run, toolcalls.of_turn(tx, run.id, run.turns))  # one result for each call
 
 
 def pause(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:

@@ -129,7 +129,7 @@ class ModelCaller:
             return ModelOutcome(reply, written.price().cost(reply.usage), "price")
         if prepared.pinned.provider == "scripted":
             return ModelOutcome(reply, 0, "scripted")
-        price, source = await self._prices.price(prepared.pinned.provider, prepared.pinned.model or "", base_url)
+        price, source = await self._prices.price(prepared.pinned.provider, prepared.pinned.model or prepared.pinned.name, base_url)
         return ModelOutcome(reply, price.cost(reply.usage) if price else None, source if price else "")
 
 

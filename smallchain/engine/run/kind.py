@@ -13,7 +13,7 @@ from smallchain.engine.kind import Step, Transact
 from smallchain.engine.pace import desk
 from smallchain.engine.run import contexts, work
 from smallchain.engine.run import decide as rules
-from smallchain.engine.run.acts import cancel
+from smallchain.engine.run.acts import cancel, end_what_is_open
 from smallchain.engine.run.execute import ModelCaller, Prepared, prepare
 from smallchain.engine.run.replies import book_lost, fail, llm_of_attempt, record_outcome
 from smallchain.engine.run.results import append_results, repeats
@@ -351,15 +351,14 @@ def _stopped_by_cap(tx: Tx, run: Run, decision: Decision) -> None:
     fit = money.look(tx, run, desk.look(tx, run).llm)
     standing = fit.verdict.standing
     owner = money.owner_of(tx, run, standing.cap) if standing is not None else run
-    ledger.stop_waiting(tx, run)
     if owner.id != run.id:
         for child in [each for each in runs.tree(tx, owner.id) if each.id != owner.id]:
             cancel(tx, child, by="a cap", note=decision.detail, only=True)
         owner = runs.get(tx, owner.id)
         if owner.phase is not RunPhase.AWAITING_TOOLS:
             return  # it moves by itself, and meets the cap at its own next call
-        append_results(tx, owner, toolcalls.of_turn(tx, owner.id, owner.turns))
-    fail(tx, owner, "stopped_by_cap", decision.detail)
+    count = end_what_is_open(tx, owner, by="a cap", detail=decision.detail)
+    fail(tx, owner, "stopped_by_cap", decision.detail, messages=count)
 
 
 def _limit(tx: Tx, run: Run, decision: Decision) -> None:

@@ -78,8 +78,8 @@ def _cost_of(outcome: ModelOutcome, held: int | None) -> tuple[int | None, str]:
     """What a call cost and who says so; what may have cost and does not say what counts, under a cap, as what it held."""
     if outcome.cost_nanousd is not None or held is None:
         return outcome.cost_nanousd, outcome.priced_by
-    if isinstance(outcome.answer, Reply):
-        return (held, AT_WORST) if outcome.answer.usage is None else (None, outcome.priced_by)
+    if isinstance(outcome.answer, Reply):  # one that tells its tokens, and has no price now, held nothing where it has none by its YAML
+        return (held, AT_WORST) if outcome.answer.usage is None or held else (None, outcome.priced_by)
     return (held, AT_WORST) if outcome.answer.may_have_cost else (None, outcome.priced_by)
 
 
@@ -244,6 +244,7 @@ def _wait_and_retry(tx: Tx, run: Run, why: str, retry_after: timedelta | None, *
         eventlog.tell(tx, "RunBackingOff", eventlog.about(run), of=run, when=f"in {show_duration(wait)}", detail=why)
 
 
-def fail(tx: Tx, run: Run, cause: str, why: str) -> None:
-    run = runs.move(tx, run, cause, error=why, detail=why)
+def fail(tx: Tx, run: Run, cause: str, why: str, **changes: Any) -> None:
+    """Let a run end as failed, and say why."""
+    run = runs.move(tx, run, cause, error=why, detail=why, **changes)
     eventlog.tell(tx, "RunFailed", eventlog.about(run), of=run, error=why)

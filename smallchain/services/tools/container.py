@@ -268,9 +268,10 @@ class Containers:
             if not state.was_started:
                 if seen is not None:
                     why = state.error or (seen.stderr.strip().splitlines() or ["it stays as it was made"])[-1]
-                    if _LOST in seen.stderr:  # an engine that dies as it starts one may not have written that it runs
-                        return Outcome(OutcomeKind.UNKNOWN, f"{backend.name} went away as the container was started: {why}")
-                    return _not_started(why)
+                    if state.error or _REFUSED in seen.stderr or backend.name == "podman":  # which has no server that could go away
+                        return _not_started(why)
+                    # An engine that dies as it starts one may come back without having written down that it runs.
+                    return Outcome(OutcomeKind.UNKNOWN, f"{backend.name} did not say whether the container was started: {why}")
                 if (await backend.ask("rm", name)).ok:  # without force: a start that is still on its way goes first
                     return _not_started("the container was not started")
             elif state.is_over:
@@ -351,8 +352,8 @@ class _Place:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-_LOST = "error during connect"
-"""What Docker's client says when its engine breaks the connection."""
+_REFUSED = "Error response from daemon"
+"""What Docker's client says when its engine has answered that it starts nothing."""
 
 
 def _name(start: Start) -> str:

@@ -24,7 +24,7 @@ from smallchain.model.money import Price, Usage
 from smallchain.model.run import Run
 from smallchain.store import ledger, modelcalls, runs
 from smallchain.store.contract import Tx
-from support.house import House, a_house
+from support.house import House, a_house, is_legal
 from support.modelserver import Answer, Asked, ModelServer, call, fails, says
 from support.rows import all_runs
 from support.starts import FixedClock
@@ -301,6 +301,9 @@ async def test_children_spend_from_their_ancestors_and_a_cap_stops_the_run_that_
     assert "run 'monday' of $0.006 is used up" in run.error
     assert child.phase is RunPhase.CANCELLED
     assert (await standing(house)).spent <= 6_000_000
+    assert is_legal(await house.conversation("monday"))
+    assert run.messages == len(await house.conversation("monday"))
+    assert all(call.is_over for call in await house.calls("monday"))
 
 
 async def test_work_in_the_background_spends_from_its_caller_which_a_cap_stops(house: House) -> None:
