@@ -29,7 +29,7 @@ def look(tx: Tx, cap: Cap, /) -> Standing:
     row = tx.one("ledger.account", cap=cap.key, subject=cap.subject)
     if row is None:
         return Standing(cap, 0, 0)
-    return Standing(cap, _spent(tx, cap, row), row["held"], _raised(tx, row))
+    return Standing(cap, _spent(tx, cap, row), row["held"], _raised(tx, row) + row["raised_for_good"])
 
 
 def bring_up(tx: Tx, cap: Cap, /) -> Account:
@@ -44,7 +44,7 @@ def bring_up(tx: Tx, cap: Cap, /) -> Account:
         if since != row["counted_from"]:
             tx.run("ledger.forget", account=row["id"], since=since)
         tx.run("ledger.write", id=row["id"], counted_from=since, spent=spent, raised=raised, raised_until=until)
-    return Account(row["id"], Standing(cap, spent, row["held"], raised))
+    return Account(row["id"], Standing(cap, spent, row["held"], raised + row["raised_for_good"]))
 
 
 def _open(tx: Tx, cap: Cap, since: str) -> Row:
@@ -77,6 +77,7 @@ def _spent(tx: Tx, cap: Cap, row: Row) -> int:
 
 
 def _raised(tx: Tx, row: Row) -> int:
+    """What has been added to the limit for a while that is not over."""
     until = maybe(row["raised_until"])
     return 0 if until is not None and tx.now >= until else int(row["raised"])
 
@@ -148,9 +149,13 @@ def all_waiting(tx: Tx, /) -> list[str]:
     return [row["run_id"] for row in tx.all("ledger.all_waiting")]
 
 
-def raise_limit(tx: Tx, account: int, /, *, raised: int, until: datetime | None) -> None:
+def raise_limit(tx: Tx, account: int, /, *, by: int, until: datetime | None) -> None:
     """Add to an account's limit, until a moment or for as long as it is written so."""
-    tx.run("ledger.raise", id=account, raised=raised, raised_until=to_text(until) if until is not None else None)
+    if until is None:
+        tx.run("ledger.raise_for_good", id=account, by=by)
+        return
+    row = tx.one("ledger.account_by_id", id=account)
+    tx.run("ledger.raise", id=account, raised=by + (_raised(tx, row) if row else 0), raised_until=to_text(until))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +166,6 @@ class Raised:
     unit: Unit
     per: str
     window: str
-    raised: int
-    raised_until: datetime | None
-
-    def raised_at(self, now: datetime) -> int:
-        """What has been added to the limit, as it counts now."""
-        return 0 if self.raised_until is not None and now >= self.raised_until else self.raised
 
     def window_ends(self, now: datetime) -> datetime | None:
         """When an addition for this window ends: with the calendar's window, or a whole period from now; None: with the run."""
@@ -179,7 +178,7 @@ def by_id(tx: Tx, account: int, /) -> Raised | None:
     if row is None:
         return None
     _, per, window = row["cap"].rsplit("/", 2)
-    return Raised(row["id"], Unit(row["unit"]), per, window, row["raised"], maybe(row["raised_until"]))
+    return Raised(row["id"], Unit(row["unit"]), per, window)
 
 
 def held_by_tree(tx: Tx, run_id: str, /) -> int:

@@ -160,7 +160,7 @@ def raise_cap(tx: Tx, digest: str, by: str, /, *, for_good: bool) -> str:
     if unit != row.unit:
         raise BadInput(f"{by} is not counted in {row.unit}")
     until = None if for_good else row.window_ends(tx.now)
-    ledger.raise_limit(tx, row.id, raised=row.raised_at(tx.now) + amount, until=until)
+    ledger.raise_limit(tx, row.id, by=amount, until=until)
     for id in ledger.all_waiting(tx):
         tx.wake("run", id)
     return f"raised by {by}" + (f" until {show_moment(until)}" if until is not None else "")

@@ -10,6 +10,7 @@ CREATE TABLE accounts (
   held INTEGER NOT NULL CHECK (held >= 0),
   raised INTEGER NOT NULL CHECK (raised >= 0),
   raised_until TEXT,
+  raised_for_good INTEGER NOT NULL CHECK (raised_for_good >= 0),
   UNIQUE (cap, subject)
 ) STRICT;
 

@@ -2,8 +2,8 @@
 SELECT * FROM accounts WHERE cap = :cap AND subject = :subject;
 
 -- open_account: an account that begins with nothing
-INSERT INTO accounts (cap, subject, unit, counted_from, spent, held, raised, raised_until)
-VALUES (:cap, :subject, :unit, :counted_from, 0, 0, 0, NULL);
+INSERT INTO accounts (cap, subject, unit, counted_from, spent, held, raised, raised_until, raised_for_good)
+VALUES (:cap, :subject, :unit, :counted_from, 0, 0, 0, NULL, 0);
 
 -- seed: what was spent before the account was opened, as far as it counts: calls of a run (where one is given), of an agent with what it
 -- delegated, of a task, on an LLM
@@ -70,8 +70,11 @@ WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree
 SELECT coalesce(sum(held_nanousd), 0) AS amount FROM tree JOIN runs ON runs.id = tree.id JOIN modelcalls ON modelcalls.run_no = runs.no
 WHERE outcome = 'open';
 
--- raise: people have added to a limit
+-- raise: people have added to a limit, for a while
 UPDATE accounts SET raised = :raised, raised_until = :raised_until WHERE id = :id;
+
+-- raise_for_good: people have added to a limit for as long as it is written as it is
+UPDATE accounts SET raised_for_good = raised_for_good + :by WHERE id = :id;
 
 -- account_by_id: an account
 SELECT * FROM accounts WHERE id = :id;

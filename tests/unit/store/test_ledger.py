@@ -105,7 +105,7 @@ class Ledger(RuleBasedStateMachine):
             return
         for cap in self.caps:
             account = ledger.bring_up(self.tx, cap)
-            ledger.raise_limit(self.tx, account.id, raised=self.raised + by, until=None)
+            ledger.raise_limit(self.tx, account.id, by=by, until=None)
         self.raised += by
 
     @invariant()
@@ -157,3 +157,13 @@ def test_room_under_a_rolling_cap_comes_when_enough_has_left_the_window(tx: Sqli
     assert ledger.has_room_at(tx, account, 100) == NOON + timedelta(hours=1, minutes=3)
     tx.begin(NOON + timedelta(hours=1, minutes=1, seconds=1))
     assert ledger.look(tx, cap).spent == 60
+
+
+def test_what_is_added_for_a_while_ends_and_what_is_added_for_good_stays(tx: SqliteTx) -> None:
+    cap = Cap("budget", "b", "", Unit.TOKENS, 100, "hour", "rolling", OnLimit.ASK)
+    account = ledger.bring_up(tx, cap).id
+    ledger.raise_limit(tx, account, by=10, until=NOON + timedelta(hours=1))
+    ledger.raise_limit(tx, account, by=5, until=None)
+    assert ledger.bring_up(tx, cap).standing.limit == ledger.look(tx, cap).limit == 115
+    tx.begin(NOON + timedelta(hours=1))
+    assert ledger.look(tx, cap).limit == ledger.bring_up(tx, cap).standing.limit == 105
