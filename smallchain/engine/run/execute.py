@@ -17,6 +17,7 @@ from smallchain.model import context
 from smallchain.model.canonical import canonical
 from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.functions import as_openai_tools
+from smallchain.model.history import with_own_ids
 from smallchain.model.jsonmode import as_canonical
 from smallchain.model.llm import Failure, FailureKind, ModelRequest, Reply
 from smallchain.model.llmspec import LLMSpec
@@ -92,6 +93,8 @@ class ModelCaller:
             return ModelOutcome(answer)
         if prepared.in_json:
             answer = as_canonical(answer, turn=request.turn)
+        elif isinstance(prepared.way, Plain) and prepared.way.part.first:
+            answer = with_own_ids(answer, body)
         if not (answer.calls or answer.unfit or answer.is_silent):
             self.conversations.forget(prepared.run_id)  # it is over: nothing is sent after it
         return await self._priced(answer, prepared, endpoint.base_url)

@@ -38,7 +38,7 @@ class PythonProvider:
         made = await self._code.call(function_of(endpoint), arguments, timeout=endpoint.timeout)
         if isinstance(made, Fault):
             return _failure(made, endpoint)
-        return _reply(made, endpoint)
+        return _reply(made, endpoint, request.body)
 
     async def check(self, endpoint: Endpoint, /) -> Failure | None:
         """Load the function."""
@@ -77,16 +77,16 @@ def _facts(endpoint: Endpoint, request: ModelRequest) -> dict[str, Any]:
     }
 
 
-def _reply(made: Any, endpoint: Endpoint) -> Reply | Failure:
+def _reply(made: Any, endpoint: Endpoint, asked: bytes) -> Reply | Failure:
     if isinstance(made, dict) and ("choices" in made or "error" in made):
-        return translate(_told(json.dumps(made, ensure_ascii=False), endpoint))
+        return translate(_told(json.dumps(made, ensure_ascii=False), endpoint), asked=asked)
     message = {"role": "assistant", "content": made} if isinstance(made, str) else made
     if not isinstance(message, dict) or not {"content", "tool_calls"} & set(message):
         what = f"{endpoint.model} returned neither a chat completion, nor a message, nor a text"
         return Failure(FailureKind.TRANSIENT, what, raw=json.dumps(made)[:4000], may_have_cost=True)
     calls = message.get("tool_calls")
     whole = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}]}
-    found = translate(_told(json.dumps(whole, ensure_ascii=False), endpoint))
+    found = translate(_told(json.dumps(whole, ensure_ascii=False), endpoint), asked=asked)
     return replace(found, raw=found.content) if isinstance(found, Reply) and isinstance(made, str) else found
 
 

@@ -107,6 +107,23 @@ def in_json(turns: int) -> Callable[[Asked], Answer]:
     return brain
 
 
+async def test_a_model_that_counts_its_calls_anew_gives_no_id_of_a_call_that_it_is_not_shown(house: House) -> None:
+    def brain(asked: Asked) -> Answer:
+        last = asked.messages[-1]
+        number = int(last["content"]) if last["role"] == "tool" else 0
+        return says("5") if number == 5 else says(None, call(f"call_{asked.turn}", "add", a=number, b=1))
+
+    async with ModelServer(brain) as server:
+        await house.apply(scene(server, {"window": 1}))
+        await house.run(RUN, RunPhase.SUCCEEDED)
+
+        assert await is_as_recorded(house, server)
+    said = await house.conversation(RUN)
+    ids = [each["id"] for message in said for each in message.get("tool_calls") or ()]
+    assert is_legal(said)
+    assert len(ids) == len(set(ids)) == 5
+
+
 async def test_the_window_that_is_not_written_out_is_twenty_turns(house: House) -> None:
     async with ModelServer(counts_to(22)) as server:
         await house.apply(scene(server, "window"))
