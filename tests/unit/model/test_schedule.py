@@ -99,8 +99,19 @@ def test_a_line_with_a_fixed_hour_starts_once_a_day_whatever_the_clocks_do(line:
         days.append(moment.astimezone(local).date())
 
     gaps = {after - before for before, after in itertools.pairwise(days)}
-    assert gaps <= {DAY, 2 * DAY}  # Apia had no 30 December 2011
     assert zone == "Pacific/Apia" or gaps == {DAY}
+    assert gaps <= {DAY, 2 * DAY, timedelta(0)}
+
+
+def test_the_start_of_a_day_that_was_left_out_comes_right_after_it() -> None:
+    local, moment, found = ZoneInfo("Pacific/Apia"), datetime(2011, 12, 29, 0, tzinfo=UTC), []
+    for _ in range(4):  # Apia had no 30 December 2011
+        following = next_after(cron("30 2 * * *", "Pacific/Apia"), moment)
+        assert following is not None
+        moment = following
+        found.append(f"{moment.astimezone(local):%m-%d %H:%M}")
+
+    assert found == ["12-29 02:30", "12-31 00:00", "12-31 02:30", "01-01 02:30"]
 
 
 @given(length=st.integers(1, 10**7), since=MOMENTS, moment=MOMENTS)
