@@ -40,10 +40,10 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "more calls in one reply than are carried out",
         "Error: this call was not carried out: {most} calls in one reply are the most",
     ),
-    "too_deep": ("a delegation beyond the limit of depth", "Error: delegation is limited to a depth of {most}; do this part yourself"),
+    "too_deep": ("a delegation beyond the limit of depth", "Error: {name} was not carried out: {detail}; do this part yourself"),
     "too_many_children": (
         "a delegation beyond the limit of children",
-        "Error: delegation is limited to {most} children a run; do this part yourself",
+        "Error: {name} was not carried out: {detail}; do this part yourself",
     ),
     "child_failed": ("a delegate that failed", "Error: {agent} failed: {detail}"),
     "child_cancelled": ("a delegate that was cancelled", "Error: {agent} was {detail}"),

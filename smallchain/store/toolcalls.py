@@ -112,6 +112,8 @@ def move(tx: Tx, call: ToolCall, cause: str, /, **changes: Any) -> ToolCall:
     if phase in lifecycles.CALL_TERMINAL:
         changes = {"finished_at": tx.now, "due_at": None, **changes}
         tx.wake("run", call.run_id)
+    elif CallPhase.EXECUTING in (call.phase, phase):
+        tx.wake("run", call.run_id)  # which is at work while it executes
     return save(tx, call, phase=phase, **changes)
 
 

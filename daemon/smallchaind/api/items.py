@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from smallchain.engine import reach
 from smallchain.engine.budget.caps import written_caps
+from smallchain.engine.limits import used_of
 from smallchain.engine.pace.kind import standing
 from smallchain.engine.ports import Toolbox
 from smallchain.engine.schedule.kind import next_start
@@ -16,6 +17,7 @@ from smallchain.engine.specs import in_use, typed, why_unsupported
 from smallchain.model.artifact import Kept
 from smallchain.model.cap import next_window, show_amount
 from smallchain.model.delivery import VERBS
+from smallchain.model.durations import show_duration
 from smallchain.model.errors import Refused, Unknown
 from smallchain.model.functions import name_on_server
 from smallchain.model.human import RequestKind
@@ -222,6 +224,20 @@ def run(row: Row, /, *, places: Mapping[tuple[str, int], str]) -> Item:
         "finished_at": when(value.finished_at),
         "file": value.file,
     }
+
+
+def limits(tx: Tx, value: Run, /) -> list[Item]:
+    """What a run has used of each limit of its agent (`limit` None: nothing is written); lengths as people write them, and in seconds."""
+    return [{"name": name, **_used(*each)} for name, each in used_of(tx, value).items()] if value.started_at else []
+
+
+def _used(used: int | timedelta, most: int | timedelta | None) -> Item:
+    if isinstance(used, int):
+        return {"used": used, "limit": most}
+    length = used - used % timedelta(seconds=1) if used >= timedelta(minutes=1) else used
+    of = most if isinstance(most, timedelta) else None
+    shown = {"used": show_duration(length), "limit": show_duration(of) if of is not None else None}
+    return shown | {"used_s": round(used.total_seconds(), 3), "limit_s": of.total_seconds() if of is not None else None}
 
 
 def run_items(tx: Tx, ids: Sequence[str], /) -> list[Item]:

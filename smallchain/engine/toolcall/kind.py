@@ -11,6 +11,7 @@ from typing import Any
 from smallchain.engine.backoff import delay
 from smallchain.engine.human.asking import ask, stop_and_ask
 from smallchain.engine.kind import Step, Transact
+from smallchain.engine.limits import limits_over
 from smallchain.engine.memo import Memo
 from smallchain.engine.ports import Secrets, Toolbox
 from smallchain.engine.run import decide as run_rules
@@ -20,7 +21,7 @@ from smallchain.engine.toolcall import atserver, gates, handing, keeping, policy
 from smallchain.engine.toolcall import decide as rules
 from smallchain.engine.toolcall.ending import end as _end
 from smallchain.engine.toolcall.hearing import key_of
-from smallchain.model.agent import MOST_CALLS, limits_of
+from smallchain.model.agent import MOST_CALLS
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.errors import BadInput, Refused, Unknown
 from smallchain.model.fence import strictest
@@ -219,12 +220,9 @@ def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
         case CallPhase.READY if call.target_kind == "mcp":
             atserver.observe(tx, pins, run, call, facts)
         case CallPhase.READY if call.target_kind == "agent":
-            agent = pins.agent(run.agent)
-            made = runs.children_of(tx, run.id)
-            if agent is not None:
-                limits = limits_of(agent)
-                facts.beyond_depth = run.depth + 1 > limits.depth
-                facts.beyond_children = made + 1 > limits.children
+            limits = limits_over(tx, run)
+            facts.beyond_depth = run.depth + 1 > limits.depth
+            facts.beyond_children = runs.children_of(tx, run.id) + 1 > limits.children
             facts.detaches = working.is_detached(tx, run, call)
         case CallPhase.READY if call.target_kind == "tool":
             facts.hands_out = handing.spec_of(tx, run, call) is not None
@@ -280,22 +278,21 @@ def _admitted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision
 def _not_possible(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
     pins = pins_of(tx, run.root_id)
     agent = pins.agent(run.agent)
-    limits = limits_of(agent) if agent is not None else None
+    limits = limits_over(tx, run)
     names = ", ".join(pins.functions(agent)) if agent is not None else ""
     detail, most = "", ""
     match decision.detail:
         case "too_many_calls":
-            detail = most = str(MOST_CALLS)
+            most = str(MOST_CALLS)
+            detail = f"{most} calls in one reply are the most"
         case "unknown_function":
             detail = f"there is no function named {call.function}"
         case "bad_arguments":
             detail = facts.fault_in_arguments
-        case "too_deep" if limits is not None:
-            detail = most = str(limits.depth)
-        case "too_many_children" if limits is not None:
-            detail = most = str(limits.children)
-    if decision.detail in ("too_deep", "too_many_children", "too_many_calls"):
-        detail = f"the limit of {most} is reached"
+        case "too_deep":
+            detail = limits.reached("depth", run.agent)
+        case "too_many_children":
+            detail = limits.reached("children", run.agent)
     ended = _end(tx, run, call, "not_possible", decision.detail, detail=detail, name=call.function, names=names or "(none)", most=most)
     eventlog.tell(tx, "ToolCallFailed", eventlog.about_call(ended), of=run, tool=call.function, detail=detail)
 
