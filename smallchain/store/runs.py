@@ -254,6 +254,11 @@ def live_ids(tx: Tx, /) -> list[str]:
     return [row["id"] for row in tx.all("runs.live")]
 
 
+def being_timed(tx: Tx, /) -> list[Run]:
+    """The runs of which something is measured that goes on: how long they work, fail, or wait after a failure."""
+    return [from_row(row) for row in tx.all("runs.being_timed")]
+
+
 def live_of_agent(tx: Tx, agent: str, /) -> list[str]:
     """Ids of the runs of an agent that are not over."""
     return [row["id"] for row in tx.all("runs.live_of_agent", agent=agent)]

@@ -177,6 +177,11 @@ def pending_ids(tx: Tx, /) -> list[str]:
     return [row["id"] for row in tx.all("toolcalls.pending")]
 
 
+def to_try_again(tx: Tx, /) -> list[ToolCall]:
+    """The calls that wait after a failure."""
+    return [from_row(row) for row in tx.all("toolcalls.to_try_again")]
+
+
 def executing(tx: Tx, /) -> list[ToolCall]:
     """The calls that execute, or did when the daemon ended."""
     return [from_row(row) for row in tx.all("toolcalls.executing")]

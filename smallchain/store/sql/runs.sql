@@ -93,6 +93,12 @@ SELECT runs.id, runs.priority FROM detached JOIN runs ON runs.id = detached.chil
 WHERE detached.finished IS NULL AND caller.phase IN ('succeeded', 'failed')
 ORDER BY priority DESC, id;
 
+-- being_timed: runs of which something is measured that goes on: how long they work, how long they fail, how long they wait after that
+SELECT * FROM runs WHERE phase IN ('pending', 'ready', 'calling_model', 'backing_off') AND phase NOT IN ('succeeded', 'failed', 'cancelled')
+  AND (active_since IS NOT NULL OR failing_since IS NOT NULL OR phase = 'backing_off')
+UNION SELECT runs.* FROM toolcalls JOIN runs ON runs.no = run_no WHERE toolcalls.phase = 'executing' AND active_since IS NOT NULL
+  AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out');
+
 -- live_of_agent: ids of the runs of an agent that are not over
 SELECT id FROM runs WHERE phase NOT IN ('succeeded', 'failed', 'cancelled') AND agent = :agent;
 

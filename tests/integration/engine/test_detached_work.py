@@ -196,7 +196,7 @@ async def test_detached_work_counts_as_children(house: House) -> None:
     await house.apply(team(begins("dig", "fill"), {"content": "begun"}, DONE, limits={"children": 1}))
     await house.run(BOSS, RunPhase.AWAITING_WORK)
 
-    assert "delegation is limited to 1 children" in (await house.results(BOSS))[1]
+    assert "the limit `children: 1` of agent 'boss' is reached" in (await house.results(BOSS))[1]
 
 
 async def test_pausing_and_cancelling_reach_work_and_a_cancelled_piece_is_told(house: House) -> None:
