@@ -201,8 +201,13 @@ def _has(field: str, model: Section) -> bool:
 
 def _fences_function(model: Section) -> bool:
     """A person's own function runs beside the daemon: what would be a fence around it is none."""
-    fences = getattr(model, "isolation", None) in ("required", "container") or _has("mounts", model) or _has("limits", model)
+    fences = getattr(model, "isolation", None) in ("required", "container") or _has("mounts", model) or _bounds_process(model)
     return isinstance(model, ToolSpec) and _executor("function", model) and fences
+
+
+def _bounds_process(model: Section) -> bool:
+    limits = getattr(model, "limits", None)
+    return limits is not None and bool(limits.model_fields_set - {"calls"})
 
 
 def _executor(kind: str, model: Section) -> bool:

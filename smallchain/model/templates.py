@@ -45,6 +45,7 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "a delegation beyond the limit of children",
         "Error: {name} was not carried out: {detail}; do this part yourself",
     ),
+    "calls_used_up": ("a call for which a limit of calls leaves no room", "Error: {name} was not carried out: {detail}"),
     "child_failed": ("a delegate that failed", "Error: {agent} failed: {detail}"),
     "child_cancelled": ("a delegate that was cancelled", "Error: {agent} was {detail}"),
     "child_said_nothing": ("a delegate that answered with nothing", "(no answer)"),

@@ -14,6 +14,7 @@ from smallchain.engine.pace.kind import standing
 from smallchain.engine.ports import Toolbox
 from smallchain.engine.schedule.kind import next_start
 from smallchain.engine.specs import in_use, typed, why_unsupported
+from smallchain.engine.toolcall import counting
 from smallchain.model.cap import next_window, show_amount
 from smallchain.model.delivery import VERBS
 from smallchain.model.durations import show_duration
@@ -58,12 +59,24 @@ def resource(tx: Tx, written: Written, /) -> Item:
     match written.kind:
         case "llm":
             return item | _use(tx, written.name)
+        case "tool":
+            return item | _calls(tx, written)
         case "mcp_server":
-            return item | {"tools": [tool["name"] for tool in mcp_tools(tx, written.name) if tool["state"] == mcptools.ACCEPTED]}
+            tools = [tool["name"] for tool in mcp_tools(tx, written.name) if tool["state"] == mcptools.ACCEPTED]
+            return item | {"tools": tools} | _calls(tx, written)
         case "schedule":
             return item | _starts(tx, written)
         case _:
             return item
+
+
+def _calls(tx: Tx, written: Written) -> Item:
+    """How many calls a limit allows, and how many of them are used now (None: each run has its own); nothing where there is no limit."""
+    limits = typed(written).limits
+    if limits is None or limits.calls is None:
+        return {}
+    used = counting.used_of(tx, written.kind, written.name, limits.calls)
+    return {"calls": {"limit": limits.calls.limit, "per": limits.calls.per, "window": limits.calls.window, "used": used}}
 
 
 def _starts(tx: Tx, schedule: Written) -> Item:

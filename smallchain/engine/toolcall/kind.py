@@ -17,7 +17,7 @@ from smallchain.engine.ports import Secrets, Toolbox
 from smallchain.engine.run import decide as run_rules
 from smallchain.engine.specs import Pins, ToolInUse, in_use, pins_of, typed, why_unsupported
 from smallchain.engine.toolcall import arguments as args
-from smallchain.engine.toolcall import atserver, gates, handing, keeping, policy, sleeping, working
+from smallchain.engine.toolcall import atserver, counting, gates, handing, keeping, policy, sleeping, working
 from smallchain.engine.toolcall import decide as rules
 from smallchain.engine.toolcall.ending import end as _end
 from smallchain.engine.toolcall.hearing import key_of
@@ -55,6 +55,8 @@ class ToolCallKind:
         run = runs.get(tx, call.run_id)
         facts = self._observe(tx, run, call)
         decision = rules.decide(facts, now=tx.now)
+        if decision.cause in rules.STARTS:
+            counting.count(tx, run, call)
         if decision.cause is not None:
             _RECORD[decision.cause](tx, run, call, facts, decision)
         elif decision.detail and decision.detail != call.detail:
@@ -205,6 +207,7 @@ def _observe(tx: Tx, run: Run, call: ToolCall) -> rules.CallFacts:
     if call.phase in (CallPhase.PENDING, CallPhase.READY) and call.target_kind:
         pins = pins_of(tx, run.root_id)
         gates.observe(tx, pins, run, call, facts)
+        counting.observe(tx, pins, run, call, facts)
     match call.phase:
         case CallPhase.PENDING if call.target_kind:
             facts.fault_in_arguments = _fault_in_arguments(pins, run, call)
@@ -285,6 +288,8 @@ def _not_possible(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, deci
             detail = f"there is no function named {call.function}"
         case "bad_arguments":
             detail = facts.fault_in_arguments
+        case "calls_used_up":
+            detail = facts.used_up
         case "too_deep":
             detail = limits.reached("depth", run.agent)
         case "too_many_children":
