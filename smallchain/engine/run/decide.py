@@ -259,7 +259,8 @@ def after_results(repeats: int, /, *, function: str) -> str:
     """The question to a person when the run goes round in circles, or an empty text."""
     if repeats < SAME_CALLS:
         return ""
-    return f"{function} was called {repeats} times in a row with the same arguments and the same result; should the run go on?"
+    why = f"{function} was called {repeats} times in a row with the same arguments and the same result"
+    return f"The loop guard has stopped the run: {why}; should it go on?"
 
 
 def after_crash(crashes: int) -> str:

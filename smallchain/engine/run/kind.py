@@ -362,13 +362,17 @@ def _stopped_by_cap(tx: Tx, run: Run, decision: Decision) -> None:
         if owner.phase is not RunPhase.AWAITING_TOOLS:
             return  # it moves by itself, and meets the cap at its own next call
     count = end_what_is_open(tx, owner, by="a cap", detail=decision.detail)
-    fail(tx, owner, "stopped_by_cap", decision.detail, messages=count)
+    fail(tx, owner, "stopped_by_cap", f"{decision.detail}; {_way_on(owner)}", messages=count)
 
 
 def _limit(tx: Tx, run: Run, decision: Decision) -> None:
     """Fail a run at a limit of its agent, with all that it has out and all that it began."""
-    again = f"then `smallchain retry {quote(run.name)}`" if run.parent_id is None else "for what is handed over next"
-    fail_whole(tx, run, "limit_reached", f"{decision.detail}; raise it, {again}", by="a limit")
+    fail_whole(tx, run, "limit_reached", f"{decision.detail}; {_way_on(run)}", by="a limit")
+
+
+def _way_on(run: Run) -> str:
+    """What a person may do about a limit at which a run failed; a child is not retried, its parent goes on."""
+    return f"raise it, then `smallchain retry {quote(run.name)}`" if run.parent_id is None else "raise it for what is handed over next"
 
 
 _RECORD = {
