@@ -163,7 +163,7 @@ async def test_waiting_for_one_piece_after_another_is_no_loop_and_waiting_for_no
         )  # type: ignore[misc]
     paused = await house.until(lambda tx: named(tx, BOSS) if named(tx, BOSS).paused else None)
 
-    assert paused.detail.startswith("wait_for_work was called 5 times in a row")
+    assert paused.detail.startswith("The loop guard has stopped the run: wait_for_work was called 5 times in a row")
     assert (await house.results(BOSS))[-5:] == ["Error: there is nothing to wait for: you were told what came of all your work"] * 5
 
 

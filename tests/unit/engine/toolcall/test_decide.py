@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallchain.engine.toolcall import kind
+from smallchain.engine.toolcall import kind, recording
 from smallchain.engine.toolcall.decide import STARTS, CallFacts, Child, after_outcome, decide
 from smallchain.model.agent import MOST_CALLS
 from smallchain.model.approval import Word
@@ -348,8 +348,8 @@ def test_of_what_may_have_happened_and_must_not_be_doubled_a_person_says_what_be
 
 
 def test_every_outcome_that_is_no_success_has_words_of_its_own() -> None:
-    assert set(kind._TEMPLATES) == {what for what in OutcomeKind if what is not OutcomeKind.SUCCEEDED}
-    assert len(set(kind._TEMPLATES.values())) == len(kind._TEMPLATES)
+    assert set(recording.TEMPLATES) == {what for what in OutcomeKind if what is not OutcomeKind.SUCCEEDED}
+    assert len(set(recording.TEMPLATES.values())) == len(recording.TEMPLATES)
 
 
 @given(what=st.sampled_from(OutcomeKind), effects=st.sampled_from(Effects), attempts=st.integers(1, 9), retries=st.integers(0, 9))
