@@ -47,20 +47,25 @@ class ToolCallKind:
         self._secrets = secrets
 
     def step(self, tx: Tx, key: str, /) -> Step:
-        """Take the next step of a call."""
+        """Take the next step of a call; one that is let in starts in the same step."""
         call = toolcalls.find(tx, key)
         if call is None or call.is_over:
             return Step(at_rest=True)
         run = runs.get(tx, call.run_id)
         facts = self._observe(tx, run, call)
         decision = rules.decide(facts, now=tx.now)
+        if decision.cause == "admitted":
+            call = toolcalls.move(tx, call, "admitted", detail="")
+            facts = self._observe(tx, run, call)
+            decision = rules.decide(facts, now=tx.now)
         if decision.cause is not None:
             _RECORD[decision.cause](tx, run, call, facts, decision)
         elif decision.detail and decision.detail != call.detail:
             toolcalls.save(tx, call, detail=decision.detail)
             eventlog.tell(tx, "ToolCallHeld", eventlog.about_call(call), of=run, tool=call.function, detail=decision.detail)
-        if decision.effects and self._is_instant(tx, run, call):
-            return Step(effects=decision.effects, at_once=lambda: self._compute(tx, run, call))
+        instant = self._instant(tx, run, call) if decision.effects else None
+        if instant is not None:
+            return Step(effects=decision.effects, at_once=lambda: self._compute(tx, run, call, instant))
         return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
@@ -153,21 +158,21 @@ class ToolCallKind:
         key = key_of(self._key, start.start.idempotency_key, start.start.tool).secret
         return HandOut(f"{self._callback_url}/{start.start.call_id}" if self._callback_url else "", key, secret, start.expires_at)
 
-    def _is_instant(self, tx: Tx, run: Run, call: ToolCall) -> bool:
-        tool = pins_of(tx, run.root_id).tool(call.tool)
-        return call.target_kind == "tool" and tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin")
+    def _instant(self, tx: Tx, run: Run, call: ToolCall) -> ToolInUse | None:
+        """The tool of a call that is done at once; None for every other."""
+        tool = pins_of(tx, run.root_id).tool(call.tool) if call.target_kind == "tool" else None
+        return tool if tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin") else None
 
-    def _compute(self, tx: Tx, run: Run, call: ToolCall) -> None:
+    def _compute(self, tx: Tx, run: Run, call: ToolCall, tool: ToolInUse) -> None:
         """Start and outcome in one commit: a crash leaves neither, and a pure tool may be started again."""
         try:
-            prepared = prepare(tx, call.id, call.attempts)
+            arguments = _let_through(tx, run, call)
         except Outdated:
             _not_as_approved(tx, call.id, call.attempts)
             return
-        if prepared is not None:
-            looks = keeping.LOOKS.get(str(prepared.start.executor.get("builtin")))
-            outcome = looks(tx, run, prepared.start.arguments) if looks else self._tools.compute(prepared.start)
-            record_outcome(tx, call.id, call.attempts, keeping.masked(outcome, self._secrets))
+        looks = keeping.LOOKS.get(tool.spec.builtin or "")
+        outcome = looks(tx, run, arguments) if looks else self._tools.compute({"builtin": tool.spec.builtin}, arguments)
+        record_outcome(tx, call.id, call.attempts, keeping.masked(outcome, self._secrets))
 
     async def _value(self, value: str | dict[str, Any]) -> str:
         return value if isinstance(value, str) else await self._secrets.resolve(value)
@@ -271,10 +276,6 @@ def _held(tx: Tx, pins: Pins, run: Run, call: ToolCall) -> str:
 
 
 # ---- recording
-
-
-def _admitted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
-    toolcalls.move(tx, call, "admitted", detail="")
 
 
 def _not_possible(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
@@ -398,7 +399,6 @@ def _child_failed(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, deci
 
 _Record = Callable[[Tx, Run, ToolCall, rules.CallFacts, Decision], None]
 _RECORD: dict[str, _Record] = {
-    "admitted": _admitted,
     "approval_needed": gates.approval_needed,
     "refused_by_policy": gates.refused_by_policy,
     "asked": gates.asked,
@@ -451,10 +451,7 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
         return None
     run = runs.get(tx, call.run_id)
     pins = pins_of(tx, run.root_id)
-    given = approvals.of_call(tx, call)
-    arguments = policy.arguments_of(call, given)
-    if given is not None and given.digest != policy.target_of(pins, run, call).digest(arguments):
-        raise Outdated
+    arguments = _let_through(tx, run, call)
     if call.target_kind == "mcp":
         return Prepared(atserver.start_of(tx, pins, run, call, arguments), {}, None, None)
     tool = pins.tool(call.tool)
@@ -487,6 +484,15 @@ def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
     (spec,) = executor.values()
     handout = callbacks.find(tx, call.id) if call.phase is CallPhase.AWAITING_CALLBACK else None
     return Prepared(start, env, spec, handout.expires_at if handout is not None else None)
+
+
+def _let_through(tx: Tx, run: Run, call: ToolCall) -> dict[str, Any]:
+    """The arguments that an attempt runs with: the model's, or those that a person put in their place. Raises Outdated."""
+    given = approvals.of_call(tx, call)
+    arguments = policy.arguments_of(call, given)
+    if given is not None and given.digest != policy.target_of(pins_of(tx, run.root_id), run, call).digest(arguments):
+        raise Outdated
+    return arguments
 
 
 def begun(tx: Tx, call_id: str, attempt: int, /) -> Start | None:
