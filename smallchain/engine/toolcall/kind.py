@@ -10,21 +10,21 @@ from typing import Any
 from smallchain.engine.kind import Step, Transact
 from smallchain.engine.limits import limits_over
 from smallchain.engine.ports import Secrets, Toolbox
-from smallchain.engine.specs import Pins, pins_of, why_unsupported
+from smallchain.engine.specs import Pins, ToolInUse, pins_of, why_unsupported
 from smallchain.engine.toolcall import arguments as args
-from smallchain.engine.toolcall import atserver, counting, delegating, doubting, gates, handing, keeping, sleeping, working
+from smallchain.engine.toolcall import atserver, counting, delegating, doubting, gates, handing, keeping, policy, sleeping, working
 from smallchain.engine.toolcall import decide as rules
 from smallchain.engine.toolcall.ending import end
 from smallchain.engine.toolcall.hearing import key_of
 from smallchain.engine.toolcall.recording import record_looked_up, record_outcome
-from smallchain.engine.toolcall.starting import OUT, Outdated, Prepared, begun, let_through, prepare, take_back
+from smallchain.engine.toolcall.starting import OUT, Outdated, Prepared, begun, let_through, take_back
 from smallchain.model.agent import MOST_CALLS
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.errors import BadInput
 from smallchain.model.lifecycles import CallPhase
 from smallchain.model.run import Run
 from smallchain.model.toolcall import Effects, HandOut, Outcome, OutcomeKind, Start, ToolCall
-from smallchain.store import callbacks, eventlog, resources, runs, toolcalls
+from smallchain.store import approvals, callbacks, eventlog, resources, runs, toolcalls
 from smallchain.store.contract import Store, Tx
 
 
@@ -41,13 +41,17 @@ class ToolCallKind:
         self._secrets = secrets
 
     def step(self, tx: Tx, key: str, /) -> Step:
-        """Take the next step of a call."""
+        """Take the next step of a call; one that is let in starts in the same step."""
         call = toolcalls.find(tx, key)
         if call is None or call.is_over:
             return Step(at_rest=True)
         run = runs.get(tx, call.run_id)
         facts = self._observe(tx, run, call)
         decision = rules.decide(facts, now=tx.now)
+        if decision.cause == "admitted":
+            call = toolcalls.move(tx, call, "admitted", detail="")
+            facts = self._observe(tx, run, call)
+            decision = rules.decide(facts, now=tx.now)
         if decision.cause in rules.STARTS:
             counting.count(tx, run, call)
         if decision.cause is not None:
@@ -55,8 +59,9 @@ class ToolCallKind:
         elif decision.detail and decision.detail != call.detail:
             toolcalls.save(tx, call, detail=decision.detail)
             eventlog.tell(tx, "ToolCallHeld", eventlog.about_call(call), of=run, tool=call.function, detail=decision.detail)
-        if decision.effects and self._is_instant(tx, run, call):
-            return Step(effects=decision.effects, at_once=lambda: self._compute(tx, run, call))
+        instant = self._instant(tx, run, call) if decision.effects else None
+        if instant is not None:
+            return Step(effects=decision.effects, at_once=lambda: self._compute(tx, run, call, instant))
         return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
@@ -149,17 +154,17 @@ class ToolCallKind:
         key = key_of(self._key, start.start.idempotency_key, start.start.tool).secret
         return HandOut(f"{self._callback_url}/{start.start.call_id}" if self._callback_url else "", key, secret, start.expires_at)
 
-    def _is_instant(self, tx: Tx, run: Run, call: ToolCall) -> bool:
-        tool = pins_of(tx, run.root_id).tool(call.tool)
-        return call.target_kind == "tool" and tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin")
+    def _instant(self, tx: Tx, run: Run, call: ToolCall) -> ToolInUse | None:
+        """The tool of a call that is done at once; None for every other."""
+        tool = pins_of(tx, run.root_id).tool(call.tool) if call.target_kind == "tool" else None
+        return tool if tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin") else None
 
-    def _compute(self, tx: Tx, run: Run, call: ToolCall) -> None:
+    def _compute(self, tx: Tx, run: Run, call: ToolCall, tool: ToolInUse) -> None:
         """Start and outcome in one commit: a crash leaves neither, and a pure tool may be started again."""
-        prepared = prepare(tx, call.id, call.attempts)
-        if prepared is not None:
-            looks = keeping.LOOKS.get(str(prepared.start.executor.get("builtin")))
-            outcome = looks(tx, run, prepared.start.arguments) if looks else self._tools.compute(prepared.start)
-            record_outcome(tx, call.id, call.attempts, keeping.masked(outcome, self._secrets))
+        arguments = policy.arguments_of(call, approvals.of_call(tx, call))
+        looks = keeping.LOOKS.get(tool.spec.builtin or "")
+        outcome = looks(tx, run, arguments) if looks else self._tools.compute({"builtin": tool.spec.builtin}, arguments)
+        record_outcome(tx, call.id, call.attempts, keeping.masked(outcome, self._secrets))
 
     async def _value(self, value: str | dict[str, Any]) -> str:
         return value if isinstance(value, str) else await self._secrets.resolve(value)
@@ -263,10 +268,6 @@ def _held(tx: Tx, pins: Pins, run: Run, call: ToolCall) -> str:
 # ---- recording
 
 
-def _admitted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
-    toolcalls.move(tx, call, "admitted", detail="")
-
-
 def _not_possible(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
     pins = pins_of(tx, run.root_id)
     agent = pins.agent(run.agent)
@@ -301,7 +302,6 @@ def _started(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision:
 
 _Record = Callable[[Tx, Run, ToolCall, rules.CallFacts, Decision], None]
 _RECORD: dict[str, _Record] = {
-    "admitted": _admitted,
     "approval_needed": gates.approval_needed,
     "refused_by_policy": gates.refused_by_policy,
     "asked": gates.asked,
