@@ -15,7 +15,13 @@ from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.money import parse_dollars, show_dollars
 
 _TOKENS = re.compile(r"([0-9][0-9_]*)\s*tokens?")
-_ROLLING = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1), "month": timedelta(days=30)}
+_ROLLING = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+    "month": timedelta(days=30),
+}
 """A rolling month has 30 days."""
 
 
@@ -147,6 +153,8 @@ def counts_from(cap: Cap, /, *, now: datetime) -> datetime | None:
 def _calendar_start(per: str, now: datetime) -> datetime:
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     match per:
+        case "minute":
+            return now.astimezone(UTC).replace(second=0, microsecond=0)
         case "hour":
             return now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         case "day":
