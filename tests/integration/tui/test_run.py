@@ -211,7 +211,7 @@ async def test_a_search_is_typed_marked_and_gone_on_with(fake: FakeDaemon) -> No
         assert isinstance(seen.app.screen, RunScreen)
 
 
-@pytest.mark.parametrize(("key", "verb"), [("p", "pause"), ("R", "resume"), ("K", "cancel"), ("F", "fork"), ("b", "budget")])
+@pytest.mark.parametrize(("key", "verb"), [("p", "pause"), ("R", "resume"), ("K", "cancel"), ("F", "fork")])
 async def test_acts_are_those_of_the_dashboard_and_refused_when_nothing_may_be_changed(fake: FakeDaemon, key: str, verb: str) -> None:
     async with opened(fake, NARROW, read_only=True) as seen:
         await seen.press(key)

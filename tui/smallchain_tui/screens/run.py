@@ -19,6 +19,7 @@ from smallchain.protocol.client import path_of
 from smallchain.protocol.text import one_line
 from smallchain_tui.keymap import bindings
 from smallchain_tui.screens.detail import DetailScreen
+from smallchain_tui.screens.money import Money
 from smallchain_tui.viewmodel import parts
 from smallchain_tui.viewmodel.conversation import Conversation, Said, conversation, exact_dollars
 from smallchain_tui.viewmodel.document import read
@@ -26,7 +27,6 @@ from smallchain_tui.viewmodel.glyphs import colour_of
 from smallchain_tui.viewmodel.line import Line, Span, flow
 from smallchain_tui.viewmodel.ring import Ring
 from smallchain_tui.viewmodel.rows import EventRow, Item, RunRow, number, text
-from smallchain_tui.viewmodel.spend import Budget, Spend
 from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, RUNS, Changed
 from smallchain_tui.viewmodel.words import age, clock, span
 from smallchain_tui.widgets.budgetbars import BudgetBars
@@ -66,6 +66,7 @@ class RunScreen(DetailScreen):
         self._loading = False
         self._problem = ""
         self._feed_words = ""
+        self._money = Money(self, run=name)
 
     def crumbs(self) -> tuple[str, ...]:
         """Where one is: the run's ancestors are in its name."""
@@ -79,7 +80,7 @@ class RunScreen(DetailScreen):
             CallsView(now=now, id="calls"),
             DocumentView(_NO_PLAN, id="plan"),
             DelegationTree(now=now, id="tree"),
-            Vertical(SpendChart(now=now, id="spend"), BudgetBars(id="budgets"), id="money"),
+            Vertical(SpendChart(now=now, id="spend"), BudgetBars(now=now, id="budgets"), id="money"),
             EventFeed(self._ring, now=lambda: asyncio.get_running_loop().time(), older=self._older, with_run=False, id="events"),
         ]
 
@@ -132,6 +133,7 @@ class RunScreen(DetailScreen):
         """Ages go on, and so does the rate of events."""
         self._show_facts(now)
         self.query_one(EventFeed).flush()
+        self._money.tick()
 
     def _take_events(self) -> None:
         """New events of this run go into its feed; what they are about is to be read again."""
@@ -170,20 +172,10 @@ class RunScreen(DetailScreen):
         related = self._described.get("related")
         self._conversation = conversation(transcript, related if isinstance(related, dict) else {})
         self._show_parts(await link.items("toolcalls", {"run": self.run_name}))
-        await self._load_spend()
+        self._money.again()
         if first:
             self._ring.take([EventRow.of(item) for item in await link.items("events", {"run": self.run_name, "tail": _EVENTS})])
             self.query_one(EventFeed).flush()
-
-    async def _load_spend(self) -> None:
-        chart = self.query_one(SpendChart)
-        try:
-            found = await self.app.link.items("spend", {"run": self.run_name, "by": ["hour", "llm", "agent", "run"]})
-        except SmallchainError as error:
-            chart.show_unknown(f"what was spent is not known: {one_line(error.message)}")
-            return
-        chart.show([Spend.of(item) for item in found])
-        self.query_one(BudgetBars).show([Budget.of(item) for item in await self.app.link.items("budgets")])
 
     async def _older(self, seq: int) -> list[EventRow]:
         """The events of this run before one: the daemon gives those of the end, so as many more are asked for."""
@@ -371,8 +363,8 @@ class RunScreen(DetailScreen):
         self.app.open_act("fork", self.run_name, at=row.seq if row is not None else 0)
 
     def action_budget(self) -> None:
-        """Raise a budget."""
-        self.app.open_act("budget", self.run_name)
+        """Raise the cap that stands in its way, or the one under the cursor."""
+        self.app.open_budget(bars.current if (bars := self.query_one(BudgetBars)).has_focus else None, run=self.run_name)
 
     def action_start(self) -> None:
         """Run a task."""
