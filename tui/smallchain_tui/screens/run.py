@@ -25,6 +25,7 @@ from smallchain_tui.viewmodel.conversation import Conversation, Said, conversati
 from smallchain_tui.viewmodel.document import read
 from smallchain_tui.viewmodel.glyphs import colour_of
 from smallchain_tui.viewmodel.line import Line, Span, flow
+from smallchain_tui.viewmodel.plan import done
 from smallchain_tui.viewmodel.ring import Ring
 from smallchain_tui.viewmodel.rows import EventRow, Item, RunRow, number, text
 from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, RUNS, Changed
@@ -33,15 +34,14 @@ from smallchain_tui.widgets.budgetbars import BudgetBars
 from smallchain_tui.widgets.callsview import CallsView
 from smallchain_tui.widgets.conversationview import ConversationView
 from smallchain_tui.widgets.delegationtree import DelegationTree
-from smallchain_tui.widgets.documentview import DocumentView
 from smallchain_tui.widgets.eventfeed import EventFeed
 from smallchain_tui.widgets.facts import Facts
 from smallchain_tui.widgets.lines import Lines
+from smallchain_tui.widgets.planview import PlanView
 from smallchain_tui.widgets.spendchart import SpendChart
 
 TABS = ("messages", "calls", "plan", "tree", "spend", "events")
 _TITLES = ("Messages", "Tool calls", "Plan", "Tree", "Spend", "Events")
-_NO_PLAN = "This run has told no plan. An agent tells one with the tool `update_plan`."
 _LEAST_S = 0.3
 _EVENTS = 500
 
@@ -66,6 +66,8 @@ class RunScreen(DetailScreen):
         self._loading = False
         self._problem = ""
         self._feed_words = ""
+        self._beside_it: frozenset[str] = frozenset()
+        """Ids of the runs that are its detached work: what they do is seen here."""
         self._money = Money(self, run=name)
 
     def crumbs(self) -> tuple[str, ...]:
@@ -78,7 +80,7 @@ class RunScreen(DetailScreen):
         return [
             ConversationView(id="messages"),
             CallsView(now=now, id="calls"),
-            DocumentView(_NO_PLAN, id="plan"),
+            PlanView(now=now, id="plan"),
             DelegationTree(now=now, id="tree"),
             Vertical(SpendChart(now=now, id="spend"), BudgetBars(now=now, id="budgets"), id="money"),
             EventFeed(self._ring, now=lambda: asyncio.get_running_loop().time(), older=self._older, with_run=False, id="events"),
@@ -87,7 +89,9 @@ class RunScreen(DetailScreen):
     def part_titles(self) -> list[str]:
         """Their names, with how many there are."""
         calls = len(parts.calls(self._described))
-        counts = {"Messages": len(self._conversation.rows), "Tool calls": calls}
+        work = len(parts.work(self._described))
+        plan = ", ".join(part for part in (done(parts.steps(self._described)), f"work {work}" if work else "") if part)
+        counts = {"Messages": len(self._conversation.rows), "Tool calls": calls, "Plan": plan}
         return [f"{title} ({counts[title]})" if counts.get(title) else title for title in _TITLES]
 
     def foot(self) -> str:
@@ -134,13 +138,16 @@ class RunScreen(DetailScreen):
         self._show_facts(now)
         self.query_one(EventFeed).flush()
         self._money.tick()
+        self.query_one(PlanView).tick()
 
     def _take_events(self) -> None:
         """New events of this run go into its feed; what they are about is to be read again."""
         ring, mine = self.app.state.events, self.run_id
         fresh = ring.entries[max(self._seen_place - ring.base, 0) :]
         self._seen_place = ring.base + len(ring)
-        rows = [entry for entry in fresh if isinstance(entry, EventRow) and entry.run_id == mine] if mine else []
+        told = [entry for entry in fresh if isinstance(entry, EventRow)]
+        rows = [entry for entry in told if entry.run_id == mine] if mine else []
+        self._stale |= any(entry.run_id in self._beside_it for entry in told)
         if rows and self._ring.take(rows):
             self._stale = True
             self.query_one(EventFeed).flush()
@@ -186,9 +193,8 @@ class RunScreen(DetailScreen):
     def _show_parts(self, calls: Sequence[Item]) -> None:
         self.query_one(ConversationView).show(self._conversation)
         self.query_one(CallsView).show(parts.calls(self._described))
-        item = self._described.get("item")
-        plan = item.get("plan") if isinstance(item, dict) else None
-        self.query_one("#plan", DocumentView).show(plan or _NO_PLAN)
+        self._beside_it = frozenset(text(piece, "run_id") for piece in parts.work(self._described))
+        self.query_one(PlanView).show(parts.steps(self._described), parts.work(self._described))
         self._calls = calls
         self._show()
         self.moved(self.shown_part())
@@ -270,6 +276,10 @@ class RunScreen(DetailScreen):
                 self.app.open_item("message", str(said.seq), run=self.run_name)
         elif isinstance(lines, CallsView) and (call := lines.current) is not None:
             self._open_call(call)
+        elif isinstance(lines, PlanView) and (piece := lines.current) is not None and text(piece, "run"):
+            self.app.open_run(text(piece, "run"))
+        elif isinstance(lines, BudgetBars) and (budget := lines.current) is not None:
+            self.app.open_item("budget", budget.name, run=self.run_name)
         elif isinstance(lines, DelegationTree) and (node := lines.current) is not None:
             if node.kind == "toolcall":
                 self.app.open_item("toolcall", node.id, run=self.run_name)

@@ -221,3 +221,13 @@ def _of(described: Item, name: str) -> Item:
 def calls(described: Item) -> Sequence[Item]:
     """The tool calls of a described run."""
     return [each for each in sequence(_of(described, "related"), "toolcalls") if isinstance(each, dict)]
+
+
+def steps(described: Item) -> Sequence[Item]:
+    """The steps of a described run's plan."""
+    return [each for each in sequence(_of(described, "item"), "plan") if isinstance(each, dict)]
+
+
+def work(described: Item) -> Sequence[Item]:
+    """What a described run has begun beside itself."""
+    return [each for each in sequence(_of(described, "related"), "work") if isinstance(each, dict)]
