@@ -61,6 +61,17 @@ async def test_a_cap_stands_there_with_what_is_spent_under_it(fake: FakeDaemon, 
         assert "No budget is written" not in seen.text()
 
 
+async def test_where_caps_need_a_scroll_bar_their_shares_are_not_cut(fake: FakeDaemon) -> None:
+    cap = {"kind": "budget", "limit": "$25.00", "per": "day", "spent": "$7.40", "held": "$0.00", "left": "$17.60", "used": 0.296}
+    fake.answers["GET", "/v1/spend"] = {"items": []}
+    fake.answers["GET", "/v1/budgets"] = {"items": [cap | {"name": f"cap {number}"} for number in range(9)]}
+    async with dashboard(fake, size=WIDE, now=Clock()) as seen:
+        await seen.sees("cap 0")
+        await seen.pilot.pause()
+
+        assert "30%" in seen.line_with("cap 0")
+
+
 @SIZES
 async def test_each_state_is_a_word_and_a_sign_and_not_a_colour_alone(fake: FakeDaemon, size: tuple[int, int]) -> None:
     async with dashboard(fake, size=size, now=Clock()) as seen:

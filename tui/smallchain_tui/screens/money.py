@@ -12,13 +12,12 @@ from smallchain.model.errors import SmallchainError
 from smallchain.protocol.text import one_line
 from smallchain_tui.screens.base import BaseScreen
 from smallchain_tui.viewmodel.budgets import Budget
-from smallchain_tui.viewmodel.spend import Spend
+from smallchain_tui.viewmodel.spend import DAYS, Spend
 from smallchain_tui.widgets.budgetbars import BudgetBars
 from smallchain_tui.widgets.spendchart import SpendChart
 
 _SPEND_S = 15.0
 _BUDGETS_S = 2.0
-_BACK = timedelta(days=14)
 
 
 class Money:
@@ -78,4 +77,4 @@ class Money:
     def _wanted(self) -> dict[str, Any]:
         if self._run:
             return {"run": self._run, "by": ["hour", "llm", "agent", "run"]}
-        return {"by": ["hour", "llm", "agent"], "since": (self._screen.app.now() - _BACK).isoformat()}
+        return {"by": ["hour", "llm", "agent"], "since": (self._screen.app.now() - timedelta(days=DAYS)).isoformat()}

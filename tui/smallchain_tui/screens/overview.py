@@ -214,6 +214,8 @@ class OverviewScreen(BaseScreen):
     def action_pane(self, name: str) -> None:
         """Show a pane, and give it the focus."""
         self.tab = name
+        if name == "spend":
+            self.money.again()
         for tab in TABS:
             self.set_class(tab == name, f"-tab-{tab}")
         self.call_after_refresh(self.query_one(f"#{name}").focus)

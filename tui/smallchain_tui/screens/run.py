@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -20,14 +20,13 @@ from smallchain.protocol.text import one_line
 from smallchain_tui.keymap import bindings
 from smallchain_tui.screens.detail import DetailScreen
 from smallchain_tui.screens.money import Money
-from smallchain_tui.viewmodel import parts
-from smallchain_tui.viewmodel.conversation import Conversation, Said, conversation, exact_dollars
-from smallchain_tui.viewmodel.document import read
+from smallchain_tui.viewmodel import parts, previews
+from smallchain_tui.viewmodel.conversation import Conversation, conversation, exact_dollars
 from smallchain_tui.viewmodel.glyphs import colour_of
 from smallchain_tui.viewmodel.line import Line, Span, flow
 from smallchain_tui.viewmodel.plan import done
 from smallchain_tui.viewmodel.ring import Ring
-from smallchain_tui.viewmodel.rows import EventRow, Item, RunRow, number, text
+from smallchain_tui.viewmodel.rows import EventRow, Item, RunRow, text
 from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, RUNS, Changed
 from smallchain_tui.viewmodel.words import age, clock, span
 from smallchain_tui.widgets.budgetbars import BudgetBars
@@ -258,9 +257,9 @@ class RunScreen(DetailScreen):
         """What the cursor is on stands beside; money and plans take all the room."""
         self.set_class(TABS[self.part - 1] in ("plan", "spend"), "-alone")
         if isinstance(lines, ConversationView) and (said := lines.current) is not None:
-            self.beside(*_preview(said))
+            self.beside(*previews.of_said(said))
         elif isinstance(lines, CallsView) and (call := lines.current) is not None:
-            self.beside(f"Tool call {text(call, 'tool')}", _call_document(call))
+            self.beside(f"Tool call {text(call, 'tool')}", previews.of_call(call))
         elif isinstance(lines, EventFeed):
             entry = lines.current
             self.beside("Event", entry.item if isinstance(entry, EventRow) else None)
@@ -379,23 +378,3 @@ class RunScreen(DetailScreen):
     def action_start(self) -> None:
         """Run a task."""
         self.app.open_act("start")
-
-
-def _preview(said: Said) -> tuple[str, Any]:
-    """What stands beside a row of the conversation, and its title."""
-    if said.call is not None and said.kind == "call":
-        return f"Tool call {said.who}", _call_document(said.call)
-    if said.kind == "call":
-        return f"Call {said.who}", read(said.words.partition("(")[2].removesuffix(")"))
-    return f"{'Result of ' + said.who if said.kind == 'result' else said.kind} {said.seq}", read(said.words) or "(nothing)"
-
-
-def _call_document(call: Item) -> dict[str, Any]:
-    arguments, result = call.get("arguments"), text(call, "result")
-    shown: dict[str, Any] = {"phase": text(call, "phase")}
-    for name in ("detail", "child"):
-        if text(call, name):
-            shown[name] = text(call, name)
-    shown["arguments"] = read(arguments) if isinstance(arguments, str) else arguments
-    shown["result"] = read(result) if result else None
-    return {**shown, "attempts": number(call, "attempts"), "effects": text(call, "effects"), "id": text(call, "id")}

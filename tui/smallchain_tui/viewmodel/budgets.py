@@ -14,7 +14,7 @@ from smallchain.model.cap import Unit, parse_amount, show_amount
 from smallchain.model.errors import BadInput
 from smallchain.protocol.text import one_line, width
 from smallchain_tui.viewmodel.glyphs import Glyphs
-from smallchain_tui.viewmodel.line import Line, Span, cell, flow, text_of
+from smallchain_tui.viewmodel.line import Line, Span, cell, flow, text_of, to_right
 from smallchain_tui.viewmodel.rows import Item, moment, number, text
 from smallchain_tui.viewmodel.words import count, when
 
@@ -109,26 +109,35 @@ def budget_lines(budgets: Sequence[Budget], cells: int, glyphs: Glyphs, *, now: 
     """Lines for each cap, each with the number of its cap: its bar, its figures, and what stands still at it until when."""
     if not budgets:
         return [((("No budget is written.", "muted"),), -1), ((("`budgets:` in YAML caps what agents spend.", "muted"),), -1)]
-    return [(line, place) for place, budget in enumerate(budgets) for line in one_budget(budget, cells, glyphs, now=now, local=local)]
+    widest = max((width(_figures(budget)) for budget in budgets if budget.spent), default=0)
+    return [
+        (line, place)
+        for place, budget in enumerate(budgets)
+        for line in one_budget(budget, cells, glyphs, now=now, local=local, widest=widest)
+    ]
 
 
-def one_budget(budget: Budget, cells: int, glyphs: Glyphs, *, now: datetime, local: bool = False) -> list[Line]:
-    """The lines of one cap."""
+def one_budget(budget: Budget, cells: int, glyphs: Glyphs, *, now: datetime, local: bool = False, widest: int = 0) -> list[Line]:
+    """The lines of one cap. `widest`: how wide the figures of those beside it are, so that bars are of one length."""
     name = cell(one_line(budget.name), min(24, max(cells // 4, 10)), "strong")
     if not budget.spent:
         return [(name, ("  ", ""), (budget.shown_limit, ""), (f" of {one_line(budget.counts)}" if budget.counts else "", "muted"))]
     share = min(max(budget.used, 0.0), 9.99)
     style = "failed" if share >= 1 or budget.waiting else "waiting" if share >= 0.8 else "done"
     sign: Span = (" !" if style == "failed" else "  ", style)
-    figures = f"{one_line(budget.spent)} of {budget.shown_limit}"
+    figures = _figures(budget)
     percent: Span = (f" {share:>4.0%}", style if share >= 0.8 else "")
     more = _more(budget, now=now, local=local)
     beside = cells >= _SIDE_BY_SIDE
-    room = cells - width(name[0]) - 2 - 1 - width(percent[0]) - (width(figures) + 1 if beside else 0)
+    room = cells - width(name[0]) - 2 - 1 - width(percent[0]) - (max(width(figures), widest) + 1 if beside else 0)
     bar = gauge(budget, min(max(room, 0), _BAR), glyphs, style)
-    first: Line = (name, sign, (" ", ""), *bar, *(((f" {figures}", ""),) if beside else ()), percent)
+    first: Line = (name, sign, (" ", ""), *bar, *((to_right(figures, max(width(figures), widest) + 1),) if beside else ()), percent)
     under = more if beside else [((figures, ""),), *more]
     return [first, *((("  ", ""), *line) for line in flow(under, cells - 2))]
+
+
+def _figures(budget: Budget) -> str:
+    return f"{one_line(budget.spent)} of {budget.shown_limit}"
 
 
 def gauge(budget: Budget, cells: int, glyphs: Glyphs, style: str) -> list[Span]:

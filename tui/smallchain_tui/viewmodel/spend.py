@@ -51,7 +51,9 @@ class Spend:
 
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-_HOURS, _DAYS = 24, 14
+_HOURS = 24
+DAYS = 14
+"""So many days are told, the present one among them."""
 _MONEY = 10
 _WITH_HOURS, _WITH_DAYS = 70, 92
 """From so many cells on, a row has its chart of hours, and that of days."""
@@ -88,7 +90,7 @@ def sparkline(amounts: Sequence[int], glyphs: Glyphs, *, most: int = 0) -> str:
 
 def spend_lines(spends: Sequence[Spend], cells: int, glyphs: Glyphs, *, now: datetime) -> list[Line]:
     """The table: this hour, today, the last day by hours, two weeks by days; of all, then of each model, agent and run."""
-    scale = max(per(spends, HOUR, now=now, count=_HOURS), default=0), max(per(spends, DAY, now=now, count=_DAYS), default=0)
+    scale = max(per(spends, HOUR, now=now, count=_HOURS), default=0), max(per(spends, DAY, now=now, count=DAYS), default=0)
     lines = [_heading(cells), _share("all", spends, scale, cells, glyphs, now=now)]
     if unpriced := sum(spend.unpriced for spend in spends):
         lines.append(((f"{count(unpriced, 'call is', 'calls are')} of models without a price: what they cost is not known", "waiting"),))
@@ -103,7 +105,7 @@ def spend_lines(spends: Sequence[Spend], cells: int, glyphs: Glyphs, *, now: dat
 
 def _name(cells: int) -> int:
     """How wide the names are: what the figures and the charts leave."""
-    charts = (_HOURS + 4 if cells >= _WITH_HOURS else 0) + (_DAYS if cells >= _WITH_DAYS else 0)
+    charts = (_HOURS + 4 if cells >= _WITH_HOURS else 0) + (DAYS if cells >= _WITH_DAYS else 0)
     return min(28, max(8, cells - 3 * _MONEY - charts))
 
 
@@ -112,18 +114,18 @@ def _heading(cells: int) -> Line:
         cell("SPENT", _name(cells)),
         to_right("THIS HOUR", _MONEY),
         to_right("TODAY", _MONEY),
-        to_right(f"{_DAYS} DAYS", _MONEY),
+        to_right(f"{DAYS} DAYS", _MONEY),
     ]
     if cells >= _WITH_HOURS:
         spans.append(cell("  LAST 24 H, BY HOURS", _HOURS + 4))
     if cells >= _WITH_DAYS:
-        spans.append(cell(f"{_DAYS} DAYS", _DAYS))
+        spans.append(cell(f"{DAYS} DAYS", DAYS))
     return tuple((words, "muted") for words, _ in spans)
 
 
 def _share(name: str, spends: Sequence[Spend], scale: tuple[int, int], cells: int, glyphs: Glyphs, *, now: datetime) -> Line:
     """One row. The charts of all rows have one scale, so that they can be compared."""
-    hours, days = per(spends, HOUR, now=now, count=_HOURS), per(spends, DAY, now=now, count=_DAYS)
+    hours, days = per(spends, HOUR, now=now, count=_HOURS), per(spends, DAY, now=now, count=DAYS)
     spans: list[Span] = [
         cell(one_line(name), _name(cells), "strong" if name == "all" else ""),
         *(to_right(exact_dollars(spent), _MONEY, "number" if spent else "muted") for spent in (hours[-1], days[-1], sum(days))),
@@ -139,8 +141,8 @@ def spoken(spends: Sequence[Spend], *, now: datetime) -> list[str]:
     """The same in sentences, for who hears them; what nothing was spent on is left out."""
 
     def told(whose: str, some: Sequence[Spend]) -> str:
-        hour, days = per(some, HOUR, now=now, count=1)[-1], per(some, DAY, now=now, count=_DAYS)
-        return f"{whose}: {exact_dollars(hour)} this hour, {exact_dollars(days[-1])} today, {exact_dollars(sum(days))} in {_DAYS} days."
+        hour, days = per(some, HOUR, now=now, count=1)[-1], per(some, DAY, now=now, count=DAYS)
+        return f"{whose}: {exact_dollars(hour)} this hour, {exact_dollars(days[-1])} today, {exact_dollars(sum(days))} in {DAYS} days."
 
     found = [told("Spent", spends)]
     for what, title in (("llm", "Model"), ("agent", "Agent")):

@@ -39,7 +39,8 @@ class BudgetBars(Lines):
         self.changed()
 
     def changed(self) -> None:
-        self._lines = budget_lines(self._budgets, self.cells, self.glyphs, now=self._now(), local=self.local_time)
+        bar = 0 if self.show_vertical_scrollbar else self.styles.scrollbar_size_vertical  # its room is kept: it comes with these lines
+        self._lines = budget_lines(self._budgets, self.cells - bar, self.glyphs, now=self._now(), local=self.local_time)
         super().changed()
 
     @property
