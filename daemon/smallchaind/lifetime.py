@@ -19,9 +19,10 @@ from smallchain.model.events import Object
 from smallchain.settings import Callbacks, Settings, private_folder
 from smallchain.store import eventlog, meta, runs
 from smallchain.store.contract import Tx
-from smallchain.store.database import Database, of_the_disk
+from smallchain.store.database import Database
 from smallchain.store.lock import StateLock
-from smallchaind import callbacks, compose, listener, notify
+from smallchain.store.sqliteerrors import of_the_disk
+from smallchaind import callbacks, compose, listener, memory, notify
 from smallchaind.api.app import create_app
 from smallchaind.clock import SystemClock
 from smallchaind.compose import House
@@ -113,6 +114,7 @@ async def _live(house: House, lock: StateLock, options: Options, environ: Mappin
         asyncio.create_task(_keep("the watch on people's code", lambda: compose.watch_code(house))),
         asyncio.create_task(_keep("the sweep", lambda: compose.sweep(house))),
         asyncio.create_task(_keep("the resync", lambda: resync.run(house.database, house.driver, check))),
+        asyncio.create_task(_keep("the memory", memory.run)),
         asyncio.create_task(_keep("the ground", lambda: _watch_ground(check, house.database)), name="the ground"),
     ]
     if options.callbacks and hearing:
