@@ -145,9 +145,14 @@ def show_amount(unit: Unit, amount: int, /) -> str:
 
 def counts_from(cap: Cap, /, *, now: datetime) -> datetime | None:
     """Since when what was spent counts; None: since the beginning. Calendars are UTC's, weeks begin on Monday."""
-    if cap.per == "run":
+    return window_start(cap.per, cap.window, now=now)
+
+
+def window_start(per: str, window: str, /, *, now: datetime) -> datetime | None:
+    """When the window began that ends now; None for what has no window."""
+    if per == "run":
         return None
-    return now - _ROLLING[cap.per] if cap.window == "rolling" else _calendar_start(cap.per, now)
+    return now - _ROLLING[per] if window == "rolling" else _calendar_start(per, now)
 
 
 def _calendar_start(per: str, now: datetime) -> datetime:

@@ -227,7 +227,7 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
     calls = items.toolcalls(tx, toolcalls.ids_of_run(tx, run.id))
     after = eventlog.before_tail(tx, _EVENTS, run_id=run.id)
     return {
-        "item": item | {"plan": [step.shown() for step in plans.of_run(tx, run)]},
+        "item": item | {"limits": items.limits(tx, run), "plan": [step.shown() for step in plans.of_run(tx, run)]},
         "related": {
             "toolcalls": calls,
             "children": children,
