@@ -149,6 +149,26 @@ def all_waiting(tx: Tx, /) -> list[str]:
     return [row["run_id"] for row in tx.all("ledger.all_waiting")]
 
 
+@dataclass(frozen=True, slots=True)
+class WaitedFor:
+    """The account at which a run waits: its number, the key of its cap, and the cap's subject."""
+
+    id: int
+    cap: str
+    subject: str
+
+
+def waited_for(tx: Tx, run: Run, /) -> WaitedFor | None:
+    """The account at which a run waits for room, or None."""
+    row = tx.one("ledger.waited_for", run_id=run.id)
+    return WaitedFor(row["id"], row["cap"], row["subject"]) if row is not None else None
+
+
+def holders(tx: Tx, account: int, /, *, most: int) -> list[str]:
+    """Ids of runs whose calls hold something in an account."""
+    return [row["run_id"] for row in tx.all("ledger.holders", account=account, most=most)]
+
+
 def raise_limit(tx: Tx, account: int, /, *, by: int, until: datetime | None) -> None:
     """Add to an account's limit, until a moment or for as long as it is written so."""
     if until is None:

@@ -62,6 +62,12 @@ DELETE FROM waits_for_room WHERE run_id = :run_id;
 SELECT run_id FROM waits_for_room JOIN runs ON runs.id = waits_for_room.run_id
 WHERE account = :account AND runs.phase = 'ready' ORDER BY runs.priority DESC, runs.id LIMIT :most;
 
+-- waited_for: the account at which a run waits for room
+SELECT accounts.* FROM waits_for_room JOIN accounts ON accounts.id = waits_for_room.account WHERE run_id = :run_id;
+
+-- holders: runs whose calls are out and hold something in an account
+SELECT DISTINCT runs.id AS run_id FROM charges JOIN runs ON runs.no = charges.run_no WHERE account = :account AND open = 1 LIMIT :most;
+
 -- all_waiting: runs that wait for room in any account
 SELECT run_id FROM waits_for_room;
 
