@@ -13,6 +13,7 @@ import pytest
 from smallchain.engine.run.acts import cancel, pause
 from smallchain.engine.run.why import why
 from smallchain.model.delivery import Undelivered, Verb
+from smallchain.model.human import MOST_OPEN
 from smallchain.model.lifecycles import CALL_TERMINAL, RUN, RUN_TERMINAL, TOOLCALL, CallPhase, RunPhase
 from smallchain.model.reason import Reason
 from smallchain.model.toolcall import OutcomeKind
@@ -22,7 +23,7 @@ from support.asking import RUN as MONDAY
 from support.asking import TITLE, asks, publish, text
 from support.house import House, a_house
 from support.mailbox import Mailbox
-from support.mcpservers import raw, tool
+from support.mcpservers import raw, relist, tool
 from support.modelserver import Answer, Asked, ModelServer, says
 from support.rows import put_call, put_run
 
@@ -469,6 +470,43 @@ async def test_a_channel_where_nobody_was_told_is_part_of_the_answer(tmp_path: P
         found = await reason(house)
 
     assert chain(found)[-1] == "channel: nobody has been told there: the room is gone"
+
+
+async def test_a_run_that_needs_a_changed_tool_names_the_answer_that_starts_it_and_not_the_one_that_does_not(tmp_path: Path) -> None:
+    (tmp_path / "house").mkdir()
+    (tmp_path / "server").mkdir()
+    words = {
+        "llms": [{"name": "fast", "provider": "scripted", "replies": [{"content": "done"}]}],
+        "mcp_servers": [{"name": "raw", "command": list(raw(tmp_path / "server", tool("echo", "says it")))}],
+        "agents": [{"name": "assistant", "tools": [{"mcp": "raw", "only": ["echo"]}]}],
+        "tasks": [{"name": "sums", "agent": "assistant", "user_message": "go"}],
+        "runs": [{"name": MONDAY, "task": "sums"}],
+    }
+    async with a_house(tmp_path / "house") as house:
+        await house.apply(json.dumps(words))
+        await house.run(MONDAY, RunPhase.SUCCEEDED)
+        relist(tmp_path / "server", tool("echo", "says it to everybody"))
+        words["mcp_servers"][0]["command"].append("again")
+        await house.apply(json.dumps(words | {"runs": [*words["runs"], {"name": "tuesday", "task": "sums"}]}))
+        request = await house.until(lambda tx: next((each for each in requests.newest_open(tx, 9) if each.kind == "tool_changed"), None))
+        found = await house.until(
+            lambda tx: found if runs.by_name(tx, "tuesday") and "changed" in (found := _why(tx, "tuesday")).words else None
+        )
+
+    assert request is not None
+    assert found.words.startswith("it can't start: MCP server 'raw' changed its tool 'echo'")
+    assert list(commands(found)) == [("approve", request.id[-8:])]
+
+
+async def test_a_call_that_waits_for_its_turn_to_ask_leads_to_what_was_asked(house: House) -> None:
+    await house.apply(text(publish(approval="required"), replies=asks(*({"title": str(number)} for number in range(MOST_OPEN + 1)))))
+    await house.call(MONDAY, CallPhase.AWAITING_APPROVAL, position=MOST_OPEN - 1)
+    found = await house.until(
+        lambda tx: found if len((found := _why(tx, MONDAY)).because) == MOST_OPEN + 1 and found.because[-1].because else None
+    )
+
+    assert found.because[-1].words == f"it may not start: {MOST_OPEN} requests of this run wait for a person already"
+    assert len(found.because[-1].because) == MOST_OPEN
 
 
 def asks_server(name: str, **arguments: Any) -> Words:
