@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from smallchain.engine.budget.decide import Word, admit
 from smallchain.model.cap import Cap, OnLimit, Unit, Worst, counts_from
 from smallchain.store import ledger, migrate, modelcalls
-from smallchain.store.database import SqliteTx
+from smallchain.store.transaction import SqliteTx
 from support.rows import NOON, put_run
 
 LIMIT = 1_000

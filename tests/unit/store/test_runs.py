@@ -15,7 +15,7 @@ import pytest
 from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, RunPhase
 from smallchain.model.run import OpenCall, Run, status_of
 from smallchain.store import migrate, runs, toolcalls
-from smallchain.store.database import SqliteTx
+from smallchain.store.transaction import SqliteTx
 from support.rows import NOON, put_call, put_run
 
 
