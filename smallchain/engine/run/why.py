@@ -121,17 +121,24 @@ def _pending(tx: Tx, run: Run) -> Reason:
 
 
 def _needs(tx: Tx, run: Run) -> tuple[Reason, ...]:
-    """What a run can't use now, where it is written and when it is looked at again; and what it waits to see accepted."""
+    """What a run can't use now, where it is written and when it is looked at again; and what it waits to see accepted. Where what it
+    lacks is written nowhere, the agents that name it."""
     if run.started_at is not None:
-        own = resources.get(tx, "llm", run.llm)
-        return _unusable(tx, desk.chain_of(tx, own) if own is not None else ())
+        return _unusable(tx, _own_llms(tx, run))
     task = resources.get(tx, "task", run.task)
     if task is None or run.parent_id is not None:
         return ()
     found = reach.reach_of(tx, typed(task).agent)
-    asked = (each for id in found.asked if (each := requests.find(tx, id)) is not None)
-    rows = (row for row in found.found.values() if isinstance(row, Written) and row.kind not in ("agent", "defaults"))
-    return (*_unusable(tx, rows), *(why_asked(tx, each, goes_on_by=True) for each in asked))
+    asked = tuple(why_asked(tx, each, goes_on_by=True) for id in found.asked if (each := requests.find(tx, id)) is not None)
+    rows = [row for row in found.found.values() if isinstance(row, Written) and row.kind != "defaults"]
+    things = _unusable(tx, (row for row in rows if row.kind != "agent"))
+    return (*(things or _unusable(tx, rows)), *asked)
+
+
+def _own_llms(tx: Tx, run: Run) -> list[Written]:
+    """The LLM of a run, and those that take its place."""
+    own = resources.get(tx, "llm", run.llm)
+    return desk.chain_of(tx, own) if own is not None else []
 
 
 def _unusable(tx: Tx, rows: Iterable[Written]) -> tuple[Reason, ...]:
@@ -210,7 +217,7 @@ def _backing_off(tx: Tx, run: Run) -> Reason:
     spec = _llm(tx, run, name)
     if spec is not None and run.failing_since is not None:
         words += f" (it gives up at {run.failing_since + retry_for_of(spec):%Y-%m-%d %H:%M:%S} UTC)"
-    return _of(run, words, since=run.failing_since, until=run.due_at)
+    return _of(run, words, since=run.failing_since, until=run.due_at, because=_unusable(tx, _own_llms(tx, run)))
 
 
 # ---- caps

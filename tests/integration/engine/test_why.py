@@ -155,6 +155,7 @@ async def test_a_run_that_lacks_something_says_what(house: House) -> None:
     found = await house.until(lambda tx: found if "sumarise" in (found := why(tx, _run(tx))).words else None)
 
     assert found.words == "it can't start: tool 'sumarise' does not exist (it starts by itself once that is mended)"
+    assert chain(found)[1:] == [f"agent: Pending, written at {house.config}/smallchain.yaml:1"]
     assert found.commands == ()
 
 
@@ -252,6 +253,17 @@ async def test_an_llm_in_error_says_where_it_is_written_and_when_it_is_looked_at
     assert [each.words for each in found.because] == [f"Error, written at {house.config}/smallchain.yaml:1; it is looked at again"]
     assert found.because[0].until is not None
     assert found.because[0].until > house.clock.now()
+
+
+async def test_a_run_on_its_fallback_says_what_became_of_its_own_llm(house: House) -> None:
+    own = {"name": "fast", "provider": "scripted", "fallback": "other", "replies": [{"error": {"status": 401, "message": "no such key"}}]}
+    other = {"name": "other", "provider": "scripted", "replies": [{"error": {"status": 503, "message": "overloaded"}}]}
+    await house.apply(text(replies=[], llms=[own, other], agent={"llm": "fast"}))
+    await house.run(MONDAY, RunPhase.BACKING_OFF)
+    found = await reason(house)
+
+    assert found.words.startswith("it calls LLM 'other' again after a failure: overloaded")
+    assert [(each.name, each.words.partition(",")[0]) for each in found.because] == [("fast", "Error")]
 
 
 def capped(server: ModelServer, budget: Words, *names: str) -> str:
