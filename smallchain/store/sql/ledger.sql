@@ -66,7 +66,8 @@ WHERE account = :account AND runs.phase = 'ready' ORDER BY runs.priority DESC, r
 SELECT accounts.* FROM waits_for_room JOIN accounts ON accounts.id = waits_for_room.account WHERE run_id = :run_id;
 
 -- holders: runs whose calls are out and hold something in an account
-SELECT DISTINCT runs.id AS run_id FROM charges JOIN runs ON runs.no = charges.run_no WHERE account = :account AND open = 1 LIMIT :most;
+SELECT runs.id AS run_id FROM runs CROSS JOIN charges ON charges.run_no = runs.no AND charges.attempt = runs.attempts
+WHERE runs.phase = 'calling_model' AND charges.account = :account AND charges.open = 1 ORDER BY runs.id LIMIT :most;
 
 -- all_waiting: runs that wait for room in any account
 SELECT run_id FROM waits_for_room;
