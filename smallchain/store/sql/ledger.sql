@@ -67,7 +67,7 @@ SELECT accounts.* FROM waits_for_room JOIN accounts ON accounts.id = waits_for_r
 
 -- holders: runs whose calls are out and hold something in an account
 SELECT runs.id AS run_id FROM runs CROSS JOIN charges ON charges.run_no = runs.no AND charges.attempt = runs.attempts
-WHERE runs.phase = 'calling_model' AND charges.account = :account AND charges.open = 1 ORDER BY runs.id LIMIT :most;
+WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled') AND runs.phase = 'calling_model' AND charges.account = :account AND charges.open = 1 ORDER BY runs.id LIMIT :most;
 
 -- all_waiting: runs that wait for room in any account
 SELECT run_id FROM waits_for_room;

@@ -74,7 +74,8 @@ WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled') AND runs.phase = 'c
 
 -- callers: the runs whose calls of an LLM are out
 SELECT runs.id AS run_id FROM runs CROSS JOIN modelcalls ON modelcalls.run_no = runs.no AND modelcalls.attempt = runs.attempts
-WHERE runs.phase = 'calling_model' AND modelcalls.outcome = 'open' AND modelcalls.llm = :llm ORDER BY runs.id LIMIT :most;
+WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled') AND runs.phase = 'calling_model' AND modelcalls.outcome = 'open' AND modelcalls.llm = :llm
+ORDER BY runs.id LIMIT :most;
 
 -- started: what was let go at an LLM since a moment, oldest first, with its tokens as far as they are known
 SELECT places.granted_at, coalesce(modelcalls.input_tokens + modelcalls.output_tokens, places.tokens) AS tokens
