@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
+from smallchain.model.clocks import Reading
 from smallchain.model.code import Fault, Function
 from smallchain.model.delivery import ChannelInUse, Delivered, Delivery, Heard, Said, Undelivered
 from smallchain.model.llm import Endpoint, Failure, ModelRequest, Reply
@@ -20,6 +21,10 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The moment, aware and in UTC."""
+        ...
+
+    def reading(self) -> Reading:
+        """The moment beside the clocks that nobody can set."""
         ...
 
 
@@ -50,8 +55,8 @@ class Executor(Protocol):
 class Instant(Executor, Protocol):
     """An executor of tools that are pure and done sooner than a commit: they may run within a transaction."""
 
-    def compute(self, start: Start, /) -> Outcome:
-        """Run one attempt at once, on whichever thread; nothing outside is read or touched."""
+    def compute(self, executor: Mapping[str, Any], arguments: Mapping[str, Any], /) -> Outcome:
+        """Run one attempt at once, on whichever thread; nothing outside is read or touched. `executor`: as in `Start`."""
         ...
 
 
@@ -103,7 +108,7 @@ class Toolbox(Recoverable, Checked, Yielding, Protocol):
         """Whether an executor's tools may run within a transaction."""
         ...
 
-    def compute(self, start: Start, /) -> Outcome:
+    def compute(self, executor: Mapping[str, Any], arguments: Mapping[str, Any], /) -> Outcome:
         """Run one attempt of an instant executor; see `Instant.compute`."""
         ...
 

@@ -15,7 +15,13 @@ from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.money import parse_dollars, show_dollars
 
 _TOKENS = re.compile(r"([0-9][0-9_]*)\s*tokens?")
-_ROLLING = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1), "month": timedelta(days=30)}
+_ROLLING = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+    "month": timedelta(days=30),
+}
 """A rolling month has 30 days."""
 
 
@@ -139,14 +145,21 @@ def show_amount(unit: Unit, amount: int, /) -> str:
 
 def counts_from(cap: Cap, /, *, now: datetime) -> datetime | None:
     """Since when what was spent counts; None: since the beginning. Calendars are UTC's, weeks begin on Monday."""
-    if cap.per == "run":
+    return window_start(cap.per, cap.window, now=now)
+
+
+def window_start(per: str, window: str, /, *, now: datetime) -> datetime | None:
+    """When the window began that ends now; None for what has no window."""
+    if per == "run":
         return None
-    return now - _ROLLING[cap.per] if cap.window == "rolling" else _calendar_start(cap.per, now)
+    return now - _ROLLING[per] if window == "rolling" else _calendar_start(per, now)
 
 
 def _calendar_start(per: str, now: datetime) -> datetime:
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     match per:
+        case "minute":
+            return now.astimezone(UTC).replace(second=0, microsecond=0)
         case "hour":
             return now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         case "day":

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from smallchain.engine import reach
-from smallchain.engine.budget.caps import written_caps
+from smallchain.engine.limits import used_of
 from smallchain.engine.pace.kind import standing
 from smallchain.engine.ports import Toolbox
 from smallchain.engine.schedule.kind import next_start
 from smallchain.engine.specs import in_use, typed, why_unsupported
-from smallchain.model.cap import next_window, show_amount
+from smallchain.engine.toolcall import counting
 from smallchain.model.delivery import VERBS
+from smallchain.model.durations import show_duration
 from smallchain.model.functions import name_on_server
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
@@ -22,9 +23,9 @@ from smallchain.model.lifecycles import Readiness
 from smallchain.model.mcp import McpStanding, difference
 from smallchain.model.money import show_dollars
 from smallchain.model.outcomes import outcome
-from smallchain.model.run import status_of
+from smallchain.model.run import Run, status_of
 from smallchain.model.templates import TEMPLATES
-from smallchain.store import callbacks, ledger, mcptools, paces, resources, runs, schedules
+from smallchain.store import callbacks, mcptools, paces, resources, runs, schedules
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.spend import Spent
@@ -56,12 +57,24 @@ def resource(tx: Tx, written: Written, /) -> Item:
     match written.kind:
         case "llm":
             return item | _use(tx, written.name)
+        case "tool":
+            return item | _calls(tx, written)
         case "mcp_server":
-            return item | {"tools": [tool["name"] for tool in mcp_tools(tx, written.name) if tool["state"] == mcptools.ACCEPTED]}
+            tools = [tool["name"] for tool in mcp_tools(tx, written.name) if tool["state"] == mcptools.ACCEPTED]
+            return item | {"tools": tools} | _calls(tx, written)
         case "schedule":
             return item | _starts(tx, written)
         case _:
             return item
+
+
+def _calls(tx: Tx, written: Written) -> Item:
+    """How many calls a limit allows, and how many of them are used now (None: each run has its own); nothing where there is no limit."""
+    limits = typed(written).limits
+    if limits is None or limits.calls is None:
+        return {}
+    used = counting.used_of(tx, written.kind, written.name, limits.calls)
+    return {"calls": {"limit": limits.calls.limit, "per": limits.calls.per, "window": limits.calls.window, "used": used}}
 
 
 def _starts(tx: Tx, schedule: Written) -> Item:
@@ -120,38 +133,6 @@ def with_fence(tx: Tx, tool: Item, tools: Toolbox, /) -> Item:
         return tool
     used = in_use(typed(row), typed(defaults) if defaults is not None else None, row.folder)
     return tool | {"fence": tools.fence(used.spec)}
-
-
-def budgets(tx: Tx, /) -> list[Item]:
-    """Every cap that is written, under `budgets` or with an agent or a run, and how it stands; one a run has no standing of its own."""
-    found = []
-    for cap, row in written_caps(tx):
-        standing = ledger.look(tx, cap) if cap.is_shared else None
-        unit = cap.unit
-        found.append(
-            {
-                "kind": "budget",
-                "name": row.name if row.kind == "budget" else f"{row.kind}/{row.name}",
-                "id": row.id,
-                "status": "Ready" if standing is None or standing.room > 0 else "Used up",
-                "detail": "",
-                "counts": " ".join(cap.counts).strip(),
-                "limit": show_amount(unit, cap.limit),
-                "per": cap.per,
-                "window": cap.window,
-                "on_limit": cap.on_limit,
-                "spent": show_amount(unit, standing.spent) if standing else None,
-                "held": show_amount(unit, standing.held) if standing else None,
-                "raised": show_amount(unit, standing.raised) if standing and standing.raised else None,
-                "left": show_amount(unit, max(0, standing.room)) if standing else None,
-                "used": round((standing.spent + standing.held) / max(1, standing.limit), 4) if standing else None,
-                "next_window": when(next_window(cap, now=tx.now)),
-                "file": row.file,
-                "line": row.line,
-                "spec": row.spec,
-            }
-        )
-    return found
 
 
 def _use(tx: Tx, llm: str) -> Item:
@@ -217,6 +198,20 @@ def run(row: Row, /, *, places: Mapping[tuple[str, int], str]) -> Item:
         "finished_at": when(value.finished_at),
         "file": value.file,
     }
+
+
+def limits(tx: Tx, value: Run, /) -> list[Item]:
+    """What a run has used of each limit of its agent (`limit` None: nothing is written); lengths as people write them, and in seconds."""
+    return [{"name": name, **_used(*each)} for name, each in used_of(tx, value).items()] if value.started_at else []
+
+
+def _used(used: int | timedelta, most: int | timedelta | None) -> Item:
+    if isinstance(used, int):
+        return {"used": used, "limit": most}
+    length = used - used % timedelta(seconds=1) if used >= timedelta(minutes=1) else used
+    of = most if isinstance(most, timedelta) else None
+    shown = {"used": show_duration(length), "limit": show_duration(of) if of is not None else None}
+    return shown | {"used_s": round(used.total_seconds(), 3), "limit_s": of.total_seconds() if of is not None else None}
 
 
 def run_items(tx: Tx, ids: Sequence[str], /) -> list[Item]:

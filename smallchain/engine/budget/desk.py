@@ -13,6 +13,7 @@ from smallchain.engine.agent import strategy
 from smallchain.engine.budget.bounds import prompt_bound, written_output
 from smallchain.engine.budget.caps import caps_over
 from smallchain.engine.budget.decide import Bounds, Verdict, Word, admit, output_of, worst_of
+from smallchain.engine.budget.room import room_at
 from smallchain.engine.llm.endpoint import timeout_of
 from smallchain.engine.specs import pins_of, typed
 from smallchain.model.canonical import parse
@@ -110,7 +111,7 @@ def wait(tx: Tx, run: Run, fit: Fit, /) -> datetime | None:
     assert fit.worst is not None, "it was looked at"
     account = next(each for each in fit.accounts if each.standing is standing)
     ledger.wait(tx, run, account.id)
-    return ledger.has_room_at(tx, account, fit.worst.of(standing.cap.unit))
+    return room_at(standing, fit.worst.of(standing.cap.unit), ledger.counted(tx, account), now=tx.now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,13 +225,13 @@ def _backing_off(tx: Tx, run: Run) -> Reason:
 
 def _cap(tx: Tx, run: Run) -> tuple[Reason, ...]:
     """The cap that a run stands at: where it is written, and who is asked to raise it."""
-    account = ledger.waited_for(tx, run)
-    over = caps_over(tx, run, desk.look(tx, run).llm)
-    cap = next((each for each in over if account is not None and (each.key, each.subject) == (account.cap, account.subject)), None)
+    account = ledger.waited_for(tx, run.id)
+    of = ledger.cap_of(tx, account) if account is not None else None
+    cap = next((each for each in caps_over(tx, run, desk.look(tx, run).llm) if (each.key, each.subject) == of), None)
     if account is None or cap is None:
         return ()
     row = resources.get(tx, cap.kind, cap.name)
-    asked = requests.about_budget(tx, money.digest_of(account.id)) if cap.on_limit is OnLimit.ASK else None
+    asked = requests.about_budget(tx, money.digest_of(account)) if cap.on_limit is OnLimit.ASK else None
     where = f"written at {row.file}:{row.line}: " if row is not None else ""
     written = Reason(cap.kind, cap.name, f"{where}a higher limit there lets the run go on at once")
     return (written, *((_of_cap(tx, asked),) if asked is not None else ()))
@@ -247,10 +247,10 @@ def _of_cap(tx: Tx, asked: HumanRequest) -> Reason:
 
 def _holders(tx: Tx, run: Run) -> tuple[Reason, ...]:
     """The runs whose calls hold what is left of a cap; they end by themselves."""
-    account = ledger.waited_for(tx, run)
+    account = ledger.waited_for(tx, run.id)
     if account is None:
         return ()
-    others = [each for id in ledger.holders(tx, account.id, most=_MOST_NAMED) if (each := runs.find(tx, id)) is not None]
+    others = [each for id in ledger.holders(tx, account, most=_MOST_NAMED) if (each := runs.find(tx, id)) is not None]
     return tuple(_calling(tx, each) for each in others)
 
 

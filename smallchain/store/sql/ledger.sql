@@ -49,8 +49,8 @@ UPDATE charges SET amount = :amount, open = 0 WHERE no = :no;
 -- settle_account: a hold is let go, and what the call came to is spent
 UPDATE accounts SET held = held - :released, spent = max(0, spent + :spent) WHERE id = :id;
 
--- oldest: settled charges that count, oldest first
-SELECT at, amount FROM charges WHERE account = :account AND open = 0 AND at >= :since ORDER BY at LIMIT :most;
+-- counted: settled charges since a moment, and after one of that moment, oldest first
+SELECT no, at, amount FROM charges WHERE account = :account AND open = 0 AND (at, no) > (:at, :no) ORDER BY at, no LIMIT :most;
 
 -- wait: a run waits for room in an account
 INSERT INTO waits_for_room (run_id, account) VALUES (:run_id, :account) ON CONFLICT (run_id) DO UPDATE SET account = excluded.account;
@@ -62,12 +62,23 @@ DELETE FROM waits_for_room WHERE run_id = :run_id;
 SELECT run_id FROM waits_for_room JOIN runs ON runs.id = waits_for_room.run_id
 WHERE account = :account AND runs.phase = 'ready' ORDER BY runs.priority DESC, runs.id LIMIT :most;
 
--- waited_for: the account at which a run waits for room
-SELECT accounts.* FROM waits_for_room JOIN accounts ON accounts.id = waits_for_room.account WHERE run_id = :run_id;
+-- parked: how many runs stand still until there is room in an account, and when the first of them looks again; so many are looked at
+SELECT count(*) AS count, min(due_at) AS due_at FROM (
+  SELECT runs.due_at FROM waits_for_room JOIN runs ON runs.id = waits_for_room.run_id
+  WHERE account = :account AND runs.phase = 'over_budget' LIMIT :most
+);
+
+-- parked_ids: the first of them
+SELECT run_id FROM waits_for_room JOIN runs ON runs.id = waits_for_room.run_id
+WHERE account = :account AND runs.phase = 'over_budget' ORDER BY runs.id LIMIT :most;
+
+-- waited_for: the account that a run waits for room in
+SELECT account FROM waits_for_room WHERE run_id = :run_id;
 
 -- holders: runs whose calls are out and hold something in an account
 SELECT runs.id AS run_id FROM runs CROSS JOIN charges ON charges.run_no = runs.no AND charges.attempt = runs.attempts
-WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled') AND runs.phase = 'calling_model' AND charges.account = :account AND charges.open = 1 ORDER BY runs.id LIMIT :most;
+WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled') AND runs.phase = 'calling_model' AND charges.account = :account
+  AND charges.open = 1 ORDER BY runs.id LIMIT :most;
 
 -- all_waiting: runs that wait for room in any account
 SELECT run_id FROM waits_for_room;

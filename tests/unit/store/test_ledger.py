@@ -16,12 +16,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from smallchain.engine.budget.decide import Word, admit
 from smallchain.model.cap import Cap, OnLimit, Unit, Worst, counts_from
-from smallchain.store import ledger, migrate, modelcalls
+from smallchain.store import ledger, migrate, modelcalls, runs
 from smallchain.store.transaction import SqliteTx
 from support.rows import NOON, put_run
 
 LIMIT = 1_000
-PERIODS = [("run", "rolling"), ("hour", "rolling"), ("day", "rolling"), ("hour", "calendar"), ("day", "calendar"), ("month", "calendar")]
+PERIODS = [
+    *(("run", "rolling"), ("minute", "rolling"), ("hour", "rolling"), ("day", "rolling")),
+    *(("minute", "calendar"), ("hour", "calendar"), ("day", "calendar"), ("month", "calendar")),
+]
 
 
 class Ledger(RuleBasedStateMachine):
@@ -142,21 +145,34 @@ def tx(tmp_path: Path):  # type: ignore[no-untyped-def]
         yield SqliteTx(opened, now=NOON, epoch=1)
 
 
-def test_room_under_a_rolling_cap_comes_when_enough_has_left_the_window(tx: SqliteTx) -> None:
+def test_what_counts_is_read_oldest_first_in_pages_and_none_of_one_moment_is_lost(tx: SqliteTx) -> None:
     run = put_run(tx)
-    cap = Cap("budget", "b", "", Unit.TOKENS, 100, "hour", "rolling", OnLimit.WAIT)
-    for attempt, amount in enumerate((30, 40, 20), 1):
-        tx.begin(NOON + timedelta(minutes=attempt))
-        ledger.hold(tx, ledger.bring_up(tx, cap), run, attempt=attempt, amount=amount)
+    cap = Cap("budget", "b", "", Unit.TOKENS, 5_000, "hour", "rolling", OnLimit.WAIT)
+    for attempt in range(1, 1_203):
+        tx.begin(NOON + timedelta(minutes=attempt // 600))
+        ledger.hold(tx, ledger.bring_up(tx, cap), run, attempt=attempt, amount=attempt)
         ledger.settle(tx, run.id, attempt, None)
-    account = ledger.bring_up(tx, cap)
+    tx.begin(NOON + timedelta(hours=1, seconds=1))
+    account = ledger.find(tx, cap)
+    assert account is not None
 
-    assert ledger.has_room_at(tx, account, 10) == tx.now
-    assert ledger.has_room_at(tx, account, 11) == NOON + timedelta(hours=1, minutes=1)
-    assert ledger.has_room_at(tx, account, 41) == NOON + timedelta(hours=1, minutes=2)
-    assert ledger.has_room_at(tx, account, 100) == NOON + timedelta(hours=1, minutes=3)
-    tx.begin(NOON + timedelta(hours=1, minutes=1, seconds=1))
-    assert ledger.look(tx, cap).spent == 60
+    found = list(ledger.counted(tx, account))
+    assert [amount for _, amount in found] == list(range(600, 1_203))
+    assert sum(amount for _, amount in found) == account.standing.spent
+    assert found[0][0] == NOON + timedelta(minutes=1)
+
+
+def test_runs_that_stand_still_are_counted_with_the_moment_at_which_the_first_goes_on(tx: SqliteTx) -> None:
+    account = ledger.bring_up(tx, Cap("budget", "b", "", Unit.TOKENS, 100, "hour", "rolling", OnLimit.WAIT)).id
+    for number in range(3):
+        ready = runs.move(tx, put_run(tx, name=f"run-{number}"), "dependencies_ready")
+        run = runs.move(tx, ready, "over_cap", due_at=NOON + timedelta(minutes=9 - number))
+        ledger.wait(tx, run, account)
+    ledger.wait(tx, put_run(tx, name="others hold"), account)
+
+    assert ledger.parked(tx, account) == ledger.Parked(3, NOON + timedelta(minutes=7))
+    assert len(ledger.parked_ids(tx, account, most=2)) == 2
+    assert ledger.parked(tx, account + 1) == ledger.Parked(0, None)
 
 
 def test_what_is_added_for_a_while_ends_and_what_is_added_for_good_stays(tx: SqliteTx) -> None:

@@ -13,7 +13,7 @@ from textual.binding import BindingType
 
 from smallchain.protocol.text import visible
 from smallchain_tui.keymap import bindings
-from smallchain_tui.screens.deciding import RequestScreenBase
+from smallchain_tui.screens.asked import AskedScreen
 from smallchain_tui.viewmodel.asking import Row, argument_rows, choice_lines, context_rows, difference_rows
 from smallchain_tui.viewmodel.decision import Decision, Stage
 from smallchain_tui.widgets.pane import Pane
@@ -21,7 +21,7 @@ from smallchain_tui.widgets.reader import Reader
 from smallchain_tui.widgets.textfield import TextField
 
 
-class RequestScreen(RequestScreenBase):
+class RequestScreen(AskedScreen):
     """Settle, loop, quarantine, budget, a changed tool: whatever has verbs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("request")]
@@ -60,6 +60,10 @@ class RequestScreen(RequestScreenBase):
         """Whether what is chosen needs words."""
         return decision.verdict is not None and decision.subject.needs_text(decision.verdict.verb)
 
+    def before_asked(self) -> list[Row]:
+        """What stands above the question."""
+        return []
+
     # ---- shown
 
     def on_mount(self) -> None:
@@ -78,12 +82,13 @@ class RequestScreen(RequestScreenBase):
         row = self.row
         if row is None or not self.is_mounted:
             return
-        rows = [
+        rows = self.before_asked()
+        rows += [
             Row("| ", line, "strong") for line in (ascii(row.question) if self.exact else visible(row.question, multiline=True)).split("\n")
         ]
         if row.difference:
             rows += difference_rows(row, exact=self.exact)
-        elif row.arguments is not None and row.kind != "question":
+        elif row.arguments is not None and row.kind not in ("question", "budget"):
             rows += [Row("", ""), Row("", "with these arguments", "muted"), *argument_rows(row.arguments, exact=self.exact)]
         rows += [Row("", ""), *context_rows(row, None, outcomes=False, local=self.app.options.local_time)]
         if not row.run:  # no model asks, and none is told
