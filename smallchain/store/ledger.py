@@ -174,6 +174,17 @@ def all_waiting(tx: Tx, /) -> list[str]:
     return [row["run_id"] for row in tx.all("ledger.all_waiting")]
 
 
+def holders(tx: Tx, account: int, /, *, most: int) -> list[str]:
+    """Ids of runs whose calls hold something in an account."""
+    return [row["run_id"] for row in tx.all("ledger.holders", account=account, most=most)]
+
+
+def cap_of(tx: Tx, account: int, /) -> tuple[str, str] | None:
+    """The key of the cap that an account is of, and its subject; None where there is no such account."""
+    row = tx.one("ledger.account_by_id", id=account)
+    return (row["cap"], row["subject"]) if row is not None else None
+
+
 def raise_limit(tx: Tx, account: int, /, *, by: int, until: datetime | None) -> None:
     """Add to an account's limit, until a moment or for as long as it is written so."""
     if until is None:

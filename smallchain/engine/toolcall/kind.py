@@ -265,6 +265,12 @@ def _held(tx: Tx, pins: Pins, run: Run, call: ToolCall) -> str:
     return ""
 
 
+def why_held(tx: Tx, run: Run, call: ToolCall, /) -> str:
+    """Why a call that has not begun may not begin, as things stand; empty when nothing holds it."""
+    decision = rules.decide(_observe(tx, run, call), now=tx.now)
+    return decision.detail if decision.cause is None else ""
+
+
 # ---- recording
 
 
