@@ -22,7 +22,7 @@ from smallchain.engine.pace.kind import standing
 from smallchain.engine.run import work
 from smallchain.engine.run.replies import llm_of_attempt
 from smallchain.engine.specs import pins_of, typed
-from smallchain.engine.toolcall import kind as calls
+from smallchain.engine.toolcall import observing, starting
 from smallchain.model.cap import OnLimit
 from smallchain.model.errors import Unknown
 from smallchain.model.human import MOST_OPEN, HumanRequest, RequestKind
@@ -291,7 +291,7 @@ def _call(tx: Tx, run: Run, call: ToolCall) -> Reason:
 
 
 def _not_begun(tx: Tx, run: Run, call: ToolCall) -> Reason:
-    held = calls.why_held(tx, run, call)
+    held = observing.why_held(tx, run, call)
     if not held:
         return _about(call, "it starts once its run is resumed" if run.paused else "it is about to start")
     because: tuple[Reason, ...] = ()
@@ -327,7 +327,7 @@ def _executing(tx: Tx, call: ToolCall) -> Reason:
 def _deadline(tx: Tx, call: ToolCall) -> datetime | None:
     """Until when an attempt may run, by the time-out that is written now."""
     try:
-        start = calls.begun(tx, call.id, call.attempts)
+        start = starting.begun(tx, call.id, call.attempts)
     except Unknown:
         return None
     return start.deadline if start is not None else None
