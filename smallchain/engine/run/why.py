@@ -23,6 +23,7 @@ from smallchain.engine.run import work
 from smallchain.engine.run.replies import llm_of_attempt
 from smallchain.engine.specs import pins_of, typed
 from smallchain.engine.toolcall import kind as calls
+from smallchain.engine.toolcall import starting
 from smallchain.model.cap import OnLimit
 from smallchain.model.errors import Unknown
 from smallchain.model.human import MOST_OPEN, HumanRequest, RequestKind
@@ -327,7 +328,7 @@ def _executing(tx: Tx, call: ToolCall) -> Reason:
 def _deadline(tx: Tx, call: ToolCall) -> datetime | None:
     """Until when an attempt may run, by the time-out that is written now."""
     try:
-        start = calls.begun(tx, call.id, call.attempts)
+        start = starting.begun(tx, call.id, call.attempts)
     except Unknown:
         return None
     return start.deadline if start is not None else None
