@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smallchain.engine.pace.decide import AT_ONCE, WINDOW, Limits, PaceFacts, Started, Waiting, decide, in_order
@@ -207,6 +207,15 @@ peers = st.lists(st.tuples(st.sampled_from(["r", "s", "t", "u"]), st.integers(0,
 )
 
 
+@example(
+    limits=Limits(tokens_per_minute=20),
+    peers=[
+        Waiting(f"run-{number}", 1, root, 1, NOON, tokens)
+        for number, (root, tokens) in enumerate([("r", 0), ("s", 0), ("s", 0), ("t", 0), ("u", 21)])
+    ],
+    lengths=[1],
+    death=1,
+)
 @given(limits=limits, peers=peers, lengths=st.lists(st.integers(1, 90), min_size=1, max_size=5), death=st.integers(0, 30))
 def test_no_limit_is_ever_passed_nobody_starves_and_nothing_stands_still(
     limits: Limits, peers: list[Waiting], lengths: list[int], death: int
@@ -244,8 +253,10 @@ def test_no_limit_is_ever_passed_nobody_starves_and_nothing_stands_still(
         for each in left:
             if each.priority == served.priority:
                 passed[each.run_id] += 1
-                siblings = sum(peer.root_id == each.root_id for peer in peers)
-                assert passed[each.run_id] <= siblings * 4, "it was passed over more often than the line can go round"
+                rounds = (
+                    sum(peer.root_id == each.root_id for peer in peers) + 1
+                )  # one more: after a death, a sibling may ask before it again
+                assert passed[each.run_id] <= rounds * 4, "it was passed over more often than the line can go round"
 
 
 @pytest.mark.parametrize("tree", [1, 5, 100])
