@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import assert_never
+from zoneinfo import ZoneInfo
 
 from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.money import parse_dollars, show_dollars
 
-_TOKENS = re.compile(r"([0-9][0-9_]*)\s*tokens?")
+_TOKENS = re.compile(r"([0-9][0-9_]{0,18})\s*tokens?")
 _ROLLING = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1), "month": timedelta(days=30)}
 """A rolling month has 30 days."""
+_TICK = timedelta(microseconds=1)
+"""What lies between two moments."""
 
 
 class Unit(StrEnum):
@@ -50,11 +53,15 @@ class Cap:
     on_limit: OnLimit
     counts: tuple[str, str] = ("everything", "")
     """Which calls: of an `agent` (with what it delegates), a `task`, an `llm`, or `everything`; within the subject where there is one."""
+    time_zone: str = "UTC"
+    """Where a calendar's days begin."""
 
     @property
     def key(self) -> str:
         """What tells its account apart: other words about what is counted are another account."""
-        return "/".join((self.kind, self.name, *self.counts, self.unit, self.per, self.window))
+        zone = () if self.time_zone == "UTC" else (self.time_zone,)
+        parts = (self.kind, self.name, *self.counts, self.unit, self.per, self.window, *zone)
+        return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
     @property
     def is_shared(self) -> bool:
@@ -138,38 +145,53 @@ def show_amount(unit: Unit, amount: int, /) -> str:
 
 
 def counts_from(cap: Cap, /, *, now: datetime) -> datetime | None:
-    """Since when what was spent counts; None: since the beginning. Calendars are UTC's, weeks begin on Monday."""
+    """The first moment whose spending counts; None: the beginning. A calendar's weeks begin on Monday.
+
+    What was spent exactly a period ago has left a rolling window: whoever wakes at the moment that `leaves_window` names finds room.
+    """
     if cap.per == "run":
         return None
-    return now - _ROLLING[cap.per] if cap.window == "rolling" else _calendar_start(cap.per, now)
+    return now - _ROLLING[cap.per] + _TICK if cap.window == "rolling" else _calendar_start(cap, now)
 
 
-def _calendar_start(per: str, now: datetime) -> datetime:
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def _calendar_start(cap: Cap, now: datetime) -> datetime:
+    local = now.astimezone(ZoneInfo(cap.time_zone))
+    if cap.per == "hour":
+        return now.astimezone(UTC) - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    return _midnight(cap, _first_day(cap.per, local.date()))
+
+
+def _first_day(per: str, day: date) -> date:
     match per:
-        case "hour":
-            return now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        case "day":
-            return midnight
         case "week":
-            return midnight - timedelta(days=midnight.weekday())
+            return day - timedelta(days=day.weekday())
+        case "month":
+            return day.replace(day=1)
         case _:
-            return midnight.replace(day=1)
+            return day
+
+
+def _midnight(cap: Cap, day: date) -> datetime:
+    """When a day begins; where the clocks leave midnight out, that is when they do, and where they bring it twice, the first."""
+    return datetime.combine(day, time(), ZoneInfo(cap.time_zone)).astimezone(UTC)
 
 
 def next_window(cap: Cap, /, *, now: datetime) -> datetime | None:
     """When a calendar's next window begins; None for what has no calendar."""
-    return None if cap.is_rolling else window_end(cap.per, cap.window, now=now)
+    return None if cap.is_rolling else window_end(cap, now=now)
 
 
-def window_end(per: str, window: str, /, *, now: datetime) -> datetime | None:
+def window_end(cap: Cap, /, *, now: datetime) -> datetime | None:
     """When a calendar's window ends, or a rolling one that begins now; None for what has no window."""
-    if per == "run":
+    if cap.per == "run":
         return None
-    if window == "rolling":
-        return now + _ROLLING[per]
-    start = _calendar_start(per, now)
-    return (start + timedelta(days=32)).replace(day=1) if per == "month" else start + _ROLLING[per]
+    if cap.window == "rolling":
+        return now + _ROLLING[cap.per]
+    if cap.per == "hour":
+        return _calendar_start(cap, now) + _ROLLING["hour"]
+    first = _first_day(cap.per, now.astimezone(ZoneInfo(cap.time_zone)).date())
+    length = {"day": 1, "week": 7, "month": 32}[cap.per]
+    return _midnight(cap, _first_day(cap.per, first + timedelta(days=length)))
 
 
 def leaves_window(cap: Cap, at: datetime, /) -> datetime | None:

@@ -11,6 +11,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -137,6 +138,15 @@ def _amount(value: Any) -> Any:
     return text
 
 
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, LookupError) as error:
+        hint = did_you_mean(value, available_timezones()) or "write it as Europe/Berlin"
+        raise fault(f"{value[:60]!r} is not a time zone", hint=hint) from error
+    return value
+
+
 def _secret(value: Any) -> Any:
     if isinstance(value, str):
         raise fault("holds a secret in clear text", hint="write {env: NAME}, {file: PATH} or {command: [...]} in its place")
@@ -244,6 +254,7 @@ ToolName = Annotated[str, AfterValidator(_tool_name)]
 Duration = Annotated[str, BeforeValidator(_duration, json_schema_input_type=str)]
 Dollars = Annotated[str, BeforeValidator(_dollars, json_schema_input_type=str | float)]
 Amount = Annotated[str, BeforeValidator(_amount, json_schema_input_type=str)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Variable = Annotated[str, AfterValidator(_variable)]
 FilePath = Annotated[str, AfterValidator(_path)]
 Url = Annotated[str, AfterValidator(_url)]

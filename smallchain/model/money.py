@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
 from smallchain.model.errors import BadInput
 
 NANO = 1_000_000_000
+MOST = NANO * NANO
+"""More nano-dollars than any amount that can be written: what a server that lies tells counts as this, so that sums can be kept."""
 _GRAMMAR = re.compile(r"\$?(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
 
 
@@ -40,7 +42,7 @@ class Price:
         cached = min(usage.cached_tokens, usage.input_tokens)
         cached_price = self.input if self.cached_input is None else self.cached_input
         total = (usage.input_tokens - cached) * self.input + cached * cached_price + usage.output_tokens * self.output
-        return int((Decimal(total) / 1_000_000).to_integral_value(ROUND_CEILING))
+        return min(-(-total // 1_000_000), MOST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import itertools
 import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
@@ -26,6 +25,7 @@ from smallchain.model.fields import (
     Name,
     Secret,
     Section,
+    TimeZone,
     Turns,
     Url,
     Whole,
@@ -51,7 +51,14 @@ class Budget(Section):
     limit: Amount = Field(description="$5, 200000 tokens or 2h")
     per: Literal["run", "hour", "day", "week", "month"] = Field("run", description="What the cap is counted over")
     window: Literal["rolling", "calendar"] = Field("rolling", description="The last 24 hours, or since midnight")
+    time_zone: TimeZone = Field("UTC", description="Of `window: calendar`, as Europe/Berlin")
     on_limit: Literal["wait", "ask", "stop"] = Field("wait", description="wait until there is room, ask a person, or stop the run")
+
+    @model_validator(mode="after")
+    def _zone_of_a_calendar(self) -> Self:
+        if self.time_zone != "UTC" and (self.window != "calendar" or self.per == "run"):
+            raise fault("`time_zone` goes with `window: calendar`")
+        return self
 
 
 def _budget(value: Any) -> Any:
@@ -327,7 +334,7 @@ class ScheduleSpec(Section):
     task: Name = Field(description="What starts")
     cron: str | None = Field(None, description="Minute, hour, day of month, month, day of week")
     every: Duration | None = Field(None, description="An interval")
-    time_zone: str = Field("UTC", description="Of `cron`, as Europe/Berlin")
+    time_zone: TimeZone = Field("UTC", description="Of `cron`, as Europe/Berlin")
     overlap: Literal["skip", "queue", "replace"] = Field("skip", description="When the last one still runs")
     misfire: Literal["once", "skip"] = Field("once", description="What becomes of starts that were missed")
     jitter: Duration | None = Field(None, description="Start up to so much later, less than what lies between two starts")
@@ -348,16 +355,6 @@ class ScheduleSpec(Section):
         if first is None:
             raise fault(f"{value[:60]!r} names a day that never comes")
         return re.sub(r"\s+", " ", value.strip())
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ValueError, OSError, LookupError) as error:
-            hint = did_you_mean(value, available_timezones()) or "write it as Europe/Berlin"
-            raise fault(f"{value[:60]!r} is not a time zone", hint=hint) from error
-        return value
 
     @model_validator(mode="after")
     def _one(self) -> Self:
