@@ -21,7 +21,7 @@ from smallchain.store import eventlog, meta, runs
 from smallchain.store.contract import Tx
 from smallchain.store.database import Database, of_the_disk
 from smallchain.store.lock import StateLock
-from smallchaind import callbacks, compose, listener, notify
+from smallchaind import callbacks, compose, listener, memory, notify
 from smallchaind.api.app import create_app
 from smallchaind.clock import SystemClock
 from smallchaind.compose import House
@@ -113,6 +113,7 @@ async def _live(house: House, lock: StateLock, options: Options, environ: Mappin
         asyncio.create_task(_keep("the watch on people's code", lambda: compose.watch_code(house))),
         asyncio.create_task(_keep("the sweep", lambda: compose.sweep(house))),
         asyncio.create_task(_keep("the resync", lambda: resync.run(house.database, house.driver, check))),
+        asyncio.create_task(_keep("the memory", memory.run)),
         asyncio.create_task(_keep("the ground", lambda: _watch_ground(check, house.database)), name="the ground"),
     ]
     if options.callbacks and hearing:

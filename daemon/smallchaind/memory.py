@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import gc
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h; see mallopt(3)
 _LARGE = 128 * 1024
+_GIVE_BACK_S = 60.0
 
 
 def settle() -> None:
@@ -24,3 +26,20 @@ def settle() -> None:
             choose(what, value)
     # A batch of steps makes thousands of values that die with it; with Python's 700, all live ones are looked at again and again.
     gc.set_threshold(20_000, 20, 20)
+
+
+def give_back() -> None:
+    """Give the system what is free between pieces in use; some ms, in which no other thread gets memory.
+
+    By itself the allocator gives back the heap's end alone: one piece that lives long keeps all that is free below it, so that a heap
+    which was larger for a moment stays so. malloc_trim(3) looks everywhere; where there is none, nothing is done.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+async def run() -> None:
+    """Give back, once a minute, for ever."""
+    while True:
+        await asyncio.sleep(_GIVE_BACK_S)
+        await asyncio.to_thread(give_back)

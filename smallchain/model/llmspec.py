@@ -22,7 +22,7 @@ from smallchain.model.fields import (
     fault,
     one_of_or_installed,
 )
-from smallchain.model.money import Price, parse_dollars
+from smallchain.model.money import Price, Rates, parse_dollars
 
 PROVIDERS = ("openai", "scripted", "python")
 _OURS_TO_SEND = {"messages": "the conversation", "model": "the `model` field", "tools": "the agent's tools", "stream": "`false`"}
@@ -34,11 +34,12 @@ class PriceSpec(Section):
     input: Dollars = Field(description="Of the prompt")
     output: Dollars = Field(description="Of the reply")
     cached_input: Dollars | None = Field(None, description="Of the part of the prompt the provider had already; else as `input`")
+    cache_write: Dollars | None = Field(None, description="Of the part of the prompt the provider keeps for later; else as `input`")
 
     def price(self) -> Price:
         """The price as integers."""
-        cached = None if self.cached_input is None else parse_dollars(self.cached_input)
-        return Price(parse_dollars(self.input), parse_dollars(self.output), cached)
+        cached, written = (None if each is None else parse_dollars(each) for each in (self.cached_input, self.cache_write))
+        return Price(Rates(parse_dollars(self.input), parse_dollars(self.output), cached, written))
 
 
 class LLMLimits(Section):

@@ -30,25 +30,62 @@ def show_dollars(nanousd: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """Nano-dollars per million tokens; `cached_input` None means cached tokens cost as input."""
+class Rates:
+    """Nano-dollars per million tokens. `cached_input` and `cache_write` None: tokens read from and written to a cache cost as input."""
 
     input: int
     output: int
     cached_input: int | None = None
+    cache_write: int | None = None
 
     def cost(self, usage: Usage) -> int:
         """What a call cost, in nano-dollars, rounded up once."""
         cached = min(usage.cached_tokens, usage.input_tokens)
-        cached_price = self.input if self.cached_input is None else self.cached_input
-        total = (usage.input_tokens - cached) * self.input + cached * cached_price + usage.output_tokens * self.output
+        written = min(usage.cache_write_tokens, usage.input_tokens - cached)
+        total = (
+            (usage.input_tokens - cached - written) * self.input
+            + cached * (self.input if self.cached_input is None else self.cached_input)
+            + written * (self.input if self.cache_write is None else self.cache_write)
+            + usage.output_tokens * self.output
+        )
         return min(-(-total // 1_000_000), MOST)
+
+    @property
+    def dearest_input(self) -> int:
+        """What a token of the prompt costs at most."""
+        return max(self.input, self.cached_input or 0, self.cache_write or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a model costs. `longer`: above so many tokens of a prompt, ascending, the whole call has these rates instead."""
+
+    rates: Rates
+    longer: tuple[tuple[int, Rates], ...] = ()
+
+    def cost(self, usage: Usage) -> int:
+        """What a call cost, in nano-dollars, rounded up once."""
+        return self._reached(usage.input_tokens)[-1].cost(usage)
+
+    def worst(self, prompt: int, output: int) -> int:
+        """What a call with at most so many tokens costs at most, in nano-dollars, rounded up once."""
+        return max(-(-(prompt * each.dearest_input + output * each.output) // 1_000_000) for each in self._reached(prompt))
+
+    def output_within(self, nanousd: int, prompt: int) -> int | None:
+        """Tokens of a reply that so much pays for, after a prompt of at most so many; below 0 where it does not pay for that; None: any."""
+        left = [(nanousd * 1_000_000 - prompt * each.dearest_input) // each.output for each in self._reached(prompt) if each.output > 0]
+        return min(left, default=None)
+
+    def _reached(self, prompt: int) -> list[Rates]:
+        """The rates of calls with no longer a prompt; the last are those of one that has just so many tokens."""
+        return [self.rates, *(rates for above, rates in self.longer if prompt > above)]
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one model call, as the provider counted them; cached ones are part of the input."""
+    """Tokens of one model call, as the provider counted them; those read from and written to its cache are part of the input."""
 
     input_tokens: int
     output_tokens: int
     cached_tokens: int = 0
+    cache_write_tokens: int = 0

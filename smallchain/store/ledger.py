@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from smallchain.model.canonical import canonical
 from smallchain.model.cap import Cap, Standing, Unit, Worst, counts_from, leaves_window, next_window
-from smallchain.model.money import MOST, Price
+from smallchain.model.money import MOST, Price, Rates
 from smallchain.model.run import Run
 from smallchain.store.contract import Row, Tx
 from smallchain.store.times import from_text, to_text
@@ -186,20 +187,16 @@ def held_by_tree(tx: Tx, run_id: str, /) -> int:
 def price(tx: Tx, llm: str, model: str, /) -> Price | None:
     """What a model costs by the list that was looked at last; None when none says."""
     row = tx.one("ledger.price", llm=llm, model=model)
-    return Price(row["input"], row["output"], row["cached_input"]) if row else None
+    if row is None:
+        return None
+    longer = tuple((above, Rates(*rates)) for above, *rates in json.loads(row["longer"]))
+    return Price(Rates(row["input"], row["output"], row["cached_input"], row["cache_write"]), longer)
 
 
 def put_price(tx: Tx, llm: str, model: str, found: Price | None, source: str, /) -> None:
     """Keep what a list says of a model's price."""
     if found is None:
         tx.run("ledger.drop_price", llm=llm, model=model)
-    else:
-        tx.run(
-            "ledger.put_price",
-            llm=llm,
-            model=model,
-            input=found.input,
-            output=found.output,
-            cached_input=found.cached_input,
-            source=source,
-        )
+        return
+    longer = canonical([[above, *asdict(rates).values()] for above, rates in found.longer])
+    tx.run("ledger.put_price", llm=llm, model=model, longer=longer, source=source, **asdict(found.rates))

@@ -173,6 +173,11 @@ def by_name(tx: Tx, name: str, /) -> Run | None:
     return from_row(row) if row else None
 
 
+def by_part(tx: Tx, part: str, /) -> list[str]:
+    """Ids of at most two runs whose id begins or ends with this."""
+    return [row["id"] for row in tx.all("runs.by_part", part=part)]
+
+
 def by_call(tx: Tx, call_id: str, /) -> Run | None:
     """The child that a delegation made, or None."""
     row = tx.one("runs.by_call", call_id=call_id)

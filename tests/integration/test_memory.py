@@ -34,6 +34,23 @@ with tempfile.NamedTemporaryFile() as file:
     print(file.read().count(b"<heap nr="))
 """
 
+_HOLES = """\
+import os
+from smallchaind import memory
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+memory.settle()
+pieces = [bytes(20_000) for _ in range(2_000)]  # larger than what Python keeps by itself, smaller than what stands outside of the heap
+kept = pieces[::50] + pieces[-1:]
+del pieces
+before = resident()
+memory.give_back()
+print(before - resident())
+"""
+
 
 def heaps(how: str) -> int:
     """How many heaps a process with eight threads has, by what its allocator says."""
@@ -41,10 +58,20 @@ def heaps(how: str) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.skipif(not hasattr(__import__("ctypes").CDLL(None), "malloc_info"), reason="glibc's allocator is not here")
+glibc = pytest.mark.skipif(not hasattr(__import__("ctypes").CDLL(None), "malloc_info"), reason="glibc's allocator is not here")
+
+
+@glibc
 def test_all_threads_share_one_heap() -> None:
     assert heaps("settled") == 1
     assert heaps("as it comes") > 1
+
+
+@glibc
+def test_holes_between_pieces_in_use_are_given_back() -> None:
+    done = subprocess.run([sys.executable, "-c", _HOLES], capture_output=True, check=True, timeout=60, text=True)
+
+    assert int(done.stdout) > 20_000_000  # of some 40 MB that were freed between those that stayed
 
 
 def test_the_collector_waits_for_more_than_a_batch() -> None:

@@ -18,7 +18,7 @@ from smallchain.services.config.service import Answer, Source
 from smallchain.settings import Settings
 from smallchain.store import eventlog
 from smallchain.store.contract import Tx
-from smallchaind.api import items, lists
+from smallchaind.api import finding, items, lists
 from smallchaind.api.pages import HISTORIES, Wanted, page
 from smallchaind.clock import SystemClock
 from smallchaind.compose import House, compose
@@ -75,7 +75,7 @@ class ConfigHouse:
 
     async def run(self, name: str) -> Item:
         """A run."""
-        return await self._house.database.read(lambda tx: items.run_item(tx, items.find_run(tx, name).id))
+        return await self._house.database.read(lambda tx: items.run_item(tx, finding.find_run(tx, name).id))
 
     async def events(self, *reasons: str) -> list[Item]:
         """The events of these reasons, or all, oldest first."""

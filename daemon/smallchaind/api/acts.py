@@ -16,7 +16,7 @@ from smallchain.model.run import Run
 from smallchain.protocol.messages import ActMessage, ForkMessage, PriorityMessage, ResumeMessage, RetryMessage, RunMessage
 from smallchain.store import runs
 from smallchain.store.contract import Tx
-from smallchaind.api import items, keyed
+from smallchaind.api import finding, items, keyed
 from smallchaind.compose import House
 
 
@@ -61,7 +61,7 @@ def routes(house: House) -> APIRouter:
         by = keyed.actor(request)
 
         def carry_out(tx: Tx) -> dict[str, Any]:
-            run = again.retry(tx, items.find_run(tx, ref), by=by, from_start=message.from_start, confirmed=message.confirmed)
+            run = again.retry(tx, finding.find_run(tx, ref), by=by, from_start=message.from_start, confirmed=message.confirmed)
             return {"run": items.run_item(tx, run.id)}
 
         return await keyed.act(house, request, carry_out)
@@ -72,7 +72,7 @@ def routes(house: House) -> APIRouter:
         by = keyed.actor(request)
 
         def carry_out(tx: Tx) -> dict[str, Any]:
-            run = again.fork(tx, items.find_run(tx, ref), at=message.at, by=by)
+            run = again.fork(tx, finding.find_run(tx, ref), at=message.at, by=by)
             return {"run": items.run_item(tx, run.id)}
 
         return await keyed.act(house, request, carry_out)
@@ -91,7 +91,7 @@ def routes(house: House) -> APIRouter:
 
 
 def _start(tx: Tx, message: RunMessage) -> dict[str, Any]:
-    items.find_resource(tx, "task", message.task)
+    finding.find_resource(tx, "task", message.task)
     if message.name is not None:
         fault = fault_in_name(message.name)
         if fault:
@@ -104,7 +104,7 @@ def _start(tx: Tx, message: RunMessage) -> dict[str, Any]:
 
 
 def _on_run(tx: Tx, ref: str, act: Callable[[Run], list[Run]]) -> dict[str, Any]:
-    run = items.find_run(tx, ref)
+    run = finding.find_run(tx, ref)
     if run.is_over:
         when = f"{run.finished_at:%Y-%m-%d %H:%M:%S} UTC" if run.finished_at else "before"
         raise Refused(f"run {run.name!r} is over: it {run.phase} at {when}")

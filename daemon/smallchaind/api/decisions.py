@@ -10,15 +10,16 @@ from smallchain.engine.human.deciding import check_edits, decide_request
 from smallchain.engine.toolcall import handing
 from smallchain.engine.toolcall.handing import Brought, Word
 from smallchain.model.delivery import Heard, Said, Verb
-from smallchain.model.errors import Refused, Unknown
-from smallchain.model.human import Grant, HumanRequest, RequestKind
-from smallchain.model.toolcall import ToolCall
+from smallchain.model.errors import Refused
+from smallchain.model.human import HumanRequest
 from smallchain.protocol.messages import AnswerMessage, ApproveMessage, CallbackMessage, CheckMessage, DenyMessage, Message, SettleMessage
-from smallchain.store import approvals, eventlog, requests, runs, toolcalls
+from smallchain.store import approvals, eventlog, runs, toolcalls
 from smallchain.store.contract import Tx
-from smallchaind.api import items, keyed
+from smallchaind.api import finding, items, keyed
 from smallchaind.api.items import Item
 from smallchaind.compose import House
+
+_SETTLES = (Verb.HAPPENED, Verb.DID_NOT_HAPPEN, Verb.RUN_AGAIN)
 
 
 def routes(house: House) -> APIRouter:
@@ -36,7 +37,7 @@ def routes(house: House) -> APIRouter:
         """Whether `arguments` could take the place of the model's: `fault` says why not, `changes` what differs. Decides nothing."""
 
         def look(tx: Tx) -> dict[str, Any]:
-            fault, changes = check_edits(tx, find_request(tx, ref), message.arguments)
+            fault, changes = check_edits(tx, finding.find_request(tx, ref), message.arguments)
             return {"fault": fault, "changes": list(changes)}
 
         return await house.database.read(look)
@@ -62,7 +63,7 @@ def routes(house: House) -> APIRouter:
         """Bring the result of a call whose work is done elsewhere, by hand."""
         by = keyed.actor(request)
         brought = Brought(error=message.error) if message.error is not None else Brought(result=message.result)
-        call = await house.database.read(lambda tx: find_toolcall(tx, ref))
+        call = await house.database.read(lambda tx: finding.find_toolcall(tx, ref))
         await house.handed_out.learn(call.id)
         return await keyed.act(house, request, lambda tx: _bring(tx, house, call.id, brought, by))
 
@@ -79,7 +80,7 @@ async def _decide(house: House, request: Request, ref: str, verb: Verb, **words:
     by, via = keyed.actor(request), keyed.way(request)
 
     def carry_out(tx: Tx) -> dict[str, Any]:
-        found = find_request(tx, ref, settle=verb in (Verb.HAPPENED, Verb.DID_NOT_HAPPEN, Verb.RUN_AGAIN))
+        found = (finding.find_settle if verb in _SETTLES else finding.find_request)(tx, ref)
         heard = decide_request(tx, Said(found.id, verb, by, via, **words), key=house.key)
         return _told(tx, found, heard)
 
@@ -113,63 +114,10 @@ def request_item(tx: Tx, id: str, /) -> Item:
     return item
 
 
-def find_request(tx: Tx, ref: str, /, *, settle: bool = False) -> HumanRequest:
-    """A request by its id or a part of it (from 6 characters), also as `request/ID`; to settle, by its tool call's too.
-
-    Raises Unknown, Refused.
-    """
-    ref = ref.removeprefix("request/")
-    found = requests.find(tx, ref)
-    call = toolcalls.find(tx, ref) if settle else None
-    if found is None and call is None and len(ref) >= 6:
-        part = ref.lower()
-        asked = requests.by_part(tx, part)
-        called = toolcalls.by_part(tx, part) if settle else []
-        if len(asked) + len(called) > 1:
-            raise Refused(f"{ref!r} is part of several ids", hint="write more of it")
-        found = requests.find(tx, asked[0]) if asked else None
-        call = toolcalls.find(tx, called[0]) if called else None
-    if call is not None:
-        found = requests.of_call(tx, call.id)
-        if found is None or found.kind is not RequestKind.SETTLE:
-            raise Refused(f"tool call {call.id} is {call.phase}, not in doubt")
-    if found is None:
-        what = "tool call or request" if settle else "request"
-        raise Unknown(f"there is no {what} {ref!r}", hint="`smallchain inbox` lists what waits for a person")
-    return found
-
-
-def find_toolcall(tx: Tx, ref: str, /) -> ToolCall:
-    """A tool call by its id or a part of it (from 6 characters, its beginning or end); raises Unknown, Refused."""
-    ref = ref.removeprefix("toolcall/")
-    found = toolcalls.find(tx, ref)
-    if found is None and len(ref) >= 6:
-        ids = toolcalls.by_part(tx, ref.lower())
-        if len(ids) > 1:
-            raise Refused(f"{ref!r} is part of several tool calls' ids", hint="write more of it")
-        found = toolcalls.find(tx, ids[0]) if ids else None
-    if found is None:
-        raise Unknown(f"there is no tool call {ref!r}", hint="`smallchain get toolcalls` lists them")
-    return found
-
-
 def _revoke(tx: Tx, ref: str, by: str) -> Item:
-    grant = _find_grant(tx, ref)
+    grant = finding.find_grant(tx, ref)
     run = runs.get(tx, grant.run_id)
     if not approvals.revoke(tx, grant, by=by):
         raise Refused(f"already revoked by {grant.revoked_by} at {grant.revoked_at:%Y-%m-%d %H:%M:%S} UTC")
     eventlog.tell(tx, "GrantRevoked", eventlog.about(run), of=run, tool=grant.tool, by=by)
     return next(items.grant(row) for row in tx.all("grants.list") if row["id"] == grant.id)
-
-
-def _find_grant(tx: Tx, ref: str) -> Grant:
-    ref = ref.removeprefix("grant/")
-    found = approvals.find_grant(tx, ref)
-    if found is None and len(ref) >= 6:
-        ids = approvals.grants_by_part(tx, ref.lower())
-        if len(ids) > 1:
-            raise Refused(f"{ref!r} is part of several ids", hint="write more of it")
-        found = approvals.find_grant(tx, ids[0]) if ids else None
-    if found is None:
-        raise Unknown(f"there is no grant {ref!r}", hint="`smallchain get grants` lists them")
-    return found

@@ -40,7 +40,7 @@ from smallchain.store import (
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
-from smallchaind.api import items, lists
+from smallchaind.api import finding, items, lists
 from smallchaind.api.items import Item
 from smallchaind.api.pages import HISTORIES, one
 from smallchaind.compose import House
@@ -91,7 +91,7 @@ def routes(house: House) -> APIRouter:
 
 
 def _why(tx: Tx, ref: str) -> dict[str, Any]:
-    run = items.find_run(tx, ref)
+    run = finding.find_run(tx, ref)
     return {"run": items.run_item(tx, run.id), "reason": _reason(reasons.why(tx, run))}
 
 
@@ -108,7 +108,7 @@ def _reason(reason: Reason) -> Item:
 
 
 def _diff(tx: Tx, ref: str) -> dict[str, Any]:
-    run = items.find_run(tx, ref)
+    run = finding.find_run(tx, ref)
     found = []
     for (kind, name), digest in sorted(resources.pinned(tx, run.root_id).items()):
         now = mcptools.listing(tx, name) if kind == LISTING else resources.get(tx, kind, name)
@@ -124,7 +124,7 @@ def _spec(tx: Tx, digest: str) -> Any:
 
 
 def _exchange(tx: Tx, ref: str, attempt: int | None) -> dict[str, Any]:
-    run = items.find_run(tx, ref)
+    run = finding.find_run(tx, ref)
     calls = modelcalls.of_run(tx, run.id)
     row = next((each for each in reversed(calls) if attempt in (None, each["attempt"])), None)
     if row is None:
@@ -159,7 +159,7 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
     if kind == "event":
         return {"item": _event(tx, ref), "related": {}}
     if kind in lists.WRITTEN.values():
-        written = items.find_resource(tx, kind, ref)
+        written = finding.find_resource(tx, kind, ref)
         tools = {"mcp_tools": items.mcp_tools(tx, written.name)} if kind == "mcp_server" else {}
         made = {"runs": _made(tx, written)} if kind == "schedule" else {}
         return {"item": items.resource(tx, written), "related": {**tools, **made, "used_by": _users(tx, written)}}
@@ -218,7 +218,7 @@ def _told(tx: Tx, call_id: str | None) -> str | None:
 
 
 def _run(tx: Tx, ref: str) -> dict[str, Any]:
-    run = items.find_run(tx, ref)
+    run = finding.find_run(tx, ref)
     item, *children = items.run_items(tx, [run.id, *runs.children_ids(tx, run.id)])
     calls = items.toolcalls(tx, toolcalls.ids_of_run(tx, run.id))
     after = eventlog.before_tail(tx, _EVENTS, run_id=run.id)
@@ -264,7 +264,7 @@ def _told_beside(tx: Tx, run: Run, attempts: Iterable[Row]) -> list[Item]:
 
 
 def _transcript(tx: Tx, ref: str) -> dict[str, Any]:
-    run = items.find_run(tx, ref)
+    run = finding.find_run(tx, ref)
     attempts = {row["attempt"]: row for row in modelcalls.of_run(tx, run.id)}
     asked: dict[str, str] = {}
     found = _told_beside(tx, run, attempts.values())

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from smallchain.model.errors import BadInput
 from smallchain.store import eventlog
-from smallchaind.api import items
+from smallchaind.api import finding, items
 from smallchaind.compose import House
 
 _PAGE = 500
@@ -35,7 +35,7 @@ def routes(house: House) -> APIRouter:
             if not last_event_id.isascii() or not last_event_id.isdecimal() or len(last_event_id) > 18:
                 raise BadInput("Last-Event-ID is not the id of an event")
             start = int(last_event_id)
-        run_id = await house.database.read(lambda tx: items.find_run(tx, run).id) if run else None
+        run_id = await house.database.read(lambda tx: finding.find_run(tx, run).id) if run else None
         headers = {"Cache-Control": "no-store"}
         return StreamingResponse(_lines(house, start, run_id), media_type="text/event-stream", headers=headers)
 

@@ -13,10 +13,8 @@ from smallchain.engine.pace.kind import standing
 from smallchain.engine.ports import Toolbox
 from smallchain.engine.schedule.kind import next_start
 from smallchain.engine.specs import in_use, typed, why_unsupported
-from smallchain.model.artifact import Kept
 from smallchain.model.cap import next_window, show_amount
 from smallchain.model.delivery import VERBS
-from smallchain.model.errors import Refused, Unknown
 from smallchain.model.functions import name_on_server
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
@@ -24,18 +22,15 @@ from smallchain.model.lifecycles import Readiness
 from smallchain.model.mcp import McpStanding, difference
 from smallchain.model.money import show_dollars
 from smallchain.model.outcomes import outcome
-from smallchain.model.run import Run, status_of
+from smallchain.model.run import status_of
 from smallchain.model.templates import TEMPLATES
-from smallchain.store import artifacts, callbacks, ledger, mcptools, paces, resources, runs, schedules
+from smallchain.store import callbacks, ledger, mcptools, paces, resources, runs, schedules
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.spend import Spent
 from smallchain.store.times import to_text
 
 Item = dict[str, Any]
-
-_NEAR = 10_000
-"""So many of the newest names are looked through for one that is nearly what was written."""
 
 
 def when(moment: datetime | None) -> str | None:
@@ -450,45 +445,6 @@ def templates(overrides: Mapping[str, str], /) -> list[Item]:
         }
         for name, (used_for, text) in TEMPLATES.items()
     ]
-
-
-def find_run(tx: Tx, ref: str, /) -> Run:
-    """A run by name, id, or a part of its id (from 6 characters, its beginning or end); raises Unknown with a did-you-mean."""
-    found = runs.by_name(tx, ref) or runs.find(tx, ref)
-    if found is None and len(ref) >= 6:
-        rows = tx.all("runs.by_part", part=ref.lower())
-        if len(rows) > 1:
-            raise Refused(f"{ref!r} is part of several runs' ids", hint="write more of it")
-        found = runs.get(tx, rows[0]["id"]) if rows else None
-    if found is None:
-        near = did_you_mean(ref, (row["name"] for row in tx.all("runs.names", most=_NEAR)))
-        raise Unknown(f"there is no run {ref!r}", hint=near or "`smallchain get runs` lists them")
-    return found
-
-
-def find_artifact(tx: Tx, ref: str, /) -> Kept:
-    """An artifact by its id or a part of it (from 6 characters, its beginning or end); raises Unknown, Refused."""
-    ref = ref.removeprefix("artifact/")
-    found = artifacts.find(tx, ref)
-    if found is None and len(ref) >= 6:
-        ids = artifacts.by_part(tx, ref.lower())
-        if len(ids) > 1:
-            raise Refused(f"{ref!r} is part of several artifacts' ids", hint="write more of it")
-        found = artifacts.find(tx, ids[0]) if ids else None
-    if found is None:
-        raise Unknown(f"there is no artifact {ref!r}", hint="`smallchain get artifacts` lists them")
-    return found
-
-
-def find_resource(tx: Tx, kind: str, ref: str, /) -> Written:
-    """A resource by name or id; raises Unknown with a did-you-mean."""
-    found = resources.get(tx, kind, ref)
-    if found is None:
-        found = next((each for each in resources.of_kind(tx, kind) if each.id == ref), None)
-    if found is None:
-        near = did_you_mean(ref, resources.names(tx, kind))
-        raise Unknown(f"there is no {kind.replace('_', ' ')} {ref!r}", hint=near or f"`smallchain get {kind}s` lists them")
-    return found
 
 
 def _arguments(text: str) -> Any:

@@ -15,7 +15,7 @@ from smallchain.model.ids import did_you_mean
 from smallchain.store import artifacts, eventlog, files, resources, runs
 from smallchain.store.contract import Tx
 from smallchain.store.times import to_text
-from smallchaind.api import items
+from smallchaind.api import finding, items
 from smallchaind.api.items import Item
 from smallchaind.api.pages import HISTORIES, MOST, Wanted, page
 from smallchaind.compose import House
@@ -52,7 +52,7 @@ def routes(house: House) -> APIRouter:
         """Events after a sequence number, oldest first, at most `limit`; page on with `after`. `last` is the newest there is."""
 
         def look(tx: Tx) -> dict[str, Any]:
-            run_id = items.find_run(tx, run).id if run else None
+            run_id = finding.find_run(tx, run).id if run else None
             start = after
             if since is not None:
                 start = max(start, eventlog.before_moment(tx, to_text(aware(since))))
@@ -68,7 +68,7 @@ def routes(house: House) -> APIRouter:
         """The bytes of an artifact, as they came from the tool."""
 
         def look(tx: Tx) -> tuple[Kept, bytes]:
-            kept = items.find_artifact(tx, ref)
+            kept = finding.find_artifact(tx, ref)
             return kept, artifacts.data(tx, kept.id)
 
         kept, data = await house.database.read(look)
@@ -121,10 +121,10 @@ def listed(tx: Tx, kind: str, run: str | None) -> list[Item]:
     if kind in WRITTEN:
         return [items.resource(tx, each) for each in resources.of_kind(tx, WRITTEN[kind])]
     if kind == "grants":
-        tree = {each.id for each in runs.tree(tx, items.find_run(tx, run).id)} if run else None
+        tree = {each.id for each in runs.tree(tx, finding.find_run(tx, run).id)} if run else None
         return [items.grant(row) for row in tx.all("grants.list") if tree is None or row["run_id"] in tree]
     if kind == "artifacts":
-        of = items.find_run(tx, run).id if run else None
+        of = finding.find_run(tx, run).id if run else None
         return [items.artifact(row) for row in (artifacts.of_descendants(tx, of) if of else artifacts.everything(tx))]
     if kind == "files":
         return [items.file(row) for row in files.everything(tx)]

@@ -9,7 +9,7 @@ from smallchain.model.errors import BadInput, Unknown
 from smallchain.model.run import OVER
 from smallchain.store import requests, runs, toolcalls
 from smallchain.store.contract import Tx
-from smallchaind.api import items
+from smallchaind.api import finding, items
 from smallchaind.api.items import Item
 
 MOST = 500
@@ -44,7 +44,7 @@ class Page:
 def page(tx: Tx, kind: str, wanted: Wanted, /) -> Page:
     """A page of a kind of `HISTORIES`. Raises Unknown for a run that is not there."""
     history = HISTORIES[kind]
-    tree = items.find_run(tx, wanted.run).id if wanted.run else None
+    tree = finding.find_run(tx, wanted.run).id if wanted.run else None
     by_id = [history.find(tx, name) for name in wanted.names]
     if by_id and None not in by_id:
         ids = [id for id in by_id if id is not None]
@@ -116,7 +116,7 @@ def _requests(tx: Tx, tree: str | None, wanted: Wanted) -> list[str]:
 
 
 def _find_run(tx: Tx, ref: str) -> str | None:
-    return items.find_run(tx, ref).id
+    return finding.find_run(tx, ref).id
 
 
 def _find_toolcall(tx: Tx, ref: str) -> str | None:

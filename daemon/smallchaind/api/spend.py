@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from smallchain.store import spend
 from smallchain.store.contract import Tx
 from smallchain.store.spend import By
-from smallchaind.api import items
+from smallchaind.api import finding, items
 from smallchaind.api.lists import aware
 from smallchaind.compose import House
 
@@ -31,7 +31,7 @@ def routes(house: House) -> APIRouter:
         start = aware(since) if since is not None else None
 
         def look(tx: Tx) -> dict[str, Any]:
-            tree_of = items.find_run(tx, run).id if run else None
+            tree_of = finding.find_run(tx, run).id if run else None
             return {"items": [items.spent(each) for each in spend.sums(tx, by or (), since=start, tree_of=tree_of)]}
 
         return await house.database.read(look)

@@ -88,7 +88,8 @@ def _whole(tx: Tx, run: Run, spec: LLMSpec, part: Part) -> int:
     if _is_in_json(spec, functions):
         sent = jsonmode.as_sent(lines, functions, pins.templates())
     body = context.body(_envelope(spec, functions), [canonical(message) for message in sent])
-    return len(body) + _MAXIMUM + MEDIUM * sum(media_in(message) for message in sent)
+    ours = _MAXIMUM if written_output(spec.parameters) is None else 0
+    return len(body) + ours + MEDIUM * sum(media_in(message) for message in sent)
 
 
 def _since(tx: Tx, run: Run, spec: LLMSpec, usage: Row) -> int:
@@ -99,10 +100,10 @@ def _since(tx: Tx, run: Run, spec: LLMSpec, usage: Row) -> int:
     pins = pins_of(tx, run.root_id)
     if not _is_in_json(spec, _functions_of(pins, run)):
         known += bool(following) and json.loads(following).get("role") == "assistant"  # a silent reply left no message
-        return told + paces.bytes_since(tx, run.id, known, run.messages) + run.messages - known
+        return told + paces.bytes_since(tx, run.id, known, run.messages)
     rows = messages.sent(tx, run.id, Part(run.messages, first=known + 1))  # the head comes along: that is too much, never too little
     sent = jsonmode.as_sent([(json.loads(row["wire"]), row["template"]) for row in rows], (), pins.templates())
-    return told + sum(len(canonical(message).encode()) + 1 for message in sent)
+    return told + sum(len(canonical(message).encode()) for message in sent)
 
 
 def _functions_of(pins: Pins, run: Run) -> Sized:

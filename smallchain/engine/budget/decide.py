@@ -13,7 +13,6 @@ LEAST_OUTPUT = 256
 """Tokens of a reply that are asked for at least, where nothing else says how many."""
 MOST_OUTPUT = 32_768
 """What a model is taken to write at most, where nobody says."""
-_MILLION = 1_000_000
 
 
 class Word(StrEnum):
@@ -63,23 +62,17 @@ def _tokens_left(bounds: Bounds, standing: Standing) -> int:
     match standing.cap.unit:
         case Unit.TOKENS:
             return standing.room - bounds.prompt
-        case Unit.DOLLARS if bounds.price is not None and bounds.price.output > 0:
-            left = standing.room * _MILLION - bounds.prompt * _dearest(bounds.price)
-            return left // bounds.price.output
+        case Unit.DOLLARS if bounds.price is not None:
+            left = bounds.price.output_within(standing.room, bounds.prompt)
+            return MOST_OUTPUT * bounds.replies if left is None else left
         case _:
             return MOST_OUTPUT * bounds.replies
-
-
-def _dearest(price: Price) -> int:
-    return max(price.input, price.cached_input or 0)
 
 
 def worst_of(bounds: Bounds, output: int, /) -> Worst:
     """What a call may use at worst where each reply is of so many tokens, rounded up; what is beyond every cap is the most there is."""
     output *= bounds.replies
-    nanousd = 0
-    if bounds.price is not None:
-        nanousd = -(-(bounds.prompt * _dearest(bounds.price) + output * bounds.price.output) // _MILLION)
+    nanousd = bounds.price.worst(bounds.prompt, output) if bounds.price is not None else 0
     return Worst(min(nanousd, MOST), min(bounds.prompt + output, MOST), min(bounds.time_ms, MOST))
 
 

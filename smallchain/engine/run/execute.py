@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
+from urllib.parse import urlsplit
 
 from smallchain.engine.agent import strategy
 from smallchain.engine.budget.bounds import MAXIMA
@@ -196,8 +197,9 @@ def bounded(llm: LLMSpec, max_output: int | None, /) -> LLMSpec:
 
 
 def bounding(llm: LLMSpec, /) -> str:
-    """The parameter that bounds a reply: OpenAI's newer models refuse the older name, most other servers know no newer one."""
-    return "max_completion_tokens" if llm.base_url is None or _OPENAI in llm.base_url else "max_tokens"
+    """The parameter that bounds a reply with its reasoning: some models refuse the older name, many servers know no newer one."""
+    host = _OPENAI if llm.base_url is None else (urlsplit(llm.base_url).hostname or "")
+    return "max_completion_tokens" if f".{host}".endswith(_NEWER) else "max_tokens"
 
 
 def _around(run: Run, pins: Pins, llm: str, pinned: LLMSpec) -> context.Envelope:
@@ -214,6 +216,7 @@ def _around(run: Run, pins: Pins, llm: str, pinned: LLMSpec) -> context.Envelope
 
 _ENVELOPES: Memo[context.Envelope] = Memo()
 _OPENAI = "api.openai.com"
+_NEWER = (f".{_OPENAI}", ".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com", ".api.x.ai")
 
 
 def body_of(tx: Tx, run: Run, pins: Pins, call: ModelCall, /) -> bytes:

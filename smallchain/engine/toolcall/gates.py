@@ -16,7 +16,7 @@ from smallchain.model.human import HumanRequest, RequestKind
 from smallchain.model.lifecycles import CallPhase
 from smallchain.model.run import Run
 from smallchain.model.toolcall import ToolCall
-from smallchain.store import approvals, eventlog, requests, toolcalls
+from smallchain.store import approvals, eventlog, requests, runs, toolcalls
 from smallchain.store.contract import Tx
 
 _MOST_CHOICES = 50
@@ -29,6 +29,13 @@ def observe(tx: Tx, pins: Pins, run: Run, call: ToolCall, facts: CallFacts, /) -
     asks = found.verdict.word is Word.REQUIRED and not found.approved
     if asks or (call.target_kind == "human" and call.phase is CallPhase.READY):
         facts.open_requests = requests.count_open(tx, run.id)
+
+
+def is_open(tx: Tx, call: ToolCall, /) -> bool:
+    """Whether the rules, and what people have let through, allow what a call would start now."""
+    run = runs.get(tx, call.run_id)
+    found = policy.look(tx, pins_of(tx, run.root_id), run, call)
+    return found.verdict.word is not Word.DENY and (found.verdict.word is not Word.REQUIRED or found.approved)
 
 
 def approval_needed(tx: Tx, run: Run, call: ToolCall, facts: CallFacts, decision: Decision, /) -> None:

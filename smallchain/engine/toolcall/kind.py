@@ -69,7 +69,7 @@ class ToolCallKind:
             await self._look_up(effect, transact)
             return
         try:
-            start = await self._store.read(lambda tx: prepare(tx, effect.target, effect.attempt))
+            start = await self._store.read(lambda tx: _let_through(tx, effect.target, effect.attempt))
         except Outdated:
             await transact(lambda tx: _not_as_approved(tx, effect.target, effect.attempt))
             return
@@ -159,11 +159,7 @@ class ToolCallKind:
 
     def _compute(self, tx: Tx, run: Run, call: ToolCall) -> None:
         """Start and outcome in one commit: a crash leaves neither, and a pure tool may be started again."""
-        try:
-            prepared = prepare(tx, call.id, call.attempts)
-        except Outdated:
-            _not_as_approved(tx, call.id, call.attempts)
-            return
+        prepared = prepare(tx, call.id, call.attempts)
         if prepared is not None:
             looks = keeping.LOOKS.get(str(prepared.start.executor.get("builtin")))
             outcome = looks(tx, run, prepared.start.arguments) if looks else self._tools.compute(prepared.start)
@@ -441,20 +437,25 @@ class Prepared:
 
 
 class Outdated(Exception):
-    """What would run now is not what a person let through: it must not start."""
+    """What would run now is not what the rules, or a person, let through: it must not start."""
+
+
+def _let_through(tx: Tx, call_id: str, attempt: int) -> Prepared | None:
+    """The same as `prepare`, right before a start: what stands between a call and its start is looked at again. Raises Outdated."""
+    prepared = prepare(tx, call_id, attempt)
+    if prepared is not None and not gates.is_open(tx, toolcalls.get(tx, call_id)):
+        raise Outdated
+    return prepared
 
 
 def prepare(tx: Tx, call_id: str, attempt: int, /) -> Prepared | None:
-    """The start of an attempt from what is recorded; None when the call moved on before it began. Raises Outdated."""
+    """The start of an attempt from what is recorded; None when the call moved on before it began."""
     call = toolcalls.find(tx, call_id)
     if call is None or call.phase not in _OUT or call.attempts != attempt:
         return None
     run = runs.get(tx, call.run_id)
     pins = pins_of(tx, run.root_id)
-    given = approvals.of_call(tx, call)
-    arguments = policy.arguments_of(call, given)
-    if given is not None and given.digest != policy.target_of(pins, run, call).digest(arguments):
-        raise Outdated
+    arguments = policy.arguments_of(call, approvals.of_call(tx, call))
     if call.target_kind == "mcp":
         return Prepared(atserver.start_of(tx, pins, run, call, arguments), {}, None, None)
     tool = pins.tool(call.tool)
@@ -494,12 +495,9 @@ def begun(tx: Tx, call_id: str, attempt: int, /) -> Start | None:
 
     None when the call moved on, or when what it would be started with now is not what it was started with.
     """
-    try:
-        prepared = prepare(tx, call_id, attempt)
-    except Outdated:
-        return None
-    row = toolcalls.attempt_of(tx, toolcalls.get(tx, call_id))
-    if prepared is None or row is None:
+    prepared, call = prepare(tx, call_id, attempt), toolcalls.get(tx, call_id)
+    row = toolcalls.attempt_of(tx, call)
+    if prepared is None or row is None or policy.is_other_than_approved(tx, call):
         return None
     deadline = from_text(row.started_at) + prepared.start.timeout
     return replace(prepared.start, timeout=max(timedelta(0), deadline - tx.now), deadline=deadline)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from smallchain.engine.specs import Pins, meant_by
+from smallchain.engine.specs import Pins, meant_by, pins_of
 from smallchain.engine.toolcall import arguments as args
 from smallchain.model.approval import FREE, Rule, Verdict, Word, digest_of, verdict
 from smallchain.model.canonical import digest
@@ -19,7 +19,7 @@ from smallchain.model.run import Run
 from smallchain.model.sections import AgentSpec, AgentTool, DefaultsSpec, McpServerSpec
 from smallchain.model.toolcall import ToolCall
 from smallchain.model.toolspec import ToolSpec
-from smallchain.store import approvals, resources
+from smallchain.store import approvals, resources, runs
 from smallchain.store.contract import Tx
 
 _RISKS = ("low", "normal", "high")
@@ -74,6 +74,13 @@ def look(tx: Tx, pins: Pins, run: Run, call: ToolCall, /) -> Policy:
     if given is not None and given.digest == target.digest(arguments):
         return Policy(found, approved=True)
     return Policy(found, approved=approvals.granted(tx, run.id, target.mark) is not None, outdated=given is not None)
+
+
+def is_other_than_approved(tx: Tx, call: ToolCall, /) -> bool:
+    """Whether a person let something through of a call, and it is not what the call would start now."""
+    given, run = approvals.of_call(tx, call), runs.get(tx, call.run_id)
+    target = target_of(pins_of(tx, run.root_id), run, call)
+    return given is not None and given.digest != target.digest(arguments_of(call, given))
 
 
 def arguments_of(call: ToolCall, given: Approved | None, /) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The `slack` channel: a message with buttons in a Slack channel, answers over Socket Mode, so that nothing listens here.
 
-The one rule: what models wrote is `plain_text`, never Slack's markup; who answered is the user that Slack names, nobody else.
+The one rule: who answered is the user that Slack names, nobody else. What a message looks like is `slackmessage`'s.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from smallchain.engine.ports import Secrets
 from smallchain.model.channelspec import SlackParameters
-from smallchain.model.delivery import ChannelInUse, Delivered, Delivery, Heard, Said, Told, Undelivered, Verb
+from smallchain.model.delivery import ChannelInUse, Delivered, Delivery, Heard, Said, Undelivered, Verb
 from smallchain.model.errors import BadInput, Transient
 from smallchain.model.human import RequestKind
-from smallchain.protocol.text import one_line, visible
-from smallchain.services.humans import words
+from smallchain.protocol.text import one_line
+from smallchain.services.humans import slackmessage, words
 from smallchain.services.humans.answers import LONGEST_NOTE, LONGEST_TEXT
 
 if TYPE_CHECKING:
@@ -32,13 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WITHIN_S = 20
-_EVENT = "smallchain_request"
-_ACTION = "smallchain"
-_MOST_SHOWN = 10_000
-"""Characters of each text; Slack takes 50 blocks of 3,000 (https://docs.slack.dev/reference/block-kit/blocks/section-block/)."""
-_BLOCK = 2_800
-_MOST_CHOICES = 10
-_LONGEST_CHOICE = 300
 _PAGES = 5
 _FOR_NOW = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
@@ -53,16 +46,6 @@ _HINTS: Mapping[str, str] = {
     "account_inactive": "the app was removed from the workspace",
     "missing_scope": "give the app the scopes chat:write and channels:history (groups:history for private channels)",
 }
-_BUTTONS: Mapping[Verb, tuple[str, str | None]] = {
-    Verb.APPROVE: ("Approve", "primary"),
-    Verb.DENY: ("Deny", "danger"),
-    Verb.HAPPENED: ("It happened", None),
-    Verb.DID_NOT_HAPPEN: ("It did not happen", None),
-    Verb.RUN_AGAIN: ("Run it again", None),
-    Verb.RESUME: ("Go on", None),
-    Verb.CANCEL: ("Cancel the run", "danger"),
-}
-_WITH_WORDS: Mapping[Verb, str] = {Verb.DENY: "Why not? The model is told.", Verb.HAPPENED: "What came out of it?"}
 _SECRET = re.compile(r"wss?://\S+|xox[a-z]-\S+|xapp-\S+")
 
 Hear = Callable[[Said], Awaitable[Heard]]
@@ -82,19 +65,19 @@ class SlackChannel:
         channel = delivery.channel
 
         async def send(api: AsyncWebClient) -> Delivered:
-            thread = _thread(delivery.reference) if delivery.reminder else ""
+            thread = slackmessage.thread(delivery.reference) if delivery.reminder else ""
             if delivery.attempt > 1:
                 found = await self._find(api, delivery, thread)
                 if found:
                     return Delivered(delivery.reference or found)
             more: dict[str, Any] = {"thread_ts": thread, "reply_broadcast": True} if thread else {}
             title = f"Still open: {words.title(delivery.told)}" if delivery.reminder else words.title(delivery.told)
-            blocks = [_plain(title)] if thread else _blocks(delivery.told, channel.name)
+            blocks = [slackmessage.section(title)] if thread else slackmessage.blocks(delivery.told, channel.name)
             posted = await api.chat_postMessage(
                 channel=channel.to,
-                text=_escaped(title),
+                text=slackmessage.escaped(title),
                 blocks=blocks,
-                metadata=_metadata(delivery),
+                metadata=slackmessage.metadata(delivery),
                 parse="none",
                 link_names=False,
                 unfurl_links=False,
@@ -111,10 +94,12 @@ class SlackChannel:
         async def update(api: AsyncWebClient) -> Delivered:
             reference = delivery.reference or await self._find(api, delivery, "")
             if reference:
-                blocks = [*_words(delivery.told), _plain(sentence)]
-                text = _escaped(one_line(f"{words.title(delivery.told)} {sentence}"))
-                closed = _metadata(delivery, closed=True)
-                await api.chat_update(channel=reference.split()[0], ts=_thread(reference), text=text, blocks=blocks, metadata=closed)
+                blocks = [*slackmessage.body(delivery.told), slackmessage.section(sentence)]
+                text = slackmessage.escaped(one_line(f"{words.title(delivery.told)} {sentence}"))
+                closed = slackmessage.metadata(delivery, closed=True)
+                await api.chat_update(
+                    channel=reference.split()[0], ts=slackmessage.thread(reference), text=text, blocks=blocks, metadata=closed
+                )
             return Delivered()
 
         found = await self._asked(delivery.channel, update)
@@ -192,7 +177,7 @@ class SlackChannel:
 
     async def _find(self, api: AsyncWebClient, delivery: Delivery, thread: str) -> str:
         """The message that an earlier attempt posted, by the delivery in its metadata; empty when there is none."""
-        wanted = _metadata(delivery)["event_payload"]
+        wanted = slackmessage.metadata(delivery)["event_payload"]
         oldest = f"{(delivery.told.opened_at - timedelta(minutes=5)).timestamp():.6f}"
         cursor = ""
         for _ in range(_PAGES):
@@ -200,7 +185,7 @@ class SlackChannel:
             options |= {"cursor": cursor} if cursor else {}
             page = await (api.conversations_replies(ts=thread, **options) if thread else api.conversations_history(**options))
             for message in page["messages"]:
-                payload = _payload(message)
+                payload = slackmessage.payload(message)
                 if payload and (payload.get("delivery"), payload.get("reminder")) == (wanted["delivery"], wanted["reminder"]):
                     return f"{delivery.channel.to} {message['ts']}"
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
@@ -245,15 +230,15 @@ class SlackChannel:
 
     async def _pressed(self, payload: Mapping[str, Any], channels: Mapping[str, ChannelInUse], hear: Hear) -> None:
         action = payload["actions"][0]
-        if not str(action.get("action_id", "")).startswith(f"{_ACTION}:"):
+        if not str(action.get("action_id", "")).startswith(f"{slackmessage.ACTION}:"):
             return
         value = json.loads(action["value"])
         channel = channels.get(value["channel"])
         if channel is None or channel.to != payload["channel"]["id"]:
             return
         verb = Verb(value["verb"])
-        if verb in _WITH_WORDS:
-            view = _form(verb, action["value"], payload["channel"]["id"])
+        if verb in slackmessage.WITH_WORDS:
+            view = slackmessage.form(verb, action["value"])
             await self._asked(channel, _opens(payload["trigger_id"], view))
             return
         said = _said(value, by=payload["user"]["id"], text=value.get("text", ""))
@@ -261,13 +246,13 @@ class SlackChannel:
 
     async def _filled_in(self, payload: Mapping[str, Any], channels: Mapping[str, ChannelInUse], hear: Hear) -> None:
         view = payload["view"]
-        if view.get("callback_id") != _ACTION:
+        if view.get("callback_id") != slackmessage.ACTION:
             return
         value = json.loads(view["private_metadata"])
         channel = channels.get(value["channel"])
         if channel is None:
             return
-        typed = _plainly(view["state"]["values"]["words"]["words"].get("value") or "")
+        typed = slackmessage.plainly(view["state"]["values"]["words"]["words"].get("value") or "")
         kept = {"note": typed[:LONGEST_NOTE]} if Verb(value["verb"]) is Verb.DENY else {"text": typed[:LONGEST_TEXT]}
         await self._hear(_said(value, by=payload["user"]["id"], **kept), channel, payload["user"]["id"], hear)
 
@@ -288,7 +273,7 @@ class SlackChannel:
             )
             for message in page["messages"]:
                 if message.get("ts") == thread and message.get("bot_id") == bot:  # another app's metadata may say anything
-                    asked.update(_payload(message))
+                    asked.update(slackmessage.payload(message))
             return Delivered()
 
         found = await self._asked(at, look)
@@ -297,7 +282,7 @@ class SlackChannel:
         channel = channels.get(asked.get("channel", ""))
         if channel is None or asked.get("kind") != RequestKind.QUESTION or asked.get("closed"):
             return
-        text = _plainly(str(event.get("text") or "")).strip()[:LONGEST_TEXT]
+        text = slackmessage.plainly(str(event.get("text") or "")).strip()[:LONGEST_TEXT]
         if text:
             value = {"request": asked["request"], "channel": channel.name, "verb": Verb.ANSWER}
             await self._hear(_said(value, by=user, text=text), channel, user, hear)
@@ -319,7 +304,9 @@ def _opens(trigger: str, view: Mapping[str, Any]) -> Callable[[AsyncWebClient], 
 
 def _whispers(to: str, user: str, sentence: str) -> Callable[[AsyncWebClient], Awaitable[Delivered]]:
     async def act(api: AsyncWebClient) -> Delivered:
-        await api.chat_postEphemeral(channel=to, user=user, text=_escaped(one_line(sentence)), blocks=[_plain(one_line(sentence))])
+        await api.chat_postEphemeral(
+            channel=to, user=user, text=slackmessage.escaped(one_line(sentence)), blocks=[slackmessage.section(one_line(sentence))]
+        )
         return Delivered()
 
     return act
@@ -336,107 +323,6 @@ def _said(value: Mapping[str, Any], *, by: str, text: str = "", note: str = "") 
         for_run=value.get("for_run") is True,
         expect_digest=value.get("digest") or None,
     )
-
-
-def _blocks(told: Told, channel: str) -> list[dict[str, Any]]:
-    """The whole message: words, then buttons for the answers that can be given with what is shown."""
-    value: dict[str, Any] = {"request": told.request_id, "channel": channel, "digest": told.digest}
-    buttons: list[dict[str, Any]] = []
-    for verb in words.verbs(told, most=_MOST_SHOWN):
-        if verb is Verb.ANSWER:
-            fit = [each for each in told.choices[:_MOST_CHOICES] if len(each) <= _LONGEST_CHOICE]
-            buttons += [_button(visible(each), {**value, "verb": verb, "text": each}, len(buttons) + n) for n, each in enumerate(fit)]
-            continue
-        buttons.append(_button(_BUTTONS[verb][0], {**value, "verb": verb}, len(buttons), style=_BUTTONS[verb][1]))
-        if verb is Verb.APPROVE and told.kind is RequestKind.APPROVAL:
-            buttons.append(_button("Approve for this run", {**value, "verb": verb, "for_run": True}, len(buttons)))
-    how = "A reply in this thread is the answer." if Verb.ANSWER in words.verbs(told, most=_MOST_SHOWN) else ""
-    if not words.shown_whole(told, most=_MOST_SHOWN):
-        how = "The arguments are too long to be approved here."
-    rows = [{"type": "actions", "elements": buttons}] if buttons else []
-    return [*_words(told), *rows, *([_plain(how)] if how else [])]
-
-
-def _words(told: Told) -> list[dict[str, Any]]:
-    blocks: list[dict[str, Any]] = [{"type": "header", "text": _text(words.title(told)[:150])}]
-    blocks.append(_plain("\n".join(f"{name}: {value}" for name, value in words.facts(told))[:_BLOCK]))
-    for part in words.parts(told, most=_MOST_SHOWN)[: 3 + _MOST_CHOICES]:
-        text = f"{part.heading}:\n{part.text}"
-        blocks += [_plain(text[start : start + _BLOCK]) for start in range(0, len(text), _BLOCK)]
-    blocks = blocks[:40]
-    lines = "\n".join(words.outcomes(told))[:_BLOCK]
-    return [*blocks, _plain(lines)] if lines else blocks
-
-
-def _form(verb: Verb, value: str, to: str) -> dict[str, Any]:
-    return {
-        "type": "modal",
-        "callback_id": _ACTION,
-        "private_metadata": value,
-        "title": _text(_BUTTONS[verb][0]),
-        "submit": _text(_BUTTONS[verb][0]),
-        "close": _text("Back"),
-        "blocks": [
-            {
-                "type": "input",
-                "block_id": "words",
-                "optional": True,
-                "label": _text(_WITH_WORDS[verb]),
-                "element": {"type": "plain_text_input", "action_id": "words", "multiline": True, "max_length": 3000},
-            }
-        ],
-    }
-
-
-def _button(label: str, value: Mapping[str, Any], number: int, *, style: str | None = None) -> dict[str, Any]:
-    found = {
-        "type": "button",
-        "action_id": f"{_ACTION}:{number}",
-        "text": _text(label[:75]),
-        "value": json.dumps(value, ensure_ascii=False),
-    }
-    return found | ({"style": style} if style else {})
-
-
-def _plain(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": _text(text)}
-
-
-def _text(text: str) -> dict[str, Any]:
-    return {"type": "plain_text", "text": text, "emoji": False}
-
-
-def _metadata(delivery: Delivery, *, closed: bool = False) -> dict[str, Any]:
-    payload = {
-        "delivery": delivery.id,
-        "reminder": delivery.reminder,
-        "request": delivery.told.request_id,
-        "channel": delivery.channel.name,
-        "kind": str(delivery.told.kind),
-        "closed": closed,
-    }
-    return {"event_type": _EVENT, "event_payload": payload}
-
-
-def _payload(message: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = message.get("metadata") or {}
-    payload = metadata.get("event_payload")
-    return payload if metadata.get("event_type") == _EVENT and isinstance(payload, dict) else {}
-
-
-def _thread(reference: str) -> str:
-    """The time stamp that names a message in Slack."""
-    return reference.partition(" ")[2]
-
-
-def _escaped(text: str) -> str:
-    """A text for the one field that Slack reads as markup (https://docs.slack.dev/messaging/formatting-message-text/#escaping)."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _plainly(text: str) -> str:
-    """What a person typed, from Slack's escapes."""
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _parameters(channel: ChannelInUse) -> SlackParameters:

@@ -273,18 +273,31 @@ def _usage(given: Any, notes: list[str], *, has_said: bool) -> Usage | None:
         notes.append("the reply says no usage")
         return None
     prompt, completion = given.get("prompt_tokens", given.get("input_tokens")), given.get("completion_tokens", given.get("output_tokens"))
-    if not _is_count(prompt) or not _is_count(completion) or not prompt or (has_said and not completion):
+    total = given.get("total_tokens")
+    is_silent = not completion and not (_is_count(total) and _is_count(prompt) and total > prompt)
+    if not _is_count(prompt) or not _is_count(completion) or not prompt or (has_said and is_silent):
         shown = f"prompt_tokens {str(prompt)[:20]}, completion_tokens {str(completion)[:20]}"
         notes.append(f"the usage cannot be true ({shown}); it is left out")
         return None
-    details = given.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else given.get("prompt_cache_hit_tokens")
-    if cached is None:
-        cached = 0
-    elif not _is_count(cached) or cached > prompt:
-        notes.append(f"the count of cached tokens cannot be true ({str(cached)[:20]}); it is taken as none")
-        cached = 0
-    return Usage(prompt, completion, cached)
+    if _is_count(total) and total > prompt + completion:  # reasoning, which xAI and some ways to Gemini bill and count nowhere else
+        notes.append(f"{total - prompt - completion} tokens of the total stand in no other count; they are counted as the reply's")
+        completion = total - prompt
+    details = given.get("prompt_tokens_details", given.get("input_tokens_details"))
+    details = details if isinstance(details, dict) else {}
+    elsewhere = given.get("prompt_cache_hit_tokens", given.get("cached_tokens"))
+    cached = _part(details.get("cached_tokens", elsewhere), "cached tokens", prompt, notes)
+    written = _part(details.get("cache_write_tokens"), "tokens written to the cache", prompt - cached, notes)
+    return Usage(prompt, completion, cached, written)
+
+
+def _part(count: Any, what: str, most: int, notes: list[str]) -> int:
+    """A count of some of the prompt's tokens; none, with a note, where it cannot be true."""
+    if count is None:
+        return 0
+    if not _is_count(count) or count > most:
+        notes.append(f"the count of {what} cannot be true ({str(count)[:20]}); it is taken as none")
+        return 0
+    return count
 
 
 def _is_count(value: Any) -> TypeGuard[int]:

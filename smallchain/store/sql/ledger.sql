@@ -92,9 +92,10 @@ WHERE account = :account AND (until IS NULL OR until > :now) AND coalesce(over, 
 SELECT * FROM accounts WHERE id = :id;
 
 -- put_price: what a model costs, as far as a list says
-INSERT INTO prices (llm, model, input, output, cached_input, source) VALUES (:llm, :model, :input, :output, :cached_input, :source)
+INSERT INTO prices (llm, model, input, output, cached_input, cache_write, longer, source)
+VALUES (:llm, :model, :input, :output, :cached_input, :cache_write, :longer, :source)
 ON CONFLICT (llm, model) DO UPDATE SET input = excluded.input, output = excluded.output, cached_input = excluded.cached_input,
-  source = excluded.source;
+  cache_write = excluded.cache_write, longer = excluded.longer, source = excluded.source;
 
 -- drop_price: no list says what a model costs
 DELETE FROM prices WHERE llm = :llm AND model = :model;

@@ -20,7 +20,7 @@ from smallchain.model.cap import Standing
 from smallchain.model.delivery import Verb
 from smallchain.model.errors import BadInput
 from smallchain.model.lifecycles import RunPhase
-from smallchain.model.money import Price, Usage
+from smallchain.model.money import Price, Rates, Usage
 from smallchain.model.run import Run
 from smallchain.store import ledger, modelcalls, runs
 from smallchain.store.contract import Tx
@@ -29,7 +29,7 @@ from support.modelserver import Answer, Asked, ModelServer, call, fails, says
 from support.rows import all_runs
 from support.starts import FixedClock
 
-PRICE = Price(input=1_000_000_000, output=10_000_000_000)
+PRICE = Price(Rates(input=1_000_000_000, output=10_000_000_000))
 """$1 and $10 per million tokens: a token of the prompt is a micro-dollar, one of the reply ten."""
 WRITTEN = {"input": "$1", "output": "$10"}
 HOUR = timedelta(hours=1)

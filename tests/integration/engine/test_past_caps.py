@@ -17,7 +17,7 @@ from smallchain.model.cap import Cap, Standing, Unit
 from smallchain.model.delivery import Verb
 from smallchain.model.errors import Refused
 from smallchain.model.lifecycles import RunPhase
-from smallchain.model.money import Price, Usage
+from smallchain.model.money import Price, Rates, Usage
 from smallchain.model.run import Run
 from smallchain.store import ledger, modelcalls, runs
 from smallchain.store.contract import Row, Tx
@@ -25,7 +25,7 @@ from support.house import House, a_house
 from support.modelserver import Answer, Asked, ModelServer, call, fails, says
 from support.rows import all_runs
 
-PRICE = Price(input=1_000_000_000, output=10_000_000_000)
+PRICE = Price(Rates(input=1_000_000_000, output=10_000_000_000))
 """$1 and $10 per million tokens."""
 WRITTEN = {"input": "$1", "output": "$10"}
 EVERYTHING = {"name": "all", "over": "everything", "limit": "$1", "per": "day"}

@@ -11,7 +11,7 @@ import pytest
 from smallchain.model import yamlfile
 from smallchain.model.errors import BadInput, Place, Problem
 from smallchain.model.manifest import SPECS, LLMSpec, Resource, json_schema, parse_manifest
-from smallchain.model.money import Price
+from smallchain.model.money import Price, Rates
 
 SEED = """\
 llms:
@@ -249,7 +249,7 @@ def test_a_price_is_given_as_integers() -> None:
     assert llm.price is not None
     assert not isinstance(llm.price, str)
 
-    assert llm.price.price() == Price(input=2_500_000_000, output=10_000_000_000)
+    assert llm.price.price() == Price(Rates(input=2_500_000_000, output=10_000_000_000))
 
 
 def test_all_independent_problems_are_reported_at_their_places() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from smallchain.engine.human.deciding import check_edits, decide_request, resume
 from smallchain.engine.run.acts import adopt, cancel, pause
+from smallchain.engine.toolcall import gates
 from smallchain.model.delivery import Said, Verb
 from smallchain.model.errors import BadInput, Refused, SmallchainError
 from smallchain.model.human import MOST_OPEN, HumanRequest
@@ -317,6 +318,37 @@ async def test_what_changed_after_it_was_approved_is_asked_about_anew_and_does_n
     house.gate.let_through("post 7")
     assert "Better" in await result(house)
     assert [start.arguments for start in house.gate.starts] == [{"title": "Better"}]
+
+
+async def test_what_needs_no_approval_any_more_runs_as_it_is_now(house: House) -> None:
+    request = await asked(house)
+    run = await house.now(RUN)
+    await house.driver.transact(lambda tx: pause(tx, runs.get(tx, run.id), by="ann"))
+    await house.say(Verb.APPROVE, request, edits={"title": "Better"})
+    await house.apply(text(publish(approval="never", executor={"python": {"command": "something else"}}), replies=asks(TITLE)))
+
+    def adopt_and_resume(tx: Tx) -> None:
+        adopt(tx, runs.get(tx, run.id), by="ann")
+        resume(tx, runs.get(tx, run.id), by="ann")
+
+    await house.driver.transact(adopt_and_resume)
+    house.gate.let_through("post 7")
+
+    assert "post 7" in await result(house)
+    assert [(start.arguments, start.executor) for start in house.gate.starts] == [
+        ({"title": "Better"}, {"python": {"command": "something else", "requirements": []}})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "opens"), [({}, True), ({"approval": "required"}, False), ({"deny": {"when": {"title": {"matches": "A"}}}}, False)]
+)
+async def test_a_rule_that_is_written_as_a_call_starts_holds_for_that_start(house: House, rule: dict[str, Any], opens: bool) -> None:
+    await house.apply(text(publish(approval="never"), replies=asks(TITLE)))
+    call = await house.call(RUN, CallPhase.EXECUTING)
+    await house.apply(text(publish(**({"approval": "never"} | rule)), replies=asks(TITLE)))
+
+    assert await house.database.read(lambda tx: gates.is_open(tx, call)) is opens
 
 
 async def test_a_retry_stays_within_what_was_approved(house: House) -> None:

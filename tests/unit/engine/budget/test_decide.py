@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from smallchain.engine.budget.bounds import media_in, replies_asked, written_output
 from smallchain.engine.budget.decide import LEAST_OUTPUT, MOST_OUTPUT, Bounds, Word, admit, output_of, worst_of
 from smallchain.model.cap import Cap, OnLimit, Standing, Unit, Worst
-from smallchain.model.money import MOST, Price, Usage
+from smallchain.model.money import MOST, Price, Rates, Usage
 
-PRICE = Price(input=2_500_000_000, output=10_000_000_000, cached_input=1_250_000_000)
+PRICE = Price(Rates(input=2_500_000_000, output=10_000_000_000, cached_input=1_250_000_000))
+
+RATES = st.builds(Rates, *[st.integers(0, 10**12)] * 2, *[st.none() | st.integers(0, 10**12)] * 2)
+TIERS = st.lists(st.tuples(st.integers(0, 10**7), RATES), max_size=2).map(lambda found: tuple(sorted(found, key=lambda each: each[0])))
 
 
 def standing(limit: int, *, spent: int = 0, held: int = 0, unit: Unit = Unit.DOLLARS, on_limit: OnLimit = OnLimit.WAIT) -> Standing:
@@ -22,20 +25,20 @@ def standing(limit: int, *, spent: int = 0, held: int = 0, unit: Unit = Unit.DOL
     prompt=st.integers(0, 10**7),
     room=st.integers(0, 10**12),
     replies=st.integers(1, 50),
-    price=st.builds(Price, st.integers(0, 10**12), st.integers(0, 10**12), st.none() | st.integers(0, 10**12)),
-    shares=st.tuples(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100)),
+    price=st.builds(Price, RATES, TIERS),
+    shares=st.tuples(*[st.integers(0, 100)] * 4),
 )
 def test_a_reply_that_the_cap_bounds_never_costs_more_than_was_held(
-    prompt: int, room: int, replies: int, price: Price, shares: tuple[int, int, int]
+    prompt: int, room: int, replies: int, price: Price, shares: tuple[int, int, int, int]
 ) -> None:
     bounds = Bounds(prompt, None, price, 1000, replies)
     output = output_of(bounds, [standing(room)])
     worst = worst_of(bounds, output)
-    used = Usage(prompt * shares[0] // 100, output * replies * shares[1] // 100, prompt * shares[2] // 100)
+    used = Usage(prompt * shares[0] // 100, output * replies * shares[1] // 100, prompt * shares[2] // 100, prompt * shares[3] // 100)
 
     assert price.cost(used) <= worst.nanousd
     assert LEAST_OUTPUT <= output <= MOST_OUTPUT
-    assert output == LEAST_OUTPUT or worst.nanousd <= max(room, 0)
+    assert output == LEAST_OUTPUT or worst.nanousd <= room or price.worst(prompt, 0) > room
 
 
 def test_each_of_several_replies_is_held() -> None:
@@ -52,11 +55,11 @@ def test_several_replies_share_what_a_cap_of_tokens_leaves() -> None:
 
 
 def test_what_no_column_holds_counts_as_more_than_any_cap() -> None:
-    worst = worst_of(Bounds(10**9, 10**30, Price(10**18, 10**18), 1000), 10**30)
+    worst = worst_of(Bounds(10**9, 10**30, Price(Rates(10**18, 10**18)), 1000), 10**30)
 
     assert (worst.nanousd, worst.tokens) == (MOST, MOST)
     assert admit([standing(MOST - 1)], worst).word is Word.NEVER
-    assert Price(10**18, 10**18).cost(Usage(10**9, 10**9)) == MOST
+    assert Price(Rates(10**18, 10**18)).cost(Usage(10**9, 10**9)) == MOST
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,36 @@ def test_cached_tokens_are_counted() -> None:
     assert found.usage == Usage(12, 3, 8)
 
 
+def test_tokens_written_to_a_cache_are_counted() -> None:
+    found = reply({"content": "x"}, usage={**USAGE, "prompt_tokens_details": {"cached_tokens": 8, "cache_write_tokens": 4}})
+
+    assert found.usage == Usage(12, 3, 8, 4)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [  # xAI, https://docs.x.ai/docs/key-information/consumption-and-rate-limits; Gemini behind another server
+        {
+            "prompt_tokens": 10_120,
+            "completion_tokens": 1_499,
+            "total_tokens": 14_428,
+            "completion_tokens_details": {"reasoning_tokens": 2_809},
+        },
+        {"prompt_tokens": 10_120, "completion_tokens": 0, "total_tokens": 14_428},
+    ],
+)
+def test_reasoning_that_is_counted_in_the_total_alone_is_the_replys(usage: dict[str, Any]) -> None:
+    found = reply({"content": "x"}, usage=usage)
+
+    assert found.usage == Usage(10_120, 4_308)
+    assert any("of the total" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("total", [0, 14, -1, "99", 2**70, None, True])
+def test_a_total_that_cannot_be_true_changes_nothing(total: Any) -> None:
+    assert reply({"content": "x"}, usage={**USAGE, "total_tokens": total}).usage == Usage(12, 3)
+
+
 @pytest.mark.parametrize(
     "usage",
     [
@@ -193,6 +223,14 @@ def test_cached_tokens_that_cannot_be_true_count_as_none(cached: Any) -> None:
     found = reply({"content": "x"}, usage={**USAGE, "prompt_tokens_details": {"cached_tokens": cached}})
 
     assert found.usage == Usage(12, 3, 0)
+    assert found.notes
+
+
+@pytest.mark.parametrize("written", [-1, 5, "4", True])
+def test_tokens_written_to_a_cache_that_cannot_be_true_count_as_none(written: Any) -> None:
+    found = reply({"content": "x"}, usage={**USAGE, "prompt_tokens_details": {"cached_tokens": 8, "cache_write_tokens": written}})
+
+    assert found.usage == Usage(12, 3, 8)
     assert found.notes
 
 
@@ -335,7 +373,9 @@ def test_a_call_that_was_cut_before_its_arguments_is_not_one_without_arguments()
     json.loads(found.message["tool_calls"][1]["function"]["arguments"])
 
 
-@pytest.mark.parametrize("usage", [{"input_tokens": 12, "output_tokens": 3}, {**USAGE, "prompt_cache_hit_tokens": 0}])
+@pytest.mark.parametrize(
+    "usage", [{"input_tokens": 12, "output_tokens": 3}, {**USAGE, "prompt_cache_hit_tokens": 0}, {**USAGE, "cached_tokens": 0}]
+)
 def test_usage_is_read_under_the_names_of_other_servers(usage: dict[str, int]) -> None:
     assert reply({"content": "x"}, usage=usage).usage == Usage(12, 3, 0)
 
