@@ -16,7 +16,13 @@ from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.money import parse_dollars, show_dollars
 
 _TOKENS = re.compile(r"([0-9][0-9_]{0,18})\s*tokens?")
-_ROLLING = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1), "month": timedelta(days=30)}
+_ROLLING = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+    "month": timedelta(days=30),
+}
 """A rolling month has 30 days."""
 _TICK = timedelta(microseconds=1)
 """What lies between two moments."""
@@ -156,8 +162,9 @@ def counts_from(cap: Cap, /, *, now: datetime) -> datetime | None:
 
 def _calendar_start(cap: Cap, now: datetime) -> datetime:
     local = now.astimezone(ZoneInfo(cap.time_zone))
-    if cap.per == "hour":
-        return now.astimezone(UTC) - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    if cap.per in ("minute", "hour"):
+        minutes = local.minute if cap.per == "hour" else 0
+        return now.astimezone(UTC) - timedelta(minutes=minutes, seconds=local.second, microseconds=local.microsecond)
     return _midnight(cap, _first_day(cap.per, local.date()))
 
 
@@ -187,8 +194,8 @@ def window_end(cap: Cap, /, *, now: datetime) -> datetime | None:
         return None
     if cap.window == "rolling":
         return now + _ROLLING[cap.per]
-    if cap.per == "hour":
-        return _calendar_start(cap, now) + _ROLLING["hour"]
+    if cap.per in ("minute", "hour"):
+        return _calendar_start(cap, now) + _ROLLING[cap.per]
     first = _first_day(cap.per, now.astimezone(ZoneInfo(cap.time_zone)).date())
     length = {"day": 1, "week": 7, "month": 32}[cap.per]
     return _midnight(cap, _first_day(cap.per, first + timedelta(days=length)))

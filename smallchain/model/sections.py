@@ -40,7 +40,7 @@ from smallchain.model.toolspec import Approval, Mount, Reminders, ToolLimits
 
 OWN_WAYS = ("terminal", "file", "dashboard")
 """Ways of answering on the owner's own machine: whoever can use them may decide. No channel has one of these names."""
-PERIODS = ("run", "hour", "day", "week", "month")
+PERIODS = ("run", "minute", "hour", "day", "week", "month")
 _SHORTEST_INTERVAL = timedelta(seconds=1)
 _GAPS_LOOKED_AT = 64
 
@@ -49,7 +49,7 @@ class Budget(Section):
     """A cap on what is spent."""
 
     limit: Amount = Field(description="$5, 200000 tokens or 2h")
-    per: Literal["run", "hour", "day", "week", "month"] = Field("run", description="What the cap is counted over")
+    per: Literal["run", "minute", "hour", "day", "week", "month"] = Field("run", description="What the cap is counted over")
     window: Literal["rolling", "calendar"] = Field("rolling", description="The last 24 hours, or since midnight")
     time_zone: TimeZone = Field("UTC", description="Of `window: calendar`, as Europe/Berlin")
     on_limit: Literal["wait", "ask", "stop"] = Field("wait", description="wait until there is room, ask a person, or stop the run")

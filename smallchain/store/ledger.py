@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from smallchain.model.canonical import canonical
-from smallchain.model.cap import Cap, Standing, Unit, Worst, counts_from, leaves_window, next_window
+from smallchain.model.cap import Cap, Standing, Unit, Worst, counts_from
 from smallchain.model.money import MOST, Price, Rates
 from smallchain.model.run import Run
 from smallchain.store.contract import Row, Tx
-from smallchain.store.times import from_text, to_text
+from smallchain.store.times import from_text, maybe, to_text
 
 _EVER = "0000"
 """Sorts before every moment."""
@@ -29,12 +29,18 @@ class Account:
     standing: Standing
 
 
-def look(tx: Tx, cap: Cap, /) -> Standing:
-    """How a cap stands now; nothing is written. What was spent before its first call under the cap is not looked up."""
+def find(tx: Tx, cap: Cap, /) -> Account | None:
+    """The account of a cap, as it counts now; nothing is written. None before the first call under the cap."""
     row = tx.one("ledger.account", cap=cap.key, subject=cap.subject)
     if row is None:
-        return Standing(cap, 0, 0)
-    return Standing(cap, _spent(tx, cap, row), row["held"], _raised(tx, cap, row["id"]))
+        return None
+    return Account(row["id"], Standing(cap, _spent(tx, cap, row), row["held"], _raised(tx, cap, row["id"])))
+
+
+def look(tx: Tx, cap: Cap, /) -> Standing:
+    """How a cap stands now; nothing is written. What was spent before its first call under the cap is not looked up."""
+    account = find(tx, cap)
+    return account.standing if account is not None else Standing(cap, 0, 0)
 
 
 def bring_up(tx: Tx, cap: Cap, /) -> Account:
@@ -123,24 +129,12 @@ def settle(tx: Tx, run_id: str, attempt: int, used: Worst | None, /) -> list[int
     return accounts
 
 
-def has_room_at(tx: Tx, account: Account, worst: int, /) -> datetime | None:
-    """The moment at which enough of the window has passed for so much; None when time alone never brings it."""
-    standing = account.standing
-    cap = standing.cap
-    if not cap.is_rolling:
-        return next_window(cap, now=tx.now)
-    missing = standing.spent + worst - standing.limit
-    since = _since(tx, cap)
-    while missing > 0:
-        page = tx.all("ledger.oldest", account=account.id, since=since, most=_PAGE)
-        for row in page:
-            missing -= row["amount"]
-            if missing <= 0:
-                return leaves_window(cap, from_text(row["at"]))
-        if len(page) < _PAGE:
-            return None
-        since = page[-1]["at"] + "~"
-    return tx.now
+def counted(tx: Tx, account: Account, /) -> Iterator[tuple[datetime, int]]:
+    """What settled calls came to that count, oldest first, each with the moment the call went out."""
+    at, no = _since(tx, account.standing.cap), -1
+    while page := tx.all("ledger.counted", account=account.id, at=at, no=no, most=_PAGE):
+        yield from ((from_text(row["at"]), row["amount"]) for row in page)
+        at, no = page[-1]["at"], page[-1]["no"]
 
 
 def wait(tx: Tx, run: Run, account: int, /) -> None:
@@ -160,6 +154,31 @@ def waiting(tx: Tx, account: int, /, *, most: int) -> list[str]:
     if row is None or row["held"] == 0:
         most = -1
     return [row["run_id"] for row in tx.all("ledger.waiting", account=account, most=most)]
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Runs that stand still at a cap: how many, and when the first of them goes on by itself; None where no time brings it."""
+
+    count: int
+    due_at: datetime | None
+
+
+def parked(tx: Tx, account: int, /) -> Parked:
+    """The runs that stand still until there is room in an account."""
+    row = tx.one("ledger.parked", account=account)
+    return Parked(row["count"], maybe(row["due_at"])) if row else Parked(0, None)
+
+
+def parked_ids(tx: Tx, account: int, /, *, most: int) -> list[str]:
+    """Ids of the first of them, the oldest first."""
+    return [row["run_id"] for row in tx.all("ledger.parked_ids", account=account, most=most)]
+
+
+def waited_for(tx: Tx, run_id: str, /) -> int | None:
+    """The account that a run waits for room in, or None."""
+    row = tx.one("ledger.waited_for", run_id=run_id)
+    return row["account"] if row else None
 
 
 def all_waiting(tx: Tx, /) -> list[str]:

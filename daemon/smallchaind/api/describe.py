@@ -26,6 +26,7 @@ from smallchain.model.run import Run
 from smallchain.store import (
     artifacts,
     composed,
+    detached,
     eventlog,
     mcptools,
     messages,
@@ -40,7 +41,7 @@ from smallchain.store import (
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
-from smallchaind.api import finding, items, lists
+from smallchaind.api import budgets, finding, items, lists
 from smallchaind.api.items import Item
 from smallchaind.api.pages import HISTORIES, one
 from smallchaind.compose import House
@@ -158,6 +159,9 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
         return _run(tx, ref)
     if kind == "event":
         return {"item": _event(tx, ref), "related": {}}
+    if kind == "budget":
+        (found,) = lists.named("budgets", budgets.written(tx), [ref])[:1]
+        return {"item": found, "related": {"runs": budgets.parked(tx, found)}}
     if kind in lists.WRITTEN.values():
         written = finding.find_resource(tx, kind, ref)
         tools = {"mcp_tools": items.mcp_tools(tx, written.name)} if kind == "mcp_server" else {}
@@ -227,6 +231,7 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
         "related": {
             "toolcalls": calls,
             "children": children,
+            "work": _work(tx, run, children),
             "requests": items.requests(tx, requests.ids_of_run(tx, run.id)),
             "artifacts": [items.artifact(row) for row in artifacts.of_descendants(tx, run.id)],
             "events": [items.event(row) for row in eventlog.after(tx, after, most=_EVENTS, run_id=run.id)],
@@ -237,6 +242,25 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
             "modelcalls": [_modelcall(row) for row in modelcalls.of_run(tx, run.id)],
         },
     }
+
+
+def _work(tx: Tx, run: Run, children: list[Item]) -> list[Item]:
+    """What a run has begun beside itself, by the ids that its agent knows it under, each as its child stands."""
+    made = {child["id"]: child for child in children}
+    return [
+        {
+            "kind": "work",
+            "name": work.name,
+            "id": work.name,
+            "agent": work.agent,
+            **{name: made[work.child_id][name] for name in ("run", "run_id", "status", "detail", "priority")},
+            "since": made[work.child_id]["created_at"],
+            "finished_at": made[work.child_id]["finished_at"],
+            "told": work.told,
+        }
+        for work in detached.of_run(tx, run.id)
+        if work.child_id in made
+    ]
 
 
 def _modelcall(row: Row) -> Item:

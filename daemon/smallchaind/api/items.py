@@ -8,12 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from smallchain.engine import reach
-from smallchain.engine.budget.caps import written_caps
 from smallchain.engine.pace.kind import standing
 from smallchain.engine.ports import Toolbox
 from smallchain.engine.schedule.kind import next_start
 from smallchain.engine.specs import in_use, typed, why_unsupported
-from smallchain.model.cap import next_window, show_amount
 from smallchain.model.delivery import VERBS
 from smallchain.model.functions import name_on_server
 from smallchain.model.human import RequestKind
@@ -24,7 +22,7 @@ from smallchain.model.money import show_dollars
 from smallchain.model.outcomes import outcome
 from smallchain.model.run import status_of
 from smallchain.model.templates import TEMPLATES
-from smallchain.store import callbacks, ledger, mcptools, paces, resources, runs, schedules
+from smallchain.store import callbacks, mcptools, paces, resources, runs, schedules
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.spend import Spent
@@ -120,38 +118,6 @@ def with_fence(tx: Tx, tool: Item, tools: Toolbox, /) -> Item:
         return tool
     used = in_use(typed(row), typed(defaults) if defaults is not None else None, row.folder)
     return tool | {"fence": tools.fence(used.spec)}
-
-
-def budgets(tx: Tx, /) -> list[Item]:
-    """Every cap that is written, under `budgets` or with an agent or a run, and how it stands; one a run has no standing of its own."""
-    found = []
-    for cap, row in written_caps(tx):
-        standing = ledger.look(tx, cap) if cap.is_shared else None
-        unit = cap.unit
-        found.append(
-            {
-                "kind": "budget",
-                "name": row.name if row.kind == "budget" else f"{row.kind}/{row.name}",
-                "id": row.id,
-                "status": "Ready" if standing is None or standing.room > 0 else "Used up",
-                "detail": "",
-                "counts": " ".join(cap.counts).strip(),
-                "limit": show_amount(unit, cap.limit),
-                "per": cap.per,
-                "window": cap.window,
-                "on_limit": cap.on_limit,
-                "spent": show_amount(unit, standing.spent) if standing else None,
-                "held": show_amount(unit, standing.held) if standing else None,
-                "raised": show_amount(unit, standing.raised) if standing and standing.raised else None,
-                "left": show_amount(unit, max(0, standing.room)) if standing else None,
-                "used": round((standing.spent + standing.held) / max(1, standing.limit), 4) if standing else None,
-                "next_window": when(next_window(cap, now=tx.now)),
-                "file": row.file,
-                "line": row.line,
-                "spec": row.spec,
-            }
-        )
-    return found
 
 
 def _use(tx: Tx, llm: str) -> Item:

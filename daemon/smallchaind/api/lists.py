@@ -15,7 +15,7 @@ from smallchain.model.ids import did_you_mean
 from smallchain.store import artifacts, eventlog, files, resources, runs
 from smallchain.store.contract import Tx
 from smallchain.store.times import to_text
-from smallchaind.api import finding, items
+from smallchaind.api import budgets, finding, items
 from smallchaind.api.items import Item
 from smallchaind.api.pages import HISTORIES, MOST, Wanted, page
 from smallchaind.compose import House
@@ -89,7 +89,8 @@ def routes(house: House) -> APIRouter:
         before: _Id | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST)] = MOST,
     ) -> Response:
-        """All of a kind, narrowed by names or ids, run, status, phase. Requests: the open ones, unless `all`; runs: `live` ones.
+        """All of a kind, narrowed by names or ids, run, status, phase. Requests: the open ones, unless `all`; runs: `live` ones; budgets
+        of a `run`: those over its next model call, as they stand for it.
 
         Runs, tool calls and requests come in pages of at most `limit` ids, oldest first, of which those that fit are shown; page on
         with `next` as `after`, until it is null. `newest`: the last page of runs; page back with `next` as `before`.
@@ -117,7 +118,7 @@ def routes(house: House) -> APIRouter:
 def listed(tx: Tx, kind: str, run: str | None) -> list[Item]:
     """All items of a kind that stays short; of a run and its descendants where it is given. Raises Unknown."""
     if kind == "budgets":
-        return items.budgets(tx)
+        return budgets.over(tx, finding.find_run(tx, run)) if run else budgets.written(tx)
     if kind in WRITTEN:
         return [items.resource(tx, each) for each in resources.of_kind(tx, WRITTEN[kind])]
     if kind == "grants":

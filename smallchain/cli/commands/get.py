@@ -26,13 +26,14 @@ smallchain get runs --watch
 smallchain get toolcalls --run 'my first run'
 smallchain get run 'my first run' -o json
 smallchain get artifacts --run 'my first run'
+smallchain get budgets --run 'my first run' -o wide
 smallchain get artifacts 9f3c21ab --save chart.png
 smallchain get events --pretty
 smallchain get events --follow --after 41 -o jsonl
 smallchain get events --since 10m --run 'my first run'
 smallchain get spend --since 24h --by hour --by llm
 """
-_OF_A_RUN = ("runs", "toolcalls", "requests", "events", "spend", "grants", "artifacts")
+_OF_A_RUN = ("runs", "toolcalls", "requests", "events", "spend", "budgets", "grants", "artifacts")
 _EVENT_FLAGS = ("pretty", "local", "tail", "after", "follow")
 _BY = ("agent", "llm", "task", "run", "day", "hour")
 
@@ -42,7 +43,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("kind", metavar="KIND", type=kind, help="what to list: runs, agents, tools, toolcalls, events, ...")
     parser.add_argument("names", metavar="NAME", nargs="*", help="only these, by name or id; default: all")
     add_output(parser, formats=FORMATS)
-    parser.add_argument("--run", metavar="RUN", help="only what belongs to this run (of runs: it and its descendants)")
+    parser.add_argument(
+        "--run", metavar="RUN", help="only what belongs to this run (of runs: it and its descendants; of budgets: those over it)"
+    )
     parser.add_argument("--status", metavar="STATUS", help="only with this status (of toolcalls and requests: phase)")
     parser.add_argument("--all", action="store_true", help="of requests: the answered ones too")
     parser.add_argument("--save", metavar="FILE", help="of one artifact: its bytes, into a new file, or - for standard output")

@@ -14,6 +14,7 @@ from smallchain.engine.agent import strategy
 from smallchain.engine.budget.bounds import of_body, prompt_bound, replies_asked, written_output
 from smallchain.engine.budget.caps import caps_over, written_caps
 from smallchain.engine.budget.decide import Bounds, Verdict, Word, admit, output_of, worst_of
+from smallchain.engine.budget.room import room_at
 from smallchain.engine.llm.endpoint import timeout_of
 from smallchain.engine.specs import as_of_now, pins_of, typed
 from smallchain.model.canonical import parse
@@ -75,11 +76,16 @@ def look(tx: Tx, run: Run, llm: str, /, *, more: int = 0) -> Fit:
     worst = worst_of(bounds, output)
     money = any(cap.unit is not Unit.TIME for cap in caps)
     verdict = admit(standings, worst)
-    room_at = None
-    if verdict.standing is not None and verdict.word is not Word.NEVER:
-        account = next(each for each in accounts if each.standing is verdict.standing)
-        room_at = ledger.has_room_at(tx, account, worst.of(verdict.standing.cap.unit))
-    return Fit(verdict, accounts, worst, output if bounds.output is None and money and not _is_own(tx, run) else None, room_at=room_at)
+    asked = output if bounds.output is None and money and not _is_own(tx, run) else None
+    return Fit(verdict, accounts, worst, asked, room_at=_room_at(tx, verdict, accounts, worst))
+
+
+def _room_at(tx: Tx, verdict: Verdict, accounts: tuple[ledger.Account, ...], worst: Worst) -> datetime | None:
+    standing = verdict.standing
+    if standing is None or verdict.word is not Word.OVER:
+        return None
+    account = next(each for each in accounts if each.standing is standing)
+    return room_at(standing, worst.of(standing.cap.unit), ledger.counted(tx, account), now=tx.now)
 
 
 def _request(tx: Tx, run: Run, spec: LLMSpec) -> tuple[int, Mapping[str, Any]]:

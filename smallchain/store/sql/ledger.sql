@@ -60,8 +60,8 @@ UPDATE charges SET amount = :amount, open = 0 WHERE no = :no;
 -- settle_account: a hold is let go, and what the call came to is spent
 UPDATE accounts SET held = held - :released, spent = min(:most, max(0, spent + :spent)) WHERE id = :id;
 
--- oldest: settled charges that count, oldest first
-SELECT at, amount FROM charges WHERE account = :account AND open = 0 AND at >= :since ORDER BY at LIMIT :most;
+-- counted: settled charges since a moment, and after one of that moment, oldest first
+SELECT no, at, amount FROM charges WHERE account = :account AND open = 0 AND (at, no) > (:at, :no) ORDER BY at, no LIMIT :most;
 
 -- wait: a run waits for room in an account
 INSERT INTO waits_for_room (run_id, account) VALUES (:run_id, :account) ON CONFLICT (run_id) DO UPDATE SET account = excluded.account;
@@ -72,6 +72,17 @@ DELETE FROM waits_for_room WHERE run_id = :run_id;
 -- waiting: runs that wait until others' calls under an account end, those first that are to go first
 SELECT run_id FROM waits_for_room JOIN runs ON runs.id = waits_for_room.run_id
 WHERE account = :account AND runs.phase = 'ready' ORDER BY runs.priority DESC, runs.id LIMIT :most;
+
+-- parked: how many runs stand still until there is room in an account, and when the first of them looks again
+SELECT count(*) AS count, min(runs.due_at) AS due_at FROM waits_for_room JOIN runs ON runs.id = waits_for_room.run_id
+WHERE account = :account AND runs.phase = 'over_budget';
+
+-- parked_ids: the first of them
+SELECT run_id FROM waits_for_room JOIN runs ON runs.id = waits_for_room.run_id
+WHERE account = :account AND runs.phase = 'over_budget' ORDER BY runs.id LIMIT :most;
+
+-- waited_for: the account that a run waits for room in
+SELECT account FROM waits_for_room WHERE run_id = :run_id;
 
 -- all_waiting: runs that wait for room in any account
 SELECT run_id FROM waits_for_room;

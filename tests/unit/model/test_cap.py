@@ -21,7 +21,7 @@ ZONES = (
     "Pacific/Apia",
     "Asia/Beirut",
 )
-PERIODS = ("hour", "day", "week", "month")
+PERIODS = ("minute", "hour", "day", "week", "month")
 
 
 def cap(per: str, window: str = "calendar", zone: str = "UTC", name: str = "b", counts: tuple[str, str] = ("everything", "")) -> Cap:
@@ -35,6 +35,7 @@ def at(text: str) -> datetime:
 @pytest.mark.parametrize(
     ("per", "zone", "now", "start", "end"),
     [
+        ("minute", "UTC", "2026-02-28T23:59:59.999999", "2026-02-28T23:59", "2026-03-01T00:00"),
         ("hour", "UTC", "2026-02-28T23:59:59.999999", "2026-02-28T23:00", "2026-03-01T00:00"),
         ("hour", "Asia/Kathmandu", "2026-01-01T00:20", "2026-01-01T00:15", "2026-01-01T01:15"),
         ("day", "UTC", "2026-01-02T00:00", "2026-01-02T00:00", "2026-01-03T00:00"),
@@ -71,7 +72,7 @@ def test_windows_follow_each_other_without_a_gap(now: datetime, zone: str, per: 
     assert start <= now < end
     assert counts_from(one, now=end) == end
     assert counts_from(one, now=start) == counts_from(one, now=end - timedelta(microseconds=1)) == start
-    assert per == "hour" or end.astimezone(ZoneInfo(zone)).date() > now.astimezone(ZoneInfo(zone)).date()
+    assert per in ("minute", "hour") or end.astimezone(ZoneInfo(zone)).date() > now.astimezone(ZoneInfo(zone)).date()
 
 
 @given(spent=st.datetimes(datetime(2000, 1, 1), datetime(2037, 12, 31), timezones=st.just(UTC)), per=st.sampled_from(PERIODS))

@@ -24,7 +24,10 @@ from smallchain.store.database import SqliteTx
 from support.rows import NOON, put_run
 
 LIMIT = 1_000
-PERIODS = [("run", "rolling"), ("hour", "rolling"), ("day", "rolling"), ("hour", "calendar"), ("day", "calendar"), ("month", "calendar")]
+PERIODS = [
+    *(("run", "rolling"), ("minute", "rolling"), ("hour", "rolling"), ("day", "rolling")),
+    *(("minute", "calendar"), ("hour", "calendar"), ("day", "calendar"), ("month", "calendar")),
+]
 
 
 class Ledger(RuleBasedStateMachine):
@@ -145,22 +148,21 @@ def tx(tmp_path: Path):  # type: ignore[no-untyped-def]
         yield SqliteTx(opened, now=NOON, epoch=1)
 
 
-def test_room_under_a_rolling_cap_comes_when_enough_has_left_the_window(tx: SqliteTx) -> None:
+def test_what_counts_is_read_oldest_first_in_pages_and_none_of_one_moment_is_lost(tx: SqliteTx) -> None:
     run = put_run(tx)
-    cap = Cap("budget", "b", "", Unit.TOKENS, 100, "hour", "rolling", OnLimit.WAIT)
-    for attempt, amount in enumerate((30, 40, 20), 1):
-        tx.begin(NOON + timedelta(minutes=attempt))
-        ledger.hold(tx, ledger.bring_up(tx, cap), run, attempt=attempt, amount=amount)
+    cap = Cap("budget", "b", "", Unit.TOKENS, 5_000, "hour", "rolling", OnLimit.WAIT)
+    for attempt in range(1, 1_203):
+        tx.begin(NOON + timedelta(minutes=attempt // 600))
+        ledger.hold(tx, ledger.bring_up(tx, cap), run, attempt=attempt, amount=attempt)
         ledger.settle(tx, run.id, attempt, None)
-    account = ledger.bring_up(tx, cap)
+    tx.begin(NOON + timedelta(hours=1, seconds=1))
+    account = ledger.find(tx, cap)
+    assert account is not None
 
-    assert ledger.has_room_at(tx, account, 10) == tx.now
-    for amount, minute in ((11, 1), (41, 2), (100, 3)):
-        assert ledger.has_room_at(tx, account, amount) == NOON + timedelta(hours=1, minutes=minute)
-    tx.begin(NOON + timedelta(hours=1, minutes=1) - timedelta(microseconds=1))
-    assert ledger.bring_up(tx, cap).standing.room == 10
-    tx.begin(NOON + timedelta(hours=1, minutes=1))
-    assert ledger.bring_up(tx, cap).standing.room == 40, "at the moment at which there is to be room, there is"
+    found = list(ledger.counted(tx, account))
+    assert [amount for _, amount in found] == list(range(600, 1_203))
+    assert sum(amount for _, amount in found) == account.standing.spent
+    assert found[0][0] == NOON + timedelta(minutes=1)
 
 
 def test_what_is_added_for_a_while_ends_and_what_is_added_for_good_stays(tx: SqliteTx) -> None:

@@ -20,7 +20,7 @@ from smallchain.model.delivery import Verb
 from smallchain.model.errors import BadInput, SmallchainError
 from smallchain.protocol.text import one_line
 from smallchain_tui.keymap import bindings
-from smallchain_tui.screens.deciding import RequestScreenBase
+from smallchain_tui.screens.asked import AskedScreen
 from smallchain_tui.viewmodel import arguments as args
 from smallchain_tui.viewmodel.asking import Row, argument_rows, context_rows, diff_rows, fields_word, grant_rows
 from smallchain_tui.viewmodel.decision import Decision, Stage, Verdict
@@ -33,7 +33,7 @@ _CHECK_AFTER_S = 0.4
 PARTS = ("arguments", "diff", "context")
 
 
-class ApprovalScreen(RequestScreenBase):
+class ApprovalScreen(AskedScreen):
     """Whether a call may run."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("approval")]

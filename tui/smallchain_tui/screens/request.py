@@ -13,7 +13,7 @@ from textual.binding import BindingType
 
 from smallchain.protocol.text import visible
 from smallchain_tui.keymap import bindings
-from smallchain_tui.screens.deciding import RequestScreenBase
+from smallchain_tui.screens.asked import AskedScreen
 from smallchain_tui.viewmodel.asking import Row, argument_rows, choice_lines, context_rows, difference_rows
 from smallchain_tui.viewmodel.decision import Decision, Stage
 from smallchain_tui.widgets.pane import Pane
@@ -21,7 +21,7 @@ from smallchain_tui.widgets.reader import Reader
 from smallchain_tui.widgets.textfield import TextField
 
 
-class RequestScreen(RequestScreenBase):
+class RequestScreen(AskedScreen):
     """Settle, loop, quarantine, budget, a changed tool: whatever has verbs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("request")]

@@ -17,9 +17,15 @@ ORDERS = ("attention", "age", "name", "status", "cost", "last event", "agent", "
 
 
 def rank(run: RunRow, asked: bool) -> int:
-    """How much a run wants to be seen: 0 is most. `asked`: it has an open request."""
+    """How much a run wants to be seen: 0 is most. `asked`: it has an open request.
+
+    With what failed stands what goes on only once somebody has done something: a run that needs what is not there (its detail says what: an
+    agent that is written nowhere, an LLM without its key), and one at a cap that no time brings room under.
+    """
     if asked:
         return 0
+    if (run.status == "Pending" and run.detail) or (run.status == "OverBudget" and run.due_at is None):
+        return _RANK["Failed"]
     if run.status == "Waiting":
         return 3
     return _RANK.get(run.status, 3)

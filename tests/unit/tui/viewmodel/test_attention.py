@@ -28,9 +28,22 @@ def test_a_run_that_asks_stands_before_all_whatever_its_status() -> None:
 
 def test_the_order_is_failed_over_budget_waiting_running_asleep_done() -> None:
     words = ["Cancelled", "Succeeded", "Paused", "Sleeping", "Pending", "Running", "Waiting", "OverBudget", "Failed"]
-    runs = [_run(word.lower(), word) for word in words]
+    runs = [_run(word.lower(), word, due_at="2026-11-23T10:00:00Z") for word in words]
 
     assert [row.status for row in attention.ordered(runs, {})] == list(reversed(words))
+
+
+def test_what_cannot_go_on_without_a_person_stands_with_what_failed() -> None:
+    runs = [
+        _run("fails", "Failed", created_at="2026-11-23T08:00:00Z"),
+        _run("lacks", "Pending", detail="agent 'writr' does not exist; did you mean 'writer'?", created_at="2026-11-23T07:00:00Z"),
+        _run("capped", "OverBudget", detail="run 'capped' of $1.00 is used up", created_at="2026-11-23T06:00:00Z"),
+        _run("wakes", "OverBudget", due_at="2026-11-23T10:00:00Z"),
+        _run("works", "Running"),
+        _run("new", "Pending"),
+    ]
+
+    assert [row.name for row in attention.ordered(runs, {})] == ["fails", "lacks", "capped", "wakes", "works", "new"]
 
 
 def test_within_a_rank_the_newest_is_first() -> None:
