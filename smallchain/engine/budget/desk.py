@@ -54,7 +54,9 @@ class Fit:
         """From when there is room again, in words; empty where one call alone is beyond the cap."""
         if self.verdict.word is not Word.OVER:
             return ""
-        return f"there is room again from {show_moment(self.room_at)}" if self.room_at is not None else "only who raises it makes room"
+        return (
+            f"there is room again from {show_moment(self.room_at)}" if self.room_at is not None else "nothing but a raised limit makes room"
+        )
 
 
 def look(tx: Tx, run: Run, llm: str, /, *, more: int = 0) -> Fit:

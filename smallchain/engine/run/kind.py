@@ -331,7 +331,7 @@ def _over_cap(tx: Tx, run: Run, decision: Decision) -> None:
     run = runs.move(tx, run, "over_cap", due_at=due, detail=decision.detail)
     when = f"until {show_moment(due)}" if due is not None else "until a cap is raised"
     eventlog.tell(tx, "RunOverBudget", eventlog.about(run), of=run, when=when, detail=decision.detail)
-    _keep_waiting(tx, run, fit)
+    money.wait(tx, run, fit)
 
 
 def _keep_waiting(tx: Tx, run: Run, fit: money.Fit) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from smallchain.engine.budget import desk as money
 from smallchain.engine.llm.endpoint import timeout_of
 from smallchain.engine.pace import desk
 from smallchain.engine.pace.kind import standing
@@ -18,7 +19,7 @@ from smallchain.model.lifecycles import CallPhase, RequestPhase, RunPhase
 from smallchain.model.reason import Reason
 from smallchain.model.run import Run
 from smallchain.model.toolcall import ToolCall
-from smallchain.store import modelcalls, requests, resources, runs, toolcalls
+from smallchain.store import ledger, modelcalls, requests, resources, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.times import from_text
 
@@ -55,8 +56,7 @@ def why(tx: Tx, run: Run, /) -> Reason:
             awaited = tuple(why(tx, runs.get(tx, each.child_id)) for each in work.waited_for(tx, run))
             return _of(run, "it waits for work that it has begun", because=awaited)
         case RunPhase.OVER_BUDGET:
-            asked = tuple(_request(each) for each in requests.open_of_run(tx, run.id) if each.kind is RequestKind.BUDGET)
-            return _of(run, f"it stands still at a cap: {run.detail}", until=run.due_at, because=asked)
+            return _of(run, f"it stands still at a cap: {run.detail}", until=run.due_at, because=_about_cap(tx, run))
         case RunPhase.SUCCEEDED | RunPhase.FAILED | RunPhase.CANCELLED:
             raise AssertionError("it is over")
         case _:
@@ -77,6 +77,13 @@ def _of(
 
 def _times(failures: int) -> str:
     return "a failure" if failures == 1 else f"{failures} failures in a row"
+
+
+def _about_cap(tx: Tx, run: Run) -> tuple[Reason, ...]:
+    """The open request to raise the cap at which a run stands still, whichever run asked it."""
+    account = ledger.waited_for(tx, run.id)
+    asked = requests.about_budget(tx, money.digest_of(account)) if account is not None else None
+    return (_request(asked),) if asked is not None and asked.phase is RequestPhase.OPEN else ()
 
 
 # ---- models
