@@ -11,8 +11,8 @@ from smallchain.model.money import MOST, Price
 
 LEAST_OUTPUT = 256
 """Tokens of a reply that are asked for at least, where nothing else says how many."""
-MOST_OUTPUT = 32_768
-"""What a model is taken to write at most, where nobody says."""
+MOST_OUTPUT = 8_192
+"""Tokens of a reply that are asked for at most, where nothing else says how many: most models refuse more than they can write."""
 
 
 class Word(StrEnum):
