@@ -21,24 +21,26 @@ Words = dict[str, Any]
 
 
 class Bill:
-    """A provider that bills what it tells, an odd number of tokens each time; one call in seven it is too busy for."""
+    """A provider that bills what it tells, a token for four bytes and some; one call in seven it is too busy for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, delay: float = 0.0) -> None:
+        self.delay = delay
         self.cost: dict[str, int] = dict.fromkeys(PRICES, 0)
         self.calls = 0
         self.asked = itertools.count(1)
 
     def __call__(self, asked: Asked) -> Answer:
         number = next(self.asked)
-        if number % 7 == 0:
+        if number % 7 == 0 and not self.delay:
             return fails(503)
         model, said = asked.json["model"], self._say(asked)
-        usage = Usage(101 + 13 * number, 17 + number % 5, 31 if model == "small" else 0)
+        usage = Usage(len(asked.body) // 4 + number % 7, 17 + number % 5, 31 if model == "small" else 0)
         self.cost[model] += PRICES[model].cost(usage)
         self.calls += 1
         told = {"prompt_tokens": usage.input_tokens, "completion_tokens": usage.output_tokens}
         assert isinstance(said.body, dict)
-        return Answer(body={**said.body, "usage": {**told, "prompt_tokens_details": {"cached_tokens": usage.cached_tokens}}})
+        whole = {**said.body, "usage": {**told, "prompt_tokens_details": {"cached_tokens": usage.cached_tokens}}}
+        return Answer(body=whole, delay=self.delay)
 
     def _say(self, asked: Asked) -> Answer:
         names = [tool["function"]["name"] for tool in asked.json.get("tools", ())]
@@ -135,3 +137,28 @@ def test_every_view_agrees_with_the_providers_bill_to_the_nano_dollar(daemon: Da
         assert sum(parse_dollars(each["cost_usd"] or "0") for each in described["related"]["modelcalls"]) == parse_dollars(
             runs["monday"]["cost_usd"]
         )
+
+
+def test_a_daemon_that_is_killed_with_calls_out_passes_no_cap_and_forgets_no_call(daemon: Daemon) -> None:
+    bill = Bill(delay=0.25)
+    cap = {"name": "all", "over": "everything", "limit": "$0.07", "per": "day", "on_limit": "stop"}
+    runs = [{"name": f"run-{number}", "task": "work"} for number in range(4)]
+    with served(bill) as base_url:
+        daemon.drop("team.yaml", written(base_url, runs=runs, budgets=[cap]))
+        daemon.start()
+        for _ in range(2):  # a third death within one step would ask a person
+            calls = bill.calls
+            daemon.until(lambda calls=calls: bill.calls >= calls + 3)
+            daemon.kill()
+            daemon.start()
+        for run in runs:
+            daemon.over(run["name"])
+        (shown,) = [item for item in daemon.items("budgets") if item["name"] == "all"]
+        ended = daemon.items("runs")
+        cost = sum(parse_dollars(run["cost_usd"]) for run in ended)
+        billed = sum(bill.cost.values())
+
+    assert billed <= parse_dollars(shown["spent"]) <= 70_000_000, "what nobody knows the outcome of counts as its worst case"
+    assert cost == parse_dollars(shown["spent"])
+    assert shown["held"] == "$0.00"
+    assert any("is used up" in run["error"] for run in ended), "the cap was met"

@@ -21,6 +21,7 @@ from smallchain.model.canonical import parse
 from smallchain.model.cap import Cap, OnLimit, Unit, Worst, counts_from, parse_amount, show_amount, window_end
 from smallchain.model.delivery import Verb
 from smallchain.model.errors import BadInput, Refused
+from smallchain.model.human import HumanRequest
 from smallchain.model.lifecycles import RequestPhase
 from smallchain.model.llm import Failure
 from smallchain.model.llmspec import LLMSpec
@@ -165,10 +166,11 @@ def settle_lost(tx: Tx, run_id: str, attempt: int, /) -> None:
     _booked(tx, ledger.settle(tx, run_id, attempt, None))
 
 
-def wait(tx: Tx, run: Run, fit: Fit, /) -> None:
-    """Note that a run waits for room."""
+def wait(tx: Tx, run: Run, fit: Fit, /) -> str:
+    """Note that a run waits for room; the digest of requests about what it waits for."""
     account = next(each for each in fit.accounts if each.standing is fit.verdict.standing)
     ledger.wait(tx, run, account.id)
+    return digest_of(account.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +193,18 @@ def wish_of(tx: Tx, fit: Fit, /) -> Wish | None:
     asked = requests.about_budget(tx, digest_of(account.id))
     if asked is not None and asked.phase is RequestPhase.OPEN:
         return None
-    since = counts_from(standing.cap, now=tx.now)
-    denied = asked is not None and asked.phase is RequestPhase.ANSWERED and parse(asked.decision).get("verb") == Verb.DENY
-    if denied and asked is not None and (since is None or asked.created_at >= since):
-        return None
     cap = standing.cap
     by = show_amount(cap.unit, cap.limit).replace(",", "")
+    if asked is not None and _is_denied(asked, by, since=counts_from(cap, now=tx.now)):
+        return None
     question = f"{fit.verdict.why[:1].upper()}{fit.verdict.why[1:]}. May it be raised by {by}?"
     return Wish(question, {"by": by, "for_good": False}, digest_of(account.id), f"{cap.kind} '{cap.name}'")
+
+
+def _is_denied(asked: HumanRequest, by: str, *, since: datetime | None) -> bool:
+    """Whether a person has said no within this window to raising the limit as it is written now, which is what was asked for."""
+    said_no = asked.phase is RequestPhase.ANSWERED and parse(asked.decision).get("verb") == Verb.DENY
+    return said_no and parse(asked.arguments).get("by") == by and (since is None or asked.created_at >= since)
 
 
 def digest_of(account: int, /) -> str:

@@ -336,12 +336,13 @@ def _over_cap(tx: Tx, run: Run, decision: Decision) -> None:
 
 def _keep_waiting(tx: Tx, run: Run, fit: money.Fit) -> None:
     """Note what a run waits for, and ask a person to raise the cap where that is written and nobody has said no to it."""
-    money.wait(tx, run, fit)
+    digest = money.wait(tx, run, fit)
     parked = run.phase is RunPhase.OVER_BUDGET
     if run.detail != fit.verdict.why or (parked and run.due_at != fit.room_at):
         runs.save(tx, run, due_at=fit.room_at if parked else run.due_at, detail=fit.verdict.why)
     if not parked:
         return
+    _withdraw(tx, run, "it waits for another cap now", but=digest)
     wish = money.wish_of(tx, fit)
     if wish is not None:
         ask(tx, run, kind=RequestKind.BUDGET, question=wish.question, arguments=wish.arguments, digest=wish.digest, rule=wish.rule)
@@ -352,12 +353,17 @@ def _room(tx: Tx, run: Run, decision: Decision) -> None:
     number = run.messages + 1
     messages.append(tx, run, _stood_still(tx, run), number=number, template="was_over_budget")
     ledger.stop_waiting(tx, run)
-    for request in requests.open_of_run(tx, run.id):
-        if request.kind is RequestKind.BUDGET:
-            requests.decide(tx, request, "withdrawn", decision="", by="time", note="there is room again")
-            requests.tell(tx, "RequestWithdrawn", request, why="there is room again")
+    _withdraw(tx, run, "there is room again")
     run = runs.move(tx, run, "room", messages=number, due_at=None, detail="")
     eventlog.tell(tx, "RunHasRoom", eventlog.about(run), of=run)
+
+
+def _withdraw(tx: Tx, run: Run, why: str, *, but: str = "") -> None:
+    """Withdraw what a run has asked about caps, but for one."""
+    for request in requests.open_of_run(tx, run.id):
+        if request.kind is RequestKind.BUDGET and request.digest != but:
+            requests.decide(tx, request, "withdrawn", decision="", by="time", note=why)
+            requests.tell(tx, "RequestWithdrawn", request, why=why)
 
 
 def _stood_still(tx: Tx, run: Run) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from smallchain.engine.budget import desk as money
 from smallchain.engine.budget.caps import caps_over
 from smallchain.engine.run.acts import adopt, cancel
 from smallchain.model.cap import Cap, Standing, Unit
@@ -349,10 +350,39 @@ async def test_a_question_about_a_cap_that_is_written_otherwise_meanwhile_raises
         await house.apply(files(llm(server), budgets=[EVERYTHING | ASKS]))
         request = await house.request("monday", "budget")
         await house.apply(files(llm(server), budgets=[EVERYTHING | ASKS | {"per": "week"}]))
+        run = await house.now("monday")
         with pytest.raises(Refused, match="no such cap any more"):
-            await house.say(Verb.APPROVE, request, edits={"by": "$1", "for_good": True})
+            await house.driver.transact(lambda tx: money.raise_cap(tx, run, request.digest, "$1", for_good=True))
 
     assert (await standing(house)).raised == 0
+
+
+async def test_a_question_that_no_cap_stands_behind_any_more_is_withdrawn_for_the_one_that_does(house: House) -> None:
+    async with ModelServer(lambda asked: uses(adds(asked, 3))) as server:
+        await house.apply(files(llm(server), budgets=[EVERYTHING | ASKS]))
+        first = await house.request("monday", "budget")
+        await house.apply(files(llm(server), budgets=[EVERYTHING | ASKS | {"per": "week"}]))
+        second = await house.until(lambda tx: _other(tx, first.digest))
+        assert await house.asked("monday") == ["budget"]
+        await house.say(Verb.APPROVE, second, edits={"by": "$1", "for_good": False})
+        await house.run("monday", RunPhase.SUCCEEDED)
+
+
+def _other(tx: Tx, digest: str) -> str | None:
+    return next((row["id"] for row in tx.all("requests.newest_open", most=10) if row["digest"] != digest), None)
+
+
+@pytest.mark.parametrize("per", ["run", "day"])
+async def test_a_no_is_to_the_limit_as_it_was_written_then(house: House, per: str) -> None:
+    async with ModelServer(lambda asked: uses(adds(asked, 6))) as server:
+        await house.apply(files(llm(server), budgets=[EVERYTHING | ASKS | {"per": per}]))
+        await house.say(Verb.DENY, await house.request("monday", "budget"))
+        await house.quiet()
+        assert await house.asked("monday") == []
+        await house.apply(files(llm(server), budgets=[EVERYTHING | ASKS | {"per": per, "limit": "$0.0035"}]))
+        request = await house.request("monday", "budget")
+
+    assert "of $0.0035" in request.question
 
 
 async def test_who_approves_twice_raises_once(house: House) -> None:
@@ -470,6 +500,29 @@ async def test_tools_that_a_run_adopts_are_held(house: House) -> None:
 
     assert second > first + 10_000
     assert row["held_nanousd"] >= (100 + second - first) * 1_000, "the tokens of the first call, and each byte since"
+
+
+async def test_summing_up_is_held_and_booked_as_every_call_is(house: House) -> None:
+    def answer(asked: Asked) -> Answer:
+        if "summar" in str(asked.messages[-1]["content"]).lower() or "tools" not in asked.json:
+            return uses(says("what was done so far"))
+        return uses(adds(asked, 100) if asked.number < 9 else says("done"))
+
+    async with ModelServer(answer) as server:
+        caps = [EVERYTHING, EVERYTHING | {"name": "of fast", "over": {"llm": "fast"}, "limit": "90000 tokens"}]
+        await house.apply(files(llm(server), agent={"context": {"summarise": 2}}, budgets=caps))
+        run = await house.run("monday", RunPhase.SUCCEEDED)
+        bodies = [asked.body for asked in server.requests]
+    rows = await attempts(house)
+    in_dollars = await standing(house, which=lambda cap: cap.unit is Unit.DOLLARS)
+    in_tokens = await standing(house, which=lambda cap: cap.unit is Unit.TOKENS)
+
+    assert any(row["summarises"] for row in rows)
+    assert len(rows) == len(bodies)
+    assert all(row["held_nanousd"] >= row["cost_nanousd"] > 0 for row in rows)
+    assert (in_dollars.spent, in_dollars.held) == (sum(row["cost_nanousd"] for row in rows), 0)
+    assert in_dollars.spent == run.cost_nanousd
+    assert (in_tokens.spent, in_tokens.held) == (150 * len(rows), 0)
 
 
 async def test_units_do_not_mix(house: House) -> None:
