@@ -19,8 +19,9 @@ from smallchain.model.events import Object
 from smallchain.settings import Callbacks, Settings, private_folder
 from smallchain.store import eventlog, meta, runs
 from smallchain.store.contract import Tx
-from smallchain.store.database import Database, of_the_disk
+from smallchain.store.database import Database
 from smallchain.store.lock import StateLock
+from smallchain.store.sqliteerrors import of_the_disk
 from smallchaind import callbacks, compose, listener, memory, notify
 from smallchaind.api.app import create_app
 from smallchaind.clock import SystemClock

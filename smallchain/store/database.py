@@ -10,42 +10,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 import sqlite3
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import aiosqlite
 
-from smallchain.model.errors import Busy, Conflict, Damaged
-from smallchain.model.ids import after_id, uuid7
+from smallchain.model.errors import Busy, Damaged
 from smallchain.store import eventlog, highwater, meta, migrate, soundness
+from smallchain.store.commit import Commit, Job
 from smallchain.store.contract import Tx
-from smallchain.store.work import Work
+from smallchain.store.sqliteerrors import FATAL, SEE_LOGS, code
+from smallchain.store.transaction import Ids, SqliteTx
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BATCH = 256
-_BATCH_S = 0.05
 _CHECKPOINT_PAGES = 4000  # 16 MB: a page that is written again and again goes to the database once in a while
-_IOERR = 10  # SQLITE_IOERR, https://www.sqlite.org/rescode.html#ioerr
-_FULL = 13
-_LOCKED = {5, 6}  # SQLITE_BUSY and SQLITE_LOCKED: another program holds the write lock
-_SEE_LOGS = "see `smallchain logs`; the daemon ends and checks the file at its start"
-_FATAL = {_IOERR, 11, 14, 26}  # with SQLITE_CORRUPT, CANTOPEN, NOTADB: what is known of the file is no longer true
-
-
-class _Lost(BaseException):
-    """An error ended the whole transaction, not only the savepoint it came from; nobody above a savepoint may carry on from it."""
-
-    def __init__(self, cause: BaseException) -> None:
-        self.cause = cause
 
 
 class _Connection(sqlite3.Connection):
@@ -58,77 +43,6 @@ class _Connection(sqlite3.Connection):
         return super().executemany(sql, parameters)
 
 
-class _Ids:
-    """Makes ids that sort in the order of their making, also within one millisecond and when the clock goes back."""
-
-    def __init__(self) -> None:
-        self._last = ""
-        self._chance = b""
-
-    def next(self, now: datetime) -> str:
-        """A new id."""
-        if not self._chance:
-            self._chance = secrets.token_bytes(10 * 256)  # asking the system each time lets another thread have ours
-        chance, self._chance = self._chance[:10], self._chance[10:]
-        self._last = after_id(self._last, uuid7(now, chance))
-        return self._last
-
-
-class SqliteTx(Work):
-    """The transactions on a SQLite connection, one after the other; see `store.contract.Tx`."""
-
-    def __init__(self, connection: sqlite3.Connection, *, now: datetime, epoch: int, ids: _Ids | None = None) -> None:
-        super().__init__(connection)
-        self.now = now
-        self.epoch = epoch
-        self.wakes: list[tuple[str, str]] = []
-        self._ids = ids or _Ids()
-
-    def begin(self, now: datetime) -> None:
-        """The next transaction begins."""
-        self.now = now
-        self.wakes = []
-
-    def new_id(self) -> str:
-        return self._ids.next(self.now)
-
-    def wake(self, kind: str, key: str) -> None:
-        self.wakes.append((kind, key))
-
-    def take_wakes(self) -> list[tuple[str, str]]:
-        taken = self.wakes[:]
-        self.wakes.clear()
-        return taken
-
-    def attempt(self, work: Callable[[], T]) -> T:
-        heard = len(self.wakes)
-        self.begin_part()
-        try:
-            result = work()
-        except _Lost:
-            raise
-        except BaseException as error:
-            if not self.connection.in_transaction or _code(error) in _FATAL:
-                raise _Lost(error) from error
-            self.undo_part()
-            del self.wakes[heard:]
-            raise
-        self.keep_part()
-        return result
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    work: Callable[[Tx], Any]
-    answer: asyncio.Future[Any]
-    alone: bool
-    then: Callable[[Any], None] | None
-    result: Any = None
-    error: BaseException | None = None
-    wakes: list[tuple[str, str]] = field(default_factory=list)
-    ran: bool = False
-
-
 class Database:
     """A SQLite database with one writer; see `store.contract.Store`. Open it with `Database.open`, close it before the loop ends."""
 
@@ -137,11 +51,11 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._now = now
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._bell = asyncio.Event()
         self._closing = False
         self._reading = asyncio.Lock()
-        self._ids = _Ids()
+        self._ids = Ids()
         self._tx: SqliteTx | None = None
         self._check: soundness.Beside | None = None
         self._inodes = _inodes(path)
@@ -209,7 +123,7 @@ class Database:
             raise Busy("the daemon is stopping")
         if self.fatal.done():
             raise Damaged(f"the database {self._path} can't be trusted any more: {self.fatal.result()}")
-        job = _Job(work, asyncio.get_running_loop().create_future(), alone, then)
+        job = Job(work, asyncio.get_running_loop().create_future(), alone, then)
         self._waiting.append(job)
         self._bell.set()
         return cast("T", await job.answer)
@@ -238,10 +152,10 @@ class Database:
             async with self._reading:
                 await _across(self._reader, look)
         except sqlite3.Error as error:
-            if _code(error) not in _FATAL:
+            if code(error) not in FATAL:
                 raise
             self._die(error)
-            raise Damaged(f"the database failed: {error}", hint=_SEE_LOGS) from error
+            raise Damaged(f"the database failed: {error}", hint=SEE_LOGS) from error
         return cast("T", box[0])
 
     def check_file(self) -> None:
@@ -274,7 +188,7 @@ class Database:
             self._bell.clear()
             while self._waiting:
                 batch = self._take()
-                commit = _Commit(batch, self._now, self.epoch, self._ids, self._tx)
+                commit = Commit(batch, self._now, self.epoch, self._ids, self._tx)
                 await _across(self._writer, commit)
                 self._tx = commit.tx
                 if commit.fatal is not None:
@@ -296,15 +210,15 @@ class Database:
             if not answer.done():
                 answer.set_exception(Damaged(f"the database {self._path} can't be trusted any more"))
 
-    def _take(self) -> list[_Job]:
+    def _take(self) -> list[Job]:
         if self._waiting[0].alone:
             return [self._waiting.popleft()]
-        batch: list[_Job] = []
+        batch: list[Job] = []
         while self._waiting and len(batch) < _BATCH and not self._waiting[0].alone:
             batch.append(self._waiting.popleft())
         return batch
 
-    def _answer(self, jobs: Iterable[_Job]) -> None:
+    def _answer(self, jobs: Iterable[Job]) -> None:
         woken: dict[tuple[str, str], None] = {}
         for job in jobs:
             if job.error is None:
@@ -325,113 +239,6 @@ class Database:
             self.fatal.set_result(reason)
 
 
-@dataclass(slots=True, eq=False)
-class _Commit:
-    """One BEGIN to COMMIT on the writer's thread, and what became of each job in it."""
-
-    jobs: list[_Job]
-    now: Callable[[], datetime]
-    epoch: int
-    ids: _Ids
-    tx: SqliteTx | None
-    """What the connection has at hand from earlier commits; None before the first."""
-    fatal: BaseException | None = None
-    found_full: bool = False
-    """Whether one of them, tried alone, had no room on the disk."""
-
-    def __call__(self, connection: sqlite3.Connection) -> None:
-        self.tx = self.tx or SqliteTx(connection, now=self.now(), epoch=self.epoch, ids=self.ids)
-        self.tx.epoch = self.epoch
-        try:
-            self._together(connection, self.jobs)
-            return
-        except (sqlite3.Error, _Lost, Damaged) as error:
-            self._undo(connection)
-            first = error.cause if isinstance(error, _Lost) else error
-        tried = [job for job in self.jobs if job.ran]
-        if not tried and _code(first) in _LOCKED:
-            for job in self.jobs:  # nobody could begin: trying each alone would only wait as long again for each
-                job.ran, job.error = True, self._translate(first)
-            return
-        for job in tried:
-            job.error, job.result, job.wakes = None, None, []
-        if not tried:
-            tried = self.jobs
-        for job in tried:
-            self._on_its_own(connection, job, first if len(tried) == 1 else None)
-
-    def _together(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-        tx = self.tx
-        assert tx is not None
-        connection.execute("BEGIN IMMEDIATE")
-        self._fence(connection)
-        tx.look_for_others()
-        until = time.monotonic() + _BATCH_S
-        for job in jobs:
-            tx.begin(self.now())
-            job.ran = True
-            try:
-                job.result = tx.attempt(lambda job=job: job.work(tx))  # type: ignore[misc]
-                job.wakes = tx.wakes
-            except _Lost:
-                raise
-            except BaseException as error:  # carried to the caller, who alone knows what it means
-                if _code(error) == _FULL:
-                    raise
-                job.error = error
-            if time.monotonic() > until:
-                break
-        try:
-            tx.flush()
-        except Conflict as error:
-            raise _Lost(error) from error
-        connection.execute("COMMIT")
-        tx.committed()
-
-    def _on_its_own(self, connection: sqlite3.Connection, job: _Job, seen: BaseException | None) -> None:
-        try:
-            if self.fatal is not None:
-                raise self.fatal
-            if seen is not None and _code(seen) in _FATAL:
-                raise seen
-            self._together(connection, [job])
-        except (sqlite3.Error, _Lost, Damaged) as error:
-            self._undo(connection)
-            job.ran = True
-            job.result, job.wakes = None, []
-            job.error = self._translate(error.cause if isinstance(error, _Lost) else error)
-
-    def _translate(self, error: BaseException) -> BaseException:
-        if _code(error) == _FULL:
-            self.found_full = True
-            return Busy("the disk is full: nothing was changed", hint="make room; what waits goes on by itself")
-        if _code(error) in _LOCKED:
-            return Busy("another program has locked the database: nothing was changed", hint="close it; what waits goes on by itself")
-        if _code(error) in _FATAL or isinstance(error, Damaged):
-            if self.fatal is None:
-                self.fatal = error
-            return Damaged(f"the database failed: {error}", hint=_SEE_LOGS)
-        return error
-
-    def _fence(self, connection: sqlite3.Connection) -> None:
-        if self.epoch:
-            (found,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-            if int(found) != self.epoch:
-                self.fatal = Damaged(f"another daemon has taken over (epoch {found}; ours is {self.epoch})")
-                raise self.fatal
-
-    def _undo(self, connection: sqlite3.Connection) -> None:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        if self.tx is not None:
-            self.tx.forget()
-
-
-def _code(error: BaseException) -> int:
-    """SQLite's primary result code of an error, or 0."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
 def _set_up(connection: sqlite3.Connection, *, writing: bool) -> None:
     connection.row_factory = sqlite3.Row
     for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF", "mmap_size = 0", "cache_size = -16000"):
@@ -446,11 +253,6 @@ def _set_up(connection: sqlite3.Connection, *, writing: bool) -> None:
 async def _across(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], object]) -> None:
     """One crossing to the connection's thread; the whole of `work` runs there."""
     await connection.executemany("", cast("Any", work))
-
-
-def of_the_disk(error: BaseException) -> bool:
-    """Whether an error is one of reading or writing the disk, and not of what stands on it."""
-    return _code(error) in (_IOERR, 14)
 
 
 def _mark(tx: Tx) -> highwater.Mark:

@@ -21,6 +21,7 @@ LATER_THAN_ALL = "g"
 """Sorts behind every id, which is hexadecimal."""
 
 
+_MOST_DIGITS = 9
 _COLUMNS = tuple(field.name for field in fields(Run))
 
 
@@ -267,10 +268,11 @@ def backing_off_ids(tx: Tx, /, *, agents: Iterable[str], llms: Iterable[str]) ->
 
 
 def next_name(tx: Tx, stem: str, /) -> str:
-    """`STEM-n` with the first n above all that were ever made of the stem."""
-    numbers = (row["name"][len(stem) + 1 :] for row in tx.all("runs.numbered", stem=f"{stem}-"))
-    return f"{stem}-{1 + _highest(numbers)}"
-
-
-def _highest(texts: Iterable[str]) -> int:
-    return max((int(text) for text in texts if text.isdecimal() and len(text) < 10), default=0)
+    """`STEM-n` with the first n above all that there are of the stem."""
+    stem = f"{stem}-"
+    for digits in range(_MOST_DIGITS, 0, -1):
+        first, last = f"{stem}1{'0' * (digits - 1)}", f"{stem}{'9' * digits}"
+        row = tx.one("runs.numbered", stem=stem, first=first, last=last)
+        if row is not None:
+            return f"{stem}{1 + int(row['name'][len(stem) :])}"
+    return f"{stem}1"

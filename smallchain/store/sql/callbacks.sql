@@ -14,5 +14,5 @@ UPDATE callbacks SET digest = :digest, brought_by = :brought_by, brought_at = :b
 WHERE call_id = :call_id AND brought_at IS NULL;
 
 -- to_tell: calls of which somebody is to be told
-SELECT callbacks.call_id FROM callbacks JOIN toolcalls ON toolcalls.id = callbacks.call_id
+SELECT callbacks.call_id FROM callbacks CROSS JOIN toolcalls ON toolcalls.id = callbacks.call_id
 WHERE tell_at IS NOT NULL AND toolcalls.phase = 'awaiting_callback';

@@ -67,7 +67,7 @@ WHERE places.llm = :llm AND places.granted_at IS NOT NULL AND modelcalls.no IS N
 
 -- out: how many calls of an LLM are out
 SELECT count(*) AS count FROM runs CROSS JOIN modelcalls ON modelcalls.run_no = runs.no AND modelcalls.attempt = runs.attempts
-WHERE runs.phase = 'calling_model' AND modelcalls.outcome = 'open' AND modelcalls.llm = :llm;
+WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled') AND runs.phase = 'calling_model' AND modelcalls.outcome = 'open' AND modelcalls.llm = :llm;
 
 -- started: what was let go at an LLM since a moment, oldest first, with its tokens as far as they are known
 SELECT places.granted_at, coalesce(modelcalls.input_tokens + modelcalls.output_tokens, places.tokens) AS tokens

@@ -101,15 +101,16 @@ SELECT count(*) AS count, coalesce(sum(agent = :agent), 0) AS of_agent FROM runs
 -- ids_of_children: ids of the runs that a run has made
 SELECT id FROM runs WHERE parent_id = :id ORDER BY id;
 
--- numbered: names that `run TASK` has made, TASK-1 onward
-SELECT name FROM runs WHERE parent_id IS NULL AND substr(name, 1, length(:stem)) = :stem;
+-- numbered: the highest of the names STEM-n with so many digits
+SELECT name FROM runs WHERE parent_id IS NULL AND length(name) = length(:first) AND name BETWEEN :first AND :last
+  AND substr(name, length(:stem) + 1) NOT GLOB '*[^0-9]*' ORDER BY name DESC LIMIT 1;
 
 -- by_part: runs whose id begins or ends with a text
 SELECT id FROM runs WHERE substr(id, 1, length(:part)) = :part OR substr(id, -length(:part)) = :part LIMIT 2;
 
 -- backing_off: ids of the runs of an agent or on an LLM that wait after a failure of the model call
-SELECT id FROM runs WHERE phase = 'backing_off' AND (agent = :agent OR llm = :llm);
+SELECT id FROM runs WHERE phase NOT IN ('succeeded', 'failed', 'cancelled') AND phase = 'backing_off' AND (agent = :agent OR llm = :llm);
 
 -- count_in_line: how many runs wait for a place at an LLM
-SELECT count(*) AS count FROM places JOIN runs ON runs.id = places.run_id
+SELECT count(*) AS count FROM places CROSS JOIN runs ON runs.id = places.run_id
 WHERE places.granted_at IS NULL AND runs.phase = 'ready' AND NOT runs.paused AND runs.attempts = places.attempt - 1;

@@ -17,7 +17,8 @@ from smallchain.model.decision import Effect
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.store import meta, modelcalls, runs
 from smallchain.store.contract import Tx
-from smallchain.store.database import Database, SqliteTx
+from smallchain.store.database import Database
+from smallchain.store.transaction import SqliteTx
 from support.house import House, a_house
 from support.modelserver import Answer, Asked, ModelServer, call, says
 from support.starts import FixedClock

@@ -24,7 +24,8 @@ from smallchain.model.human import RequestKind
 from smallchain.model.toolcall import Effects, OutcomeKind, ToolCall
 from smallchain.store import meta, migrate, queries, runs, toolcalls
 from smallchain.store.contract import Tx
-from smallchain.store.database import Database, SqliteTx
+from smallchain.store.database import Database
+from smallchain.store.transaction import SqliteTx
 from support.rows import put_call, put_run
 from support.starts import FixedClock
 

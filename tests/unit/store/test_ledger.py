@@ -20,7 +20,7 @@ from smallchain.model.cap import Cap, OnLimit, Unit, Worst, counts_from
 from smallchain.model.money import Usage
 from smallchain.model.run import Run
 from smallchain.store import ledger, migrate, modelcalls
-from smallchain.store.database import SqliteTx
+from smallchain.store.transaction import SqliteTx
 from support.rows import NOON, put_run
 
 LIMIT = 1_000

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from smallchain.model import context
 from smallchain.store import messages, migrate
-from smallchain.store.database import SqliteTx
+from smallchain.store.transaction import SqliteTx
 from support.house import is_legal
 from support.rows import NOON, put_run
 

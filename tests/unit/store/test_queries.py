@@ -118,3 +118,36 @@ def test_a_statement_by_position_binds_what_its_names_say() -> None:
     assert {name: row[name] for name in names if name not in ("run_id", "read")} == {
         name: f"the {name}" for name in names if name not in ("run_id", "read")
     }
+
+
+_SMALL = frozenset({"files", "meta", "paces", "places", "resources", "schedules", "sqlite_sequence", "waits_for_room"})
+"""Tables that do not grow with the history: what is written in the folder, and what waits right now."""
+_WHOLE = {
+    "artifacts.list": "a person asks for all of them",
+    "grants.list": "a person asks for all of them",
+    "artifacts.by_part": "a person gives a part of an id",
+    "grants.by_part": "a person gives a part of an id",
+    "requests.by_part": "a person gives a part of an id",
+    "runs.by_part": "a person gives a part of an id",
+    "toolcalls.by_part": "a person gives a part of an id",
+    "runs.names": "the newest names, so many, for one that is nearly what a person wrote",
+    "events.tail": "the newest events, so many",
+    "ledger.seed": "once for a cap, when it is written",
+}
+"""Statements that read a whole table, and why they may."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_statement_that_the_loops_ask_reads_a_whole_table_that_grows(connection: sqlite3.Connection, name: str) -> None:
+    text = queries.load()[name]
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys(re.findall(r":([a-z_]+)", text))).fetchall()
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    partial = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'")}
+    whole = []
+    for *_, step in plan:  # https://www.sqlite.org/eqp.html
+        words = step.split()
+        scanned = words[0] == "SCAN" and words[1] in tables - _SMALL and words[-1] not in partial
+        if scanned or "AUTOMATIC" in step:
+            whole.append(step)
+
+    assert bool(whole) == (name in _WHOLE), whole

@@ -15,7 +15,7 @@ import pytest
 from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, RunPhase
 from smallchain.model.run import OpenCall, Run, status_of
 from smallchain.store import migrate, runs, toolcalls
-from smallchain.store.database import SqliteTx
+from smallchain.store.transaction import SqliteTx
 from support.rows import NOON, put_call, put_run
 
 
@@ -105,3 +105,21 @@ def test_a_call_that_sleeps_is_looked_at_once_its_moment_has_come(tx: SqliteTx, 
     toolcalls.save(tx, call, due_at=tx.now + left)
 
     assert toolcalls.unsettled_ids(tx) == ([call.id] if looked_at else [])
+
+
+@pytest.mark.parametrize(
+    ("names", "following"),
+    [
+        ([], "work-1"),
+        (["work", "work-1", "work-2"], "work-3"),
+        (["work-9", "work-10"], "work-11"),
+        (["work-99", "work-100", "work-3"], "work-101"),
+        (["work-2", "work-9x", "work-ab", "work-1/helper-7", "work-1000000000", "works-8", "work-", "wor-9"], "work-3"),
+        (["work-007"], "work-1"),
+    ],
+)
+def test_the_next_name_of_a_task_is_above_all_there_are(tx: SqliteTx, names: list[str], following: str) -> None:
+    for name in names:
+        put_run(tx, name)
+
+    assert runs.next_name(tx, "work") == following

@@ -13,8 +13,8 @@ import pytest
 from smallchain.model.money import Usage
 from smallchain.model.run import Run
 from smallchain.store import migrate, modelcalls, queries, runs
-from smallchain.store.database import SqliteTx
 from smallchain.store.spend import By, sums
+from smallchain.store.transaction import SqliteTx
 from support.rows import NOON, put_run
 
 HOUR = timedelta(hours=1)

@@ -16,7 +16,7 @@ from smallchain.model.lifecycles import CallPhase
 from smallchain.model.run import Run
 from smallchain.model.toolcall import ToolCall
 from smallchain.store import messages, meta, migrate, runs, toolcalls
-from smallchain.store.database import SqliteTx
+from smallchain.store.transaction import SqliteTx
 from support.rows import NOON, put_call, put_run
 
 
