@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from smallchain.engine.budget.caps import written_caps
 from smallchain.engine.checks import mark_of
 from smallchain.engine.kind import Step, Transact
 from smallchain.model.decision import Effect
@@ -49,9 +48,7 @@ class ReadinessKind:
     name = "readiness"
 
     def step(self, tx: Tx, key: str, /) -> Step:
-        """Wake every agent and schedule, every pending run and tool call, and every run that waits for room under a cap; let go of the
-        accounts of caps that are not written any more."""
-        ledger.let_go(tx, {cap.key for cap, _ in written_caps(tx)})
+        """Wake every agent and schedule, every pending run and tool call, and every run that waits for room under a cap."""
         for name in resources.names(tx, "agent"):
             tx.wake("agent", name)
         for name in resources.names(tx, "schedule"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -79,9 +79,9 @@ def _seed(tx: Tx, cap: Cap, since: str) -> Row:
     return found
 
 
-def let_go(tx: Tx, written: Collection[str], /) -> None:
-    """Let go of the accounts of caps that are not among the keys of those that are written: no call is charged to them meanwhile."""
-    tx.run("ledger.let_go", caps=canonical(sorted(written)), never=_NEVER)
+def let_go(tx: Tx, cap: str, /) -> None:
+    """Let go of the accounts of a cap, told by its key, that is not written any more: no call is charged to them meanwhile."""
+    tx.run("ledger.let_go", cap=cap, never=_NEVER)
 
 
 def _since(tx: Tx, cap: Cap) -> str:

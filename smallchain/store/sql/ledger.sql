@@ -4,8 +4,8 @@ SELECT * FROM accounts WHERE cap = :cap AND subject = :subject;
 -- open_account: an account that begins with nothing
 INSERT INTO accounts (cap, subject, unit, counted_from, spent, held) VALUES (:cap, :subject, :unit, :counted_from, 0, 0);
 
--- let_go: accounts of caps that are not written any more: what is spent until they are again is looked up then
-UPDATE accounts SET counted_from = :never WHERE counted_from < :never AND cap NOT IN (SELECT value FROM json_each(:caps));
+-- let_go: accounts of a cap that is not written any more: what is spent until it is again is looked up then
+UPDATE accounts SET counted_from = :never WHERE cap = :cap;
 
 -- come_back: what a clock that ran ahead recorded
 UPDATE charges SET at = :now WHERE account = :account AND at > :now;
