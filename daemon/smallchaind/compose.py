@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from smallchain.engine.agent.kind import AgentKind
 from smallchain.engine.alarms import Alarms
 from smallchain.engine.channel.kind import EARS, ChannelKind
 from smallchain.engine.human.ears import Ears
-from smallchain.engine.human.kind import DeliveryKind, RequestKind, told_of
+from smallchain.engine.human.kind import DeliveryKind, RequestKind
 from smallchain.engine.kind import Kind
 from smallchain.engine.llm.kind import LLMKind
 from smallchain.engine.loop import Driver
@@ -30,13 +30,11 @@ from smallchain.engine.schedule.kind import ScheduleKind
 from smallchain.engine.tool.kind import ToolKind
 from smallchain.engine.toolcall.hearing import ToolCallbacks
 from smallchain.engine.toolcall.kind import ToolCallKind
-from smallchain.model import codes
-from smallchain.model.delivery import Told
 from smallchain.model.money import Price
 from smallchain.services.config.service import ConfigService
 from smallchain.services.humans import housekey
 from smallchain.services.humans.email import EmailChannel
-from smallchain.services.humans.inbox import MOST, Inbox
+from smallchain.services.humans.inbox import Inbox
 from smallchain.services.humans.installed import installed
 from smallchain.services.humans.slack import SlackChannel
 from smallchain.services.humans.terminal import TerminalChannel
@@ -66,11 +64,12 @@ from smallchain.services.tools.pythons import PythonTools
 from smallchain.services.tools.registry import Tools
 from smallchain.services.tools.requirements import Requirements
 from smallchain.settings import Callbacks, Settings
-from smallchain.store import alarms, deliveries, eventlog, requests, toolcalls
+from smallchain.store import alarms, eventlog, requests, toolcalls
 from smallchain.store.contract import Tx
 from smallchain.store.database import Database
 from smallchaind.callbacks import ROOT, Subject
 from smallchaind.feed import Feed
+from smallchaind.people import People
 
 REQUESTS, TOOLCALLS = "requests", "toolcalls"
 """The words in the paths of callbacks."""
@@ -136,29 +135,6 @@ class _Prices:
         return self._known[key], pricing.data_version()
 
 
-class _People:
-    """What the ways to reach people ask of the database."""
-
-    def __init__(self, database: Database, key: bytes) -> None:
-        self._database = database
-        self._key = key
-
-    async def waiting(self) -> Sequence[Told]:
-        """The newest open requests, as many as the inbox folder shows."""
-        return await self._database.read(lambda tx: [told_of(tx, request) for request in requests.newest_open(tx, MOST)])
-
-    async def known(self, request_id: str) -> tuple[bytes, Sequence[str]] | None:
-        """The key of a request's callbacks, and the channels it was told on."""
-
-        def look(tx: Tx) -> tuple[bytes, Sequence[str]] | None:
-            if requests.find(tx, request_id) is None:
-                return None
-            told = [row.channel for row in deliveries.of_request(tx, request_id)]
-            return codes.callback_key_of(self._key, request_id), told
-
-        return await self._database.read(look)
-
-
 async def compose(
     settings: Settings,
     clock: Clock,
@@ -222,7 +198,7 @@ async def compose(
     driver = Driver(database, {kind.name: kind for kind in every})
     handed_out = ToolCallbacks(database, driver.transact, secrets, key=key)
     ears = Ears(database, driver.transact, channels, secrets, key=key)
-    people = _People(database, key)
+    people = People(database, key)
     inbox = Inbox(settings.state_dir / "inbox", waiting=people.waiting, hear=ears.hear)
     timer = Alarms(database, driver, clock)
     feed = Feed()

@@ -140,7 +140,7 @@ async def _live(house: House, lock: StateLock, options: Options, environ: Mappin
         return await _stop(house, options)
     finally:
         house.feed.close()
-        server.should_exit = True
+        server.end()
         told.cancel()
         for task in tasks[1:]:
             task.cancel()

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _HEAD_S = 5.0
 """A request's head has to arrive within this."""
+_TICK_S = 1.0
 
 
 class Peer(H11Protocol):
@@ -63,7 +64,22 @@ class Peer(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the daemon has its own."""
+    """uvicorn without its signal handlers, as the daemon has its own, and without looking ten times a second whether it is to end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+
+    def end(self) -> None:
+        """Accept nothing more, and let `serve` return."""
+        self.should_exit = True
+        self._told.set()
+
+    async def main_loop(self) -> None:
+        """Keep the date of the answers right until told to end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), _TICK_S)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ record are one commit. Whatever is left wakes through the queue. A fault in one 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -183,25 +184,26 @@ class Driver:
     def _begin(self, effect: Effect) -> None:
         if not self._admitting:
             return
-        if effect.key in self._under_way:
-            self._asked_again.add(effect.key)
+        key = effect.key
+        if key in self._under_way:
+            self._asked_again.add(key)
             return
-        task = asyncio.create_task(self._perform(effect), name=effect.key)
-        self._under_way[effect.key] = (effect, task)
-        self._owned.setdefault(effect.owner, set()).add(effect.key)
-        task.add_done_callback(lambda done: self._ended(effect, done))
+        task = asyncio.create_task(self._perform(effect), name=key)
+        self._under_way[key] = (effect, task)
+        self._owned.setdefault(effect.owner, set()).add(key)
+        task.add_done_callback(functools.partial(self._ended, key, effect.owner))
 
-    def _ended(self, effect: Effect, task: asyncio.Task[None]) -> None:
+    def _ended(self, key: str, owner: Key, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             return  # done, and not recorded: it stays under way, so that nothing does it again in this life
-        del self._under_way[effect.key]
-        if effect.key in self._asked_again:  # the row may have changed since it began: look whether it is still wanted
-            self._asked_again.discard(effect.key)
-            self.queue.add(effect.owner)
-        owned = self._owned[effect.owner]
-        owned.discard(effect.key)
+        del self._under_way[key]
+        if key in self._asked_again:  # the row may have changed since it began: look whether it is still wanted
+            self._asked_again.discard(key)
+            self.queue.add(owner)
+        owned = self._owned[owner]
+        owned.discard(key)
         if not owned:
-            del self._owned[effect.owner]
+            del self._owned[owner]
 
     def _stop(self, owner: Key) -> None:
         for key in self._owned.get(owner, set()):

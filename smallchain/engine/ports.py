@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
@@ -50,8 +50,8 @@ class Executor(Protocol):
 class Instant(Executor, Protocol):
     """An executor of tools that are pure and done sooner than a commit: they may run within a transaction."""
 
-    def compute(self, start: Start, /) -> Outcome:
-        """Run one attempt at once, on whichever thread; nothing outside is read or touched."""
+    def compute(self, executor: Mapping[str, Any], arguments: Mapping[str, Any], /) -> Outcome:
+        """Run one attempt at once, on whichever thread; nothing outside is read or touched. `executor`: as in `Start`."""
         ...
 
 
@@ -103,7 +103,7 @@ class Toolbox(Recoverable, Checked, Yielding, Protocol):
         """Whether an executor's tools may run within a transaction."""
         ...
 
-    def compute(self, start: Start, /) -> Outcome:
+    def compute(self, executor: Mapping[str, Any], arguments: Mapping[str, Any], /) -> Outcome:
         """Run one attempt of an instant executor; see `Instant.compute`."""
         ...
 

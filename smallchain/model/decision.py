@@ -18,6 +18,10 @@ class Effect:
     carries: object = field(default=None, compare=False, repr=False)
     """What the step has read for it already, so that nothing is read twice; no part of what tells it apart."""
 
+    def carrying(self, carries: object, /) -> Effect:
+        """The same effect with what was read for it."""
+        return Effect(self.kind, self.name, self.target, self.attempt, carries)
+
     @property
     def key(self) -> str:
         """What tells it apart from every other: kind, target, name and attempt."""

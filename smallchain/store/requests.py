@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from smallchain.model import lifecycles
-from smallchain.model.errors import Conflict
+from smallchain.model.errors import Conflict, Unknown
 from smallchain.model.events import Object
 from smallchain.model.human import HumanRequest, RequestKind
 from smallchain.model.lifecycles import RequestPhase
@@ -18,6 +18,9 @@ from smallchain.store.times import from_text, maybe, to_text
 KIND = "request"
 INBOX = "inbox"
 """The kind that is woken when what is open may have changed: whoever shows it looks again."""
+
+Mark = tuple[str, int]
+"""Id and version: what a request says is the same as long as its mark is."""
 
 _COLUMNS = tuple(field.name for field in fields(HumanRequest))
 _MOMENTS = ("expires_at", "remind_at", "escalate_at", "decided_at")
@@ -86,6 +89,19 @@ def decide(tx: Tx, request: HumanRequest, cause: str, /, *, decision: str, by: s
     return save(tx, request, phase=phase, decision=decision, decided_by=by, decided_via=via, note=note, decided_at=tx.now)
 
 
+def mark_of(request: HumanRequest, /) -> Mark:
+    """What tells whether a request has changed."""
+    return request.id, request.version
+
+
+def get(tx: Tx, id: str, /) -> HumanRequest:
+    """A request by id; raises Unknown."""
+    request = find(tx, id)
+    if request is None:
+        raise Unknown(f"there is no request with the id {id}")
+    return request
+
+
 def find(tx: Tx, id: str, /) -> HumanRequest | None:
     """A request by id, or None."""
     row = tx.one("requests.get", id=id)
@@ -127,6 +143,11 @@ def open_of_run(tx: Tx, run_id: str, /) -> list[HumanRequest]:
 def newest_open(tx: Tx, most: int, /) -> list[HumanRequest]:
     """What waits for a person, newest first."""
     return [from_row(row) for row in tx.all("requests.newest_open", most=most)]
+
+
+def marks_of_open(tx: Tx, most: int, /) -> list[Mark]:
+    """The marks of the same, in the same order; no request is read whole for it."""
+    return [(row["id"], row["version"]) for row in tx.all("requests.marks_of_open", most=most)]
 
 
 def count_open(tx: Tx, run_id: str, /) -> int:

@@ -60,8 +60,7 @@ class SqliteTx(Work):
         self.wakes.append((kind, key))
 
     def take_wakes(self) -> list[tuple[str, str]]:
-        taken = self.wakes[:]
-        self.wakes.clear()
+        taken, self.wakes = self.wakes, []
         return taken
 
     def attempt(self, work: Callable[[], T]) -> T:

@@ -11,6 +11,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from smallchain.model.errors import Conflict
@@ -67,7 +68,7 @@ class Work:
         self._unwritten: set[str] = set()
         """Tables of which the database does not hold everything yet."""
         self._late: list[_Late] = []
-        self._journal: list[Callable[[], None]] = []
+        self._journal: list[Callable[[], object]] = []
         self._parts: list[_Part] = []
         self._recalled: dict[str, dict[Any, Any]] = {}
         """What was made from each table since it was last written to."""
@@ -129,11 +130,7 @@ class Work:
             kept.cells[key] = kept.dirty[key] = _Cell(value, None, dirty=True)
             self._wait_for(shape.table)
 
-        def undo() -> None:
-            kept.cells.pop(key, None)
-            kept.dirty.pop(key, None)
-
-        self._journal.append(undo)
+        self._journal.append(partial(_take_out, kept, key))
         if shape.group is not None:
             self._add_to_group(kept, shape, value, key)
 
@@ -142,16 +139,9 @@ class Work:
         if key not in kept.cells:
             self.find(shape, *key)
         cell = kept.cells.get(key)
-        if cell is None or shape.mark(cell.value) != shape.mark(before):
+        if cell is None or (cell.value is not before and shape.mark(cell.value) != shape.mark(before)):
             raise Conflict(f"{shape.word} {shape.name(before)} was changed meanwhile")
-        was, was_dirty = cell.value, cell.dirty
-
-        def undo() -> None:
-            cell.value, cell.dirty = was, was_dirty
-            if not was_dirty:
-                kept.dirty.pop(key, None)
-
-        self._journal.append(undo)
+        self._journal.append(partial(_put_back, kept, key, cell, cell.value, cell.dirty))
         cell.value, cell.dirty = after, True
         kept.dirty[key] = cell
         self._wait_for(shape.table)
@@ -263,11 +253,7 @@ class Work:
         if before is None:
             return
         kept.groups[name] = (*before, key)
-
-        def undo() -> None:
-            kept.groups.pop(name, None)
-
-        self._journal.append(undo)
+        self._journal.append(partial(kept.groups.pop, name, None))
 
     def _write(self, shape: Shape[Any], kept: _Kept) -> None:
         new: list[_Cell] = []
@@ -324,6 +310,17 @@ class Work:
         for kept in self._kept.values():
             _drop_clean(kept)
         self._recalled.clear()
+
+
+def _take_out(kept: _Kept, key: Any) -> None:
+    kept.cells.pop(key, None)
+    kept.dirty.pop(key, None)
+
+
+def _put_back(kept: _Kept, key: Any, cell: _Cell, value: Any, dirty: bool) -> None:
+    cell.value, cell.dirty = value, dirty
+    if not dirty:
+        kept.dirty.pop(key, None)
 
 
 def _drop_clean(kept: _Kept) -> None:

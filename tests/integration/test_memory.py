@@ -34,6 +34,24 @@ with tempfile.NamedTemporaryFile() as file:
     print(file.read().count(b"<heap nr="))
 """
 
+_READS = """\
+import resource, socket
+from smallchaind import memory
+
+memory.settle()
+ours, theirs = socket.socketpair()
+
+def read(times):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        theirs.send(b"a reply")
+        ours.recv(256 * 1024)  # as asyncio does
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+read(10)
+print(read(1000))
+"""
+
 _HOLES = """\
 import os
 from smallchaind import memory
@@ -65,6 +83,12 @@ glibc = pytest.mark.skipif(not hasattr(__import__("ctypes").CDLL(None), "malloc_
 def test_all_threads_share_one_heap() -> None:
     assert heaps("settled") == 1
     assert heaps("as it comes") > 1
+
+
+def test_reading_a_reply_asks_the_kernel_for_no_memory() -> None:
+    done = subprocess.run([sys.executable, "-c", _READS], capture_output=True, check=True, timeout=60, text=True)
+
+    assert int(done.stdout) < 100
 
 
 @glibc

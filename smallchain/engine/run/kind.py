@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from smallchain.engine import reach
@@ -77,7 +76,7 @@ class RunKind:
             runs.save(tx, run, detail=decision.detail)
             if decision.detail != _SETTLING and run.phase is not RunPhase.AWAITING_WORK:
                 eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
-        effects = tuple(replace(effect, carries=_carried(tx, run, effect, facts.llm)) for effect in decision.effects)
+        effects = tuple(effect.carrying(_carried(tx, run, effect, facts.llm)) for effect in decision.effects)
         return Step(effects=effects, look_at=decision.look_at, at_rest=decision.at_rest, has_settled=True)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:

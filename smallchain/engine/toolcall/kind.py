@@ -47,20 +47,25 @@ class ToolCallKind:
         self._secrets = secrets
 
     def step(self, tx: Tx, key: str, /) -> Step:
-        """Take the next step of a call."""
+        """Take the next step of a call; one that is let in starts in the same step."""
         call = toolcalls.find(tx, key)
         if call is None or call.is_over:
             return Step(at_rest=True)
         run = runs.get(tx, call.run_id)
         facts = self._observe(tx, run, call)
         decision = rules.decide(facts, now=tx.now)
+        if decision.cause == "admitted":
+            call = toolcalls.move(tx, call, "admitted", detail="")
+            facts = self._observe(tx, run, call)
+            decision = rules.decide(facts, now=tx.now)
         if decision.cause is not None:
             _RECORD[decision.cause](tx, run, call, facts, decision)
         elif decision.detail and decision.detail != call.detail:
             toolcalls.save(tx, call, detail=decision.detail)
             eventlog.tell(tx, "ToolCallHeld", eventlog.about_call(call), of=run, tool=call.function, detail=decision.detail)
-        if decision.effects and self._is_instant(tx, run, call):
-            return Step(effects=decision.effects, at_once=lambda: self._compute(tx, run, call))
+        instant = self._instant(tx, run, call) if decision.effects else None
+        if instant is not None:
+            return Step(effects=decision.effects, at_once=lambda: self._compute(tx, run, call, instant))
         return Step(effects=decision.effects, look_at=decision.look_at, at_rest=decision.at_rest)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
@@ -153,17 +158,17 @@ class ToolCallKind:
         key = key_of(self._key, start.start.idempotency_key, start.start.tool).secret
         return HandOut(f"{self._callback_url}/{start.start.call_id}" if self._callback_url else "", key, secret, start.expires_at)
 
-    def _is_instant(self, tx: Tx, run: Run, call: ToolCall) -> bool:
-        tool = pins_of(tx, run.root_id).tool(call.tool)
-        return call.target_kind == "tool" and tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin")
+    def _instant(self, tx: Tx, run: Run, call: ToolCall) -> ToolInUse | None:
+        """The tool of a call that is done at once; None for every other."""
+        tool = pins_of(tx, run.root_id).tool(call.tool) if call.target_kind == "tool" else None
+        return tool if tool is not None and tool.spec.executor is None and self._tools.is_instant("builtin") else None
 
-    def _compute(self, tx: Tx, run: Run, call: ToolCall) -> None:
+    def _compute(self, tx: Tx, run: Run, call: ToolCall, tool: ToolInUse) -> None:
         """Start and outcome in one commit: a crash leaves neither, and a pure tool may be started again."""
-        prepared = prepare(tx, call.id, call.attempts)
-        if prepared is not None:
-            looks = keeping.LOOKS.get(str(prepared.start.executor.get("builtin")))
-            outcome = looks(tx, run, prepared.start.arguments) if looks else self._tools.compute(prepared.start)
-            record_outcome(tx, call.id, call.attempts, keeping.masked(outcome, self._secrets))
+        arguments = policy.arguments_of(call, approvals.of_call(tx, call))
+        looks = keeping.LOOKS.get(tool.spec.builtin or "")
+        outcome = looks(tx, run, arguments) if looks else self._tools.compute({"builtin": tool.spec.builtin}, arguments)
+        record_outcome(tx, call.id, call.attempts, keeping.masked(outcome, self._secrets))
 
     async def _value(self, value: str | dict[str, Any]) -> str:
         return value if isinstance(value, str) else await self._secrets.resolve(value)
@@ -267,10 +272,6 @@ def _held(tx: Tx, pins: Pins, run: Run, call: ToolCall) -> str:
 
 
 # ---- recording
-
-
-def _admitted(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
-    toolcalls.move(tx, call, "admitted", detail="")
 
 
 def _not_possible(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, decision: Decision) -> None:
@@ -394,7 +395,6 @@ def _child_failed(tx: Tx, run: Run, call: ToolCall, facts: rules.CallFacts, deci
 
 _Record = Callable[[Tx, Run, ToolCall, rules.CallFacts, Decision], None]
 _RECORD: dict[str, _Record] = {
-    "admitted": _admitted,
     "approval_needed": gates.approval_needed,
     "refused_by_policy": gates.refused_by_policy,
     "asked": gates.asked,

@@ -81,7 +81,7 @@ class ConfigService:
                 continue
             try:
                 paths = [path for path, _ in watched]
-                async for _ in watchfiles.awatch(*paths, debounce=100, step=30, rust_timeout=2000, yield_on_timeout=True, recursive=False):
+                async for _ in watchfiles.awatch(*paths, debounce=100, step=100, rust_timeout=2000, yield_on_timeout=True, recursive=False):
                     self._bell.set()
                     if await asyncio.to_thread(folder.folders, self._root) != watched:
                         break  # there is a new folder, or the watch of one is deaf: begin another

@@ -57,20 +57,23 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._there: dict[str, Mark] = {}
+        """What the last look found."""
         self._moving: dict[str, Mark] = {}
         self._done: dict[str, Mark] = {}
 
     def saved(self) -> tuple[list[Saved], bool]:
         """Files that changed and have not changed again since the last look; and whether others still move."""
         self._root.mkdir(mode=0o700, exist_ok=True)
-        now: dict[str, Mark] = {}
+        self._there = {}
         for entry in os.scandir(self._root):
-            if inboxfile.request_in(entry.name):
-                with contextlib.suppress(FileNotFoundError):
-                    now[entry.name] = _mark(entry.stat(follow_symlinks=False))
-        changed = {name: mark for name, mark in now.items() if self._done.get(name) != mark}
+            with contextlib.suppress(FileNotFoundError):
+                self._there[entry.name] = _mark(entry.stat(follow_symlinks=False))
+        changed = {
+            name: mark for name, mark in self._there.items() if self._done.get(name) != mark and inboxfile.request_in(name) is not None
+        }
         rests = {name: mark for name, mark in changed.items() if self._moving.get(name) == mark}
-        self._done = {name: mark for name, mark in self._done.items() if name in now}
+        self._done = {name: mark for name, mark in self._done.items() if name in self._there}
         self._moving = {name: mark for name, mark in changed.items() if name not in rests}
         return [found for name, mark in sorted(rests.items()) if (found := self._read(name, mark))], bool(self._moving)
 
@@ -82,11 +85,11 @@ class Folder:
         """Write the file of each request that has none (or one that a crash left empty); remove those of requests that are over."""
         self._root.mkdir(mode=0o700, exist_ok=True)
         wanted = {inboxfile.name_of(told): told for told in sorted(requests, key=lambda told: told.request_id)[-MOST:]}
-        for entry in list(os.scandir(self._root)):
-            if entry.name.endswith(_PROBLEM) and entry.name.removesuffix(_PROBLEM) + ".yaml" not in wanted:
-                _unlink(Path(entry.path))
-            elif inboxfile.request_in(entry.name) and entry.name not in wanted:
-                self._remove(entry.name)
+        for name in self._there.keys() - wanted.keys():
+            if name.endswith(_PROBLEM) and name.removesuffix(_PROBLEM) + ".yaml" not in wanted:
+                _unlink(self._root / name)
+            elif inboxfile.request_in(name) is not None:
+                self._remove(name)
         for name, told in wanted.items():
             if self._is_blank(name):
                 self._write(name, inboxfile.render(told))
@@ -137,6 +140,8 @@ class Folder:
 
     def _is_blank(self, name: str) -> bool:
         """Whether there is no file, or one that no editor wrote: a power cut leaves empty ones, or zeros."""
+        if name in self._there and self._done.get(name) == self._there[name]:
+            return False
         path = self._root / name
         try:
             about = path.lstat()
@@ -247,7 +252,7 @@ class Inbox:
             try:
                 watched = self._root.stat().st_ino
                 looks = watchfiles.awatch(
-                    self._root, debounce=100, step=30, rust_timeout=int(_LOOK_ANYWAY_S * 1000), yield_on_timeout=True, recursive=False
+                    self._root, debounce=100, step=100, rust_timeout=int(_LOOK_ANYWAY_S * 1000), yield_on_timeout=True, recursive=False
                 )
                 async for _ in looks:
                     self._bell.set()

@@ -116,19 +116,22 @@ async def _within(endpoint: Endpoint, timeout: timedelta, ask: Callable[[], Awai
     """The answer, or the failure to get one, within the time-out as a whole."""
     from smallchain.services.llm import wire
 
-    where = _shown(endpoint.base_url or DEFAULT_BASE_URL)
     try:
         async with asyncio.timeout(timeout.total_seconds()):
             return await ask()
     except TimeoutError:
-        return Failure(FailureKind.TRANSIENT, f"no reply from {where} within {show_duration(timeout)}", may_have_cost=True)
+        return Failure(FailureKind.TRANSIENT, f"no reply from {_where(endpoint)} within {show_duration(timeout)}", may_have_cost=True)
     except wire.Oversized as error:
-        return Failure(FailureKind.TRANSIENT, f"{where}: {error}", may_have_cost=True)
+        return Failure(FailureKind.TRANSIENT, f"{_where(endpoint)}: {error}", may_have_cost=True)
     except wire.Unsendable as error:
-        return Failure(FailureKind.UNUSABLE, _told(f"{where}: {error}", endpoint))
+        return Failure(FailureKind.UNUSABLE, _told(f"{_where(endpoint)}: {error}", endpoint))
     except ConnectionError as error:
         broke = isinstance(error, ConnectionResetError)  # before that, nothing had gone out
-        return Failure(FailureKind.TRANSIENT, _told(f"{where}: {error}", endpoint), may_have_cost=broke)
+        return Failure(FailureKind.TRANSIENT, _told(f"{_where(endpoint)}: {error}", endpoint), may_have_cost=broke)
+
+
+def _where(endpoint: Endpoint) -> str:
+    return _shown(endpoint.base_url or DEFAULT_BASE_URL)
 
 
 def _told(sentence: str, endpoint: Endpoint) -> str:

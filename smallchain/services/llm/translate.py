@@ -217,7 +217,7 @@ class _Calls:
 
     def _stands_already(self, id: str) -> bool:
         """Whether an id stands in the conversation: a text between quotes in its JSON, where quotes within texts are escaped."""
-        return json.dumps(id, ensure_ascii=False).encode() in self.asked
+        return _ENCODER.encode(id).encode() in self.asked
 
     def _arguments(self, number: int, given: Any) -> str:
         if _is_blank(given):
@@ -257,7 +257,7 @@ def _readable(arguments: str) -> str:
 def _is_json(value: Any) -> bool:
     """Whether it can be sent as JSON: no NaN, no half of a surrogate pair."""
     try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        _ENCODER.encode(value).encode()
     except (ValueError, RecursionError):
         return False
     return True
@@ -309,6 +309,7 @@ def _whole(digits: str) -> int | float:
 
 
 _DECODER = json.JSONDecoder(parse_int=_whole)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def _word(value: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import zoneinfo
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -23,16 +24,16 @@ class BuiltinExecutor:
 
     async def execute(self, start: Start, /) -> Outcome:
         """Answer at once."""
-        return self.compute(start)
+        return self.compute(start.executor, start.arguments)
 
-    def compute(self, start: Start, /) -> Outcome:
+    def compute(self, executor: Mapping[str, Any], arguments: Mapping[str, Any], /) -> Outcome:
         """Answer at once, on any thread; nothing outside is touched."""
-        name = start.executor.get("builtin")
+        name = executor.get("builtin")
         if name in OPERATIONS:
-            ok, text = compute(name, start.arguments.get("a"), start.arguments.get("b"))
+            ok, text = compute(name, arguments.get("a"), arguments.get("b"))
             return Outcome(OutcomeKind.SUCCEEDED if ok else OutcomeKind.FAILED, text)
         if name == "now":
-            return _now(self._clock.now(), start.arguments.get("time_zone"))
+            return _now(self._clock.now(), arguments.get("time_zone"))
         return Outcome(OutcomeKind.NOT_STARTED, f"there is no built-in tool {name!r}; there are {', '.join(BUILTINS)}")
 
 

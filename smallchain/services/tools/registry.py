@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 from smallchain.engine.ports import Checked, Executor, Instant, Recoverable, Yielding
 from smallchain.model.ids import did_you_mean
@@ -39,10 +40,10 @@ class Tools:
         """Whether an executor is one of this process: those are pure and done at once."""
         return executor in self._in_process
 
-    def compute(self, start: Start, /) -> Outcome:
+    def compute(self, executor: Mapping[str, Any], arguments: Mapping[str, Any], /) -> Outcome:
         """Run one attempt of an instant executor at once, on whichever thread."""
-        (name,) = start.executor
-        return self._in_process[name].compute(start)
+        (name,) = executor
+        return self._in_process[name].compute(executor, arguments)
 
     async def check(self, tool: ToolSpec, /, *, folder: str) -> str:
         """Why the tool's executor can't run it now; empty when nothing speaks against it."""

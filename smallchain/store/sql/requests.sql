@@ -21,6 +21,9 @@ SELECT * FROM requests WHERE run_id = :run_id AND phase = 'open' ORDER BY id;
 -- newest_open: what waits for a person, newest first, as far as there is room for it
 SELECT * FROM requests WHERE phase = 'open' ORDER BY id DESC LIMIT :most;
 
+-- marks_of_open: what tells whether one of them has changed
+SELECT id, version FROM requests WHERE phase = 'open' ORDER BY id DESC LIMIT :most;
+
 -- count_open: how much a run asks
 SELECT count(*) AS count FROM requests WHERE run_id = :run_id AND phase = 'open';
 
