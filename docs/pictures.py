@@ -53,13 +53,14 @@ TIMETABLE: tuple[tuple[str, str, str, Done], ...] = (
     ("03:20:05", "write_post", "early post", are_asked(1)),
     ("07:31:40", "count_readers", "readers", is_at("readers", status="Succeeded")),
     ("08:02:10", "read_archive", "archive", is_at("archive", status="Failed")),
-    ("08:10:03", "crawl", "night crawl", is_at("night crawl", phase="backing_off")),
+    ("08:10:03", "night_crawl", "night crawl", is_at("night crawl", phase="backing_off")),
     ("08:15:41", "night_round", "night round", is_at("night round", status="Sleeping")),
     ("08:21:30", "letters", "letters", are_asked(3)),
     ("08:49:12", "index_pages", "page index", is_at("page index", status="OverBudget")),
     ("08:40:12", "market_report", "market report", scouts_read),
     ("08:54:20", "watch_wires", "wires", is_at("wires", turns=8, phase="calling_model")),
-    ("08:57:04", "write_post", "launch post", are_asked(5)),
+    ("08:57:04", "write_post", "launch post", are_asked(6)),
+    ("08:59:02", "crawl", "day crawl", is_at("day crawl", status="OverBudget")),
 )
 """When which task begins, the run's name, and when it has come as far as it is to."""
 EARLY = "03:41:30"
@@ -136,7 +137,7 @@ async def draw(daemon: Daemon) -> None:
                     await pilot.pause(0.05)
             await pilot.pause(1.0)
 
-        await until(lambda: app.state.loaded and len(app.state.requests) == 5)
+        await until(lambda: app.state.loaded and len(app.state.requests) == 6)
         save(app, "overview", ids)
         (post,) = (request["id"] for request in daemon.items("requests") if request["risk"] == "high")
         app.open_request(post)

@@ -27,6 +27,7 @@ from smallchain.engine.run.compose import code_changed
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.schedule.kind import ScheduleKind
+from smallchain.engine.timekeeper import Timekeeper
 from smallchain.engine.tool.kind import ToolKind
 from smallchain.engine.toolcall.hearing import ToolCallbacks
 from smallchain.engine.toolcall.kind import ToolCallKind
@@ -87,6 +88,7 @@ class House:
     clock: Clock
     database: Database
     driver: Driver
+    timekeeper: Timekeeper
     alarms: Alarms
     config: ConfigService
     feed: Feed
@@ -195,7 +197,8 @@ async def compose(
         PaceKind(),
         ScheduleKind(),
     ]
-    driver = Driver(database, {kind.name: kind for kind in every})
+    timekeeper = Timekeeper(clock)
+    driver = Driver(database, {kind.name: kind for kind in every}, timekeeper)
     handed_out = ToolCallbacks(database, driver.transact, secrets, key=key)
     ears = Ears(database, driver.transact, channels, secrets, key=key)
     people = People(database, key)
@@ -222,6 +225,7 @@ async def compose(
         clock=clock,
         database=database,
         driver=driver,
+        timekeeper=timekeeper,
         alarms=timer,
         config=ConfigService(settings.config_dir, driver),
         feed=feed,

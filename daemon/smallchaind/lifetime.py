@@ -15,11 +15,10 @@ from typing import Any
 
 from smallchain.engine import resync
 from smallchain.model.errors import Busy, Damaged, SmallchainError, Transient
-from smallchain.model.events import Object
+from smallchain.model.events import DAEMON
 from smallchain.settings import Callbacks, Settings, private_folder
 from smallchain.store import eventlog, meta, runs
 from smallchain.store.contract import Tx
-from smallchain.store.database import Database
 from smallchain.store.lock import StateLock
 from smallchain.store.sqliteerrors import of_the_disk
 from smallchaind import callbacks, compose, listener, memory, notify
@@ -38,7 +37,6 @@ EXIT_TRY_AGAIN = 75
 _MODEL_CALLS_S = 5.0
 _GROUND_S = 3.0
 _CLEAN = "ended_cleanly"
-_DAEMON = Object("daemon", "smallchaind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ async def _live(house: House, lock: StateLock, options: Options, environ: Mappin
     except (SmallchainError, OSError) as error:
         return _say(error, EXIT_TRY_AGAIN if isinstance(error, Busy) else EXIT_FAULT)
     await compose.end_orphans(house.database, house.settings)
-    await house.database.write(lambda tx: _begin(tx, house))
+    await house.driver.transact(lambda tx: _begin(tx, house))
     await house.config.reconcile()
     server = listener.server(create_app(house))
     _listen_to_signals(house)
@@ -113,9 +111,9 @@ async def _live(house: House, lock: StateLock, options: Options, environ: Mappin
         asyncio.create_task(_keep("the inbox folder", house.inbox.run)),
         asyncio.create_task(_keep("the watch on people's code", lambda: compose.watch_code(house))),
         asyncio.create_task(_keep("the sweep", lambda: compose.sweep(house))),
-        asyncio.create_task(_keep("the resync", lambda: resync.run(house.database, house.driver, check))),
+        asyncio.create_task(_keep("the resync", lambda: resync.run(house.driver, check))),
         asyncio.create_task(_keep("the memory", memory.run)),
-        asyncio.create_task(_keep("the ground", lambda: _watch_ground(check, house.database)), name="the ground"),
+        asyncio.create_task(_keep("the ground", lambda: _watch_ground(check, house)), name="the ground"),
     ]
     if options.callbacks and hearing:
         heard = callbacks.CallbackListener(house.callbacks, hosts=callbacks.hosts(options.callbacks), now=house.clock.now)
@@ -153,7 +151,7 @@ async def _stop(house: House, options: Options) -> int:
     """Admit nothing new, wait for what is out, and say that the end was a clean one."""
     log.info("stopping: waiting up to %s s for tools and %s s for model calls", options.drain_s, _MODEL_CALLS_S)
     house.driver.stop_admitting()
-    await house.database.write(lambda tx: eventlog.tell(tx, "DaemonStopping", _DAEMON))
+    await house.database.write(lambda tx: eventlog.tell(tx, "DaemonStopping", DAEMON))
     drain = asyncio.create_task(house.driver.drain({"run": _MODEL_CALLS_S, "toolcall": options.drain_s}))
     now = asyncio.create_task(house.stop_now.wait())
     await asyncio.wait([drain, now], return_when=asyncio.FIRST_COMPLETED)
@@ -173,13 +171,13 @@ def _begin(tx: Tx, house: House) -> None:
     live = runs.count_live(tx)
     if house.database.lost is not None:
         stood, known = house.database.lost
-        eventlog.tell(tx, "DatabaseRolledBack", _DAEMON, found=str(stood.seq), known=str(known.seq))
+        eventlog.tell(tx, "DatabaseRolledBack", DAEMON, found=str(stood.seq), known=str(known.seq))
     if meta.get(tx, _CLEAN) == "no" and tx.epoch > 1:
-        eventlog.tell(tx, "DaemonDied", _DAEMON, count=str(live))
+        eventlog.tell(tx, "DaemonDied", DAEMON, count=str(live))
     meta.put(tx, _CLEAN, "no")
-    eventlog.tell(tx, "DaemonStarted", _DAEMON)
+    eventlog.tell(tx, "DaemonStarted", DAEMON)
     if os.getuid() == 0:
-        eventlog.tell(tx, "RunsAsRoot", _DAEMON)
+        eventlog.tell(tx, "RunsAsRoot", DAEMON)
 
 
 def _end(tx: Tx) -> None:
@@ -201,12 +199,15 @@ async def _keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
         wait = min(wait * 2, 30.0)
 
 
-async def _watch_ground(check: Callable[[], None], database: Database) -> None:
+async def _watch_ground(check: Callable[[], None], house: House) -> None:
     while True:
         await asyncio.sleep(_GROUND_S)
         check()
+        if house.timekeeper.sees_jump():
+            await house.driver.transact(lambda tx: None)  # which settles it, as the first of every transaction
+            house.alarms.ring()
         with contextlib.suppress(OSError):  # a full disk: the older mark is true as well
-            await database.mark()
+            await house.database.mark()
 
 
 def _listen_to_signals(house: House) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from smallchain.engine.kind import Kind
+from smallchain.engine.timekeeper import Timekeeper
 from smallchain.engine.workqueue import Key, WorkQueue
 from smallchain.model.decision import Effect
 from smallchain.model.errors import Transient
@@ -66,8 +67,9 @@ class _Waiting:
 class Driver:
     """Drives all kinds of one store; `run` until cancelled."""
 
-    def __init__(self, store: Store, kinds: Mapping[str, Kind]) -> None:
+    def __init__(self, store: Store, kinds: Mapping[str, Kind], timekeeper: Timekeeper) -> None:
         self._store = store
+        self._timekeeper = timekeeper
         self._kinds = kinds
         self._under_way: dict[str, tuple[Effect, asyncio.Task[None]]] = {}
         self._owned: dict[Key, set[str]] = {}
@@ -85,6 +87,7 @@ class Driver:
         """Commit a change together with all steps it wakes, then perform their effects; `alone`: it shares its COMMIT with nobody."""
 
         def whole(tx: Tx) -> tuple[T, _Committed]:
+            self._timekeeper.look(tx)
             result = work(tx)
             return result, self._settle(tx)
 

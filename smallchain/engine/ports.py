@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
+from smallchain.model.clocks import Reading
 from smallchain.model.code import Fault, Function
 from smallchain.model.delivery import ChannelInUse, Delivered, Delivery, Heard, Said, Undelivered
 from smallchain.model.llm import Endpoint, Failure, ModelRequest, Reply
@@ -20,6 +21,10 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The moment, aware and in UTC."""
+        ...
+
+    def reading(self) -> Reading:
+        """The moment beside the clocks that nobody can set."""
         ...
 
 

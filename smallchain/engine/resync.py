@@ -7,15 +7,14 @@ from collections.abc import Callable
 
 from smallchain.engine.loop import Driver
 from smallchain.store import idempotency
-from smallchain.store.contract import Store
 
 EVERY_S = 60.0
 
 
-async def run(store: Store, driver: Driver, check: Callable[[], None], /, *, every_s: float = EVERY_S) -> None:
+async def run(driver: Driver, check: Callable[[], None], /, *, every_s: float = EVERY_S) -> None:
     """Until cancelled: check that the ground still stands (`check`), look at every row, forget old answers."""
     while True:
         await asyncio.sleep(every_s)
         check()
         await driver.look_at_everything()
-        await store.write(idempotency.sweep)
+        await driver.transact(idempotency.sweep)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from smallchain.model.context import SUMMARISE, WINDOW
+from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.sections import AgentSpec
 
 MOST_CALLS = 32
@@ -18,23 +20,37 @@ MOST_CRASHES = 3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where a run of an agent ends."""
+    """Where a run of an agent ends; None: nothing is written, and nothing ends it."""
 
     turns: int = 50
     depth: int = 5
     children: int = 20
+    wall_time: timedelta | None = None
+    """Of being at work: the model is called, or a tool executes."""
+    wall_time_total: timedelta | None = None
+    """Since the start."""
+
+    def reached(self, name: str, agent: str) -> str:
+        """That one of them is reached, with its name and figure as YAML has them."""
+        most = getattr(self, name)
+        shown = show_duration(most) if isinstance(most, timedelta) else most
+        return f"the limit `{name}: {shown}` of agent '{agent}' is reached"
+
+
+STANDARD = Limits()
 
 
 def limits_of(agent: AgentSpec) -> Limits:
     """The limits of an agent, with the defaults for what its YAML leaves out."""
-    written = agent.limits
+    written, standard = agent.limits, STANDARD
     if written is None:
-        return Limits()
-    standard = Limits()
+        return standard
     return Limits(
         turns=standard.turns if written.turns is None else written.turns,
         depth=standard.depth if written.depth is None else written.depth,
         children=standard.children if written.children is None else written.children,
+        wall_time=parse_duration(written.wall_time) if written.wall_time is not None else None,
+        wall_time_total=parse_duration(written.wall_time_total) if written.wall_time_total is not None else None,
     )
 
 

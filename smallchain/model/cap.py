@@ -151,21 +151,26 @@ def show_amount(unit: Unit, amount: int, /) -> str:
 
 
 def counts_from(cap: Cap, /, *, now: datetime) -> datetime | None:
-    """The first moment whose spending counts; None: the beginning. A calendar's weeks begin on Monday.
+    """The first moment whose spending counts; None: the beginning. A calendar's weeks begin on Monday."""
+    return window_start(cap.per, cap.window, now=now, time_zone=cap.time_zone)
 
-    What was spent exactly a period ago has left a rolling window: whoever wakes at the moment that `leaves_window` names finds room.
+
+def window_start(per: str, window: str, /, *, now: datetime, time_zone: str = "UTC") -> datetime | None:
+    """The first moment of the window that ends now; None for what has no window.
+
+    What was exactly a period ago has left a rolling window: whoever wakes at the moment that `leaves_window` names finds room.
     """
-    if cap.per == "run":
+    if per == "run":
         return None
-    return now - _ROLLING[cap.per] + _TICK if cap.window == "rolling" else _calendar_start(cap, now)
+    return now - _ROLLING[per] + _TICK if window == "rolling" else _calendar_start(per, now, ZoneInfo(time_zone))
 
 
-def _calendar_start(cap: Cap, now: datetime) -> datetime:
-    local = now.astimezone(ZoneInfo(cap.time_zone))
-    if cap.per in ("minute", "hour"):
-        minutes = local.minute if cap.per == "hour" else 0
+def _calendar_start(per: str, now: datetime, zone: ZoneInfo) -> datetime:
+    local = now.astimezone(zone)
+    if per in ("minute", "hour"):
+        minutes = local.minute if per == "hour" else 0
         return now.astimezone(UTC) - timedelta(minutes=minutes, seconds=local.second, microseconds=local.microsecond)
-    return _midnight(cap, _first_day(cap.per, local.date()))
+    return _midnight(_first_day(per, local.date()), zone)
 
 
 def _first_day(per: str, day: date) -> date:
@@ -178,27 +183,27 @@ def _first_day(per: str, day: date) -> date:
             return day
 
 
-def _midnight(cap: Cap, day: date) -> datetime:
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
     """When a day begins; where the clocks leave midnight out, that is when they do, and where they bring it twice, the first."""
-    return datetime.combine(day, time(), ZoneInfo(cap.time_zone)).astimezone(UTC)
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def next_window(cap: Cap, /, *, now: datetime) -> datetime | None:
     """When a calendar's next window begins; None for what has no calendar."""
-    return None if cap.is_rolling else window_end(cap, now=now)
+    return None if cap.is_rolling else window_end(cap.per, cap.window, now=now, time_zone=cap.time_zone)
 
 
-def window_end(cap: Cap, /, *, now: datetime) -> datetime | None:
+def window_end(per: str, window: str, /, *, now: datetime, time_zone: str = "UTC") -> datetime | None:
     """When a calendar's window ends, or a rolling one that begins now; None for what has no window."""
-    if cap.per == "run":
+    if per == "run":
         return None
-    if cap.window == "rolling":
-        return now + _ROLLING[cap.per]
-    if cap.per in ("minute", "hour"):
-        return _calendar_start(cap, now) + _ROLLING[cap.per]
-    first = _first_day(cap.per, now.astimezone(ZoneInfo(cap.time_zone)).date())
-    length = {"day": 1, "week": 7, "month": 32}[cap.per]
-    return _midnight(cap, _first_day(cap.per, first + timedelta(days=length)))
+    if window == "rolling":
+        return now + _ROLLING[per]
+    zone = ZoneInfo(time_zone)
+    if per in ("minute", "hour"):
+        return _calendar_start(per, now, zone) + _ROLLING[per]
+    first = _first_day(per, now.astimezone(zone).date())
+    return _midnight(_first_day(per, first + timedelta(days={"day": 1, "week": 7, "month": 32}[per])), zone)
 
 
 def leaves_window(cap: Cap, at: datetime, /) -> datetime | None:

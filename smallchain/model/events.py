@@ -29,11 +29,15 @@ class Object:
     id: str = ""
 
 
+DAEMON = Object("daemon", "smallchaind")
+
 SENTENCES: dict[str, tuple[Level, str]] = {
     # the daemon
     "DaemonStarted": (Level.INFO, "Starting Smallchain"),
     "DaemonStopping": (Level.INFO, "Stopping Smallchain"),
     "DaemonDied": (Level.WARNING, "The daemon ended without stopping; {count} live runs go on where they were"),
+    "MachineSlept": (Level.INFO, "The machine slept for {length}; what came due meanwhile is done now, each once"),
+    "ClockJumped": (Level.WARNING, "The clock was set {way} by {length}; what is due by it is done, each once"),
     "DatabaseRolledBack": (
         Level.WARNING,
         "The database was put back: it holds {found} of {known} events, and what happened since is not known to it",

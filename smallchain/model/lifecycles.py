@@ -73,7 +73,7 @@ class Readiness(StrEnum):
 
 
 RUN: dict[str, dict[str, str]] = {
-    "pending": {"dependencies_ready": "ready", "impossible": "failed", "cancelled": "cancelled"},
+    "pending": {"dependencies_ready": "ready", "impossible": "failed", "limit_reached": "failed", "cancelled": "cancelled"},
     "ready": {
         "model_called": "calling_model",
         "dependencies_lost": "pending",
@@ -92,6 +92,7 @@ RUN: dict[str, dict[str, str]] = {
         "reply_unfit": "ready",
         "shortened": "ready",
         "call_interrupted": "ready",
+        "limit_reached": "failed",
         "cancelled": "cancelled",
     },
     "awaiting_tools": {
@@ -101,9 +102,9 @@ RUN: dict[str, dict[str, str]] = {
         "stopped_by_cap": "failed",
         "cancelled": "cancelled",
     },
-    "awaiting_work": {"work_finished": "ready", "cancelled": "cancelled"},
-    "backing_off": {"waited": "ready", "gave_up": "failed", "cancelled": "cancelled"},
-    "over_budget": {"room": "ready", "stopped_by_cap": "failed", "cancelled": "cancelled"},
+    "awaiting_work": {"work_finished": "ready", "limit_reached": "failed", "cancelled": "cancelled"},
+    "backing_off": {"waited": "ready", "gave_up": "failed", "limit_reached": "failed", "cancelled": "cancelled"},
+    "over_budget": {"room": "ready", "limit_reached": "failed", "stopped_by_cap": "failed", "cancelled": "cancelled"},
     "succeeded": {},
     "failed": {},
     "cancelled": {},

@@ -6,7 +6,6 @@ The one rule: an error is what cannot mean anything (two things of one name); al
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 
 from smallchain.model.builtins import BUILTINS
 from smallchain.model.canonical import JSON
@@ -202,8 +201,13 @@ def _has(field: str, model: Section) -> bool:
 
 def _fences_function(model: Section) -> bool:
     """A person's own function runs beside the daemon: what would be a fence around it is none."""
-    fences = getattr(model, "isolation", None) in ("required", "container") or _has("mounts", model) or _has("limits", model)
+    fences = getattr(model, "isolation", None) in ("required", "container") or _has("mounts", model) or _bounds_process(model)
     return isinstance(model, ToolSpec) and _executor("function", model) and fences
+
+
+def _bounds_process(model: Section) -> bool:
+    limits = getattr(model, "limits", None)
+    return limits is not None and bool(limits.model_fields_set - {"calls"})
 
 
 def _executor(kind: str, model: Section) -> bool:
@@ -214,18 +218,10 @@ def _container(model: Section) -> bool:
     return getattr(model, "isolation", None) == "container"
 
 
-def _limits(field: str, model: Section) -> bool:
-    return isinstance(model, AgentSpec) and model.limits is not None and getattr(model.limits, field) is not None
-
-
 _Rows = tuple[tuple[str, Callable[[Section], bool]], ...]
 
 # THE table of what is validated and not yet kept; a version that learns to keep something deletes its row.
 _UNSUPPORTED: Mapping[str, _Rows] = {
-    "agent": (
-        ("`limits.wall_time`", partial(_limits, "wall_time")),
-        ("`limits.wall_time_total`", partial(_limits, "wall_time_total")),
-    ),
     "tool": (("a fence around `executor: function`", _fences_function),),
     "mcp_server": (("`isolation: container`", _container),),
 }

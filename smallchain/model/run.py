@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from smallchain.model.lifecycles import RUN_TERMINAL, CallPhase, RunPhase
@@ -18,6 +18,9 @@ class Run:
     What its requests hold (`model.context`): `first_message` is where the newest began behind the head of the conversation (0: nothing was
     left out), `summary` the message that stands for what was left out (0: none does), `summarise_to` where they are to begin once there
     is a summary of what comes before (0: none is wanted).
+
+    Its time at work (`engine.run.decide` says what that is): `active_ms` up to the last rest, and since when it is at work now (None:
+    it rests).
     """
 
     id: str
@@ -52,6 +55,8 @@ class Run:
     output: str
     error: str
     cost_nanousd: int
+    active_ms: int
+    active_since: datetime | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -61,6 +66,11 @@ class Run:
     def is_over(self) -> bool:
         """Whether the run has ended, one way or another."""
         return self.phase in RUN_TERMINAL
+
+    def worked(self, now: datetime) -> timedelta:
+        """How long it has been at work; a clock that went back takes nothing away."""
+        since = now - self.active_since if self.active_since is not None else timedelta()
+        return timedelta(milliseconds=self.active_ms) + max(timedelta(), since)
 
 
 class Status(StrEnum):

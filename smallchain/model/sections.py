@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo,
 
 from smallchain.model import channelspec
 from smallchain.model.builtins import ASK_HUMAN
+from smallchain.model.calllimit import Calls
 from smallchain.model.channelspec import CHANNEL_TYPES
 from smallchain.model.durations import parse_duration
 from smallchain.model.fields import (
@@ -76,6 +77,12 @@ def _budget(value: Any) -> Any:
 BudgetField = Annotated[Budget, BeforeValidator(_budget, json_schema_input_type=str | Budget)]
 
 
+class EntryLimits(Section):
+    """How often an agent may use what an entry of its `tools` names."""
+
+    calls: Calls | None = Field(None, description="By this agent: 100/day by all its runs, or 5 in each")
+
+
 def _entry(value: Any) -> Any:
     return {"tool": value} if isinstance(value, str) else value
 
@@ -91,6 +98,7 @@ class AgentTool(Section):
     approval: Approval | None = Field(None, description="Makes the tool's own rule stricter")
     expires: Duration | None = Field(None, description="Of a question: it waits for ever unless this is given")
     remind: Reminders = Field((), description="Of a question: when to ask again")
+    limits: EntryLimits | None = Field(None, description="How often this agent may use it, beside the tool's own limit")
     detach: Literal["allowed", "never"] | None = Field(None, description="With `agent`: whether the call may go on in the background")
     on_finish: Literal["wait", "cancel"] | None = Field(None, description="With `agent`: what becomes of detached work at the end")
 
@@ -244,7 +252,7 @@ class McpServerSpec(Section):
     isolation: Isolation | None = Field(None, description="Of `command`: auto, required or none")
     network: Flag = Field(False, description="Whether the fence around `command` lets the network through")
     mounts: tuple[Mount, ...] = Field((), description="Folders that the fence around `command` lets through")
-    limits: ToolLimits | None = Field(None, description="What `command` may use")
+    limits: ToolLimits | None = Field(None, description="What `command` may use, and how many calls of all its tools there may be")
 
     @model_validator(mode="before")
     @classmethod
@@ -261,9 +269,12 @@ class McpServerSpec(Section):
             raise fault(f"`transport: {self.transport}` needs `{'command' if self.transport == 'stdio' else 'url'}`")
         if self.headers and wanted == "stdio":
             raise fault("`headers` go with `url`")
-        for name in ("env", "isolation", "network", "mounts", "limits"):
+        for name in ("env", "isolation", "network", "mounts"):
             if getattr(self, name) and wanted == "http":
                 raise fault(f"`{name}` goes with `command`")
+        beside = sorted((self.limits.model_fields_set if self.limits is not None else set()) - {"calls"})
+        if beside and wanted == "http":
+            raise fault(f"`limits: {beside[0]}` goes with `command`")
         return self
 
 

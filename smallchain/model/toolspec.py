@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from smallchain.model import fence
 from smallchain.model.addresses import fault_in_allowed
 from smallchain.model.builtins import fault_in_builtin
+from smallchain.model.calllimit import Calls
 from smallchain.model.code import CALLABLE, PLUGIN
 from smallchain.model.fields import (
     Duration,
@@ -252,7 +253,9 @@ class Mount(Section):
 
 
 class ToolLimits(Section):
-    """What one execution may use."""
+    """What one execution may use, and how many there may be."""
+
+    calls: Calls | None = Field(None, description="Calls by all runs together: 100/day, or 5 for a run and its children")
 
     memory: Size | None = Field(None, description="512MB, 2GiB")
     output: Size | None = Field(None, description="Of standard output; the rest is cut")
@@ -286,7 +289,7 @@ class ToolSpec(Section):
     network: Flag = Field(False, description="Whether the fence lets the network through")
     env: Env = Field(default_factory=dict, description="Variables: text, or references to secrets")
     mounts: tuple[Mount, ...] = Field((), description="Folders that the fence lets through")
-    limits: ToolLimits | None = Field(None, description="What one execution may use")
+    limits: ToolLimits | None = Field(None, description="What one execution may use, and how many calls there may be")
 
     @field_validator("builtin")
     @classmethod

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from smallchain.model.events import Object, sentence
 from smallchain.model.run import Run
 from smallchain.model.toolcall import ToolCall
 from smallchain.store.contract import Row, Tx
-from smallchain.store.times import to_text
+from smallchain.store.times import from_text, to_text
 
 FEED = "events"
 """The kind that is woken when there is a new event."""
@@ -60,6 +62,12 @@ def before_moment(tx: Tx, time: str, /) -> int:
     """The sequence number after which the events since a stored moment lie."""
     row = tx.one("events.since", time=time)
     return int(row["seq"]) if row else 0
+
+
+def newest_time(tx: Tx, /) -> datetime | None:
+    """When the newest event was told: the last sign of a life that has ended; None before the first."""
+    row = tx.one("events.newest_time")
+    return from_text(row["time"]) if row else None
 
 
 def last(tx: Tx, /) -> int:

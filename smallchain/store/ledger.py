@@ -19,6 +19,8 @@ _EVER = "0000"
 _NEVER = "9999"
 """Sorts behind every moment: nothing is counted yet."""
 _PAGE = 500
+MOST_PARKED = 1_000
+"""Runs that stand still at one cap are counted up to here: with a hundred thousand, each look would take a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,8 @@ def waiting(tx: Tx, account: int, /, *, most: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Runs that stand still at a cap: how many, and when the first of them goes on by itself; None where no time brings it."""
+    """Runs that stand still at a cap: how many (counted up to `MOST_PARKED`), and when the first of them goes on by itself; None where no
+    time brings it."""
 
     count: int
     due_at: datetime | None
@@ -166,7 +169,7 @@ class Parked:
 
 def parked(tx: Tx, account: int, /) -> Parked:
     """The runs that stand still until there is room in an account."""
-    row = tx.one("ledger.parked", account=account)
+    row = tx.one("ledger.parked", account=account, most=MOST_PARKED)
     return Parked(row["count"], maybe(row["due_at"])) if row else Parked(0, None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import fields
+from datetime import datetime, timedelta
 from typing import Any
 
 from smallchain.model import lifecycles
@@ -12,7 +13,7 @@ from smallchain.model.changed import changed
 from smallchain.model.errors import Unknown
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import OpenCall, Run, Status, status_word
-from smallchain.store import detached, schedules
+from smallchain.store import alarms, detached, schedules
 from smallchain.store.contract import Row, Shape, Tx, Value
 from smallchain.store.times import from_text, maybe, to_text
 
@@ -27,7 +28,7 @@ _COLUMNS = tuple(field.name for field in fields(Run))
 
 def _values(run: Run) -> dict[str, Value]:
     values: dict[str, Any] = dict(run.__dict__)
-    for name in ("failing_since", "due_at", "created_at", "started_at", "finished_at"):
+    for name in ("failing_since", "due_at", "active_since", "created_at", "started_at", "finished_at"):
         if values[name] is not None:
             values[name] = to_text(values[name])
     values["phase"] = str(run.phase)
@@ -38,7 +39,7 @@ def _values(run: Run) -> dict[str, Value]:
 def from_row(row: Row) -> Run:
     """The value of a row (which may hold more columns)."""
     found: dict[str, Any] = {name: row[name] for name in _COLUMNS}
-    for name in ("failing_since", "due_at", "started_at", "finished_at"):
+    for name in ("failing_since", "due_at", "active_since", "started_at", "finished_at"):
         found[name] = maybe(found[name])
     found["created_at"] = from_text(found["created_at"])
     found["phase"] = RunPhase(found["phase"])
@@ -112,6 +113,8 @@ def create(
         output="",
         error="",
         cost_nanousd=0,
+        active_ms=0,
+        active_since=None,
         created_at=tx.now,
         started_at=None,
         finished_at=None,
@@ -134,7 +137,8 @@ def move(tx: Tx, run: Run, cause: str, /, **changes: Any) -> Run:
     """Move a run along an edge of its lifecycle, with other changes; a run that is over is stamped and wakes who waits for it."""
     phase = RunPhase(lifecycles.move(lifecycles.RUN, run.phase, cause))
     if phase in lifecycles.RUN_TERMINAL:
-        changes = {"finished_at": tx.now, "due_at": None, "paused": False, **changes}
+        changes = {"finished_at": tx.now, "due_at": None, "paused": False, **_at_rest(run, tx.now), **changes}
+        alarms.drop(tx, KIND, run.id)
         _end_of_work(tx, run)
         if run.parent_call_id is not None:
             tx.wake("toolcall", run.parent_call_id)
@@ -142,6 +146,17 @@ def move(tx: Tx, run: Run, cause: str, /, **changes: Any) -> Run:
             for schedule in schedules.waiting(tx):
                 tx.wake(schedules.KIND, schedule)
     return save(tx, run, phase=phase, **changes)
+
+
+def keep_time(tx: Tx, run: Run, /, *, at_work: bool) -> Run:
+    """Let a run's time at work begin, or book it when it ends."""
+    if at_work == (run.active_since is not None):
+        return run
+    return save(tx, run, **({"active_since": tx.now} if at_work else _at_rest(run, tx.now)))
+
+
+def _at_rest(run: Run, now: datetime) -> dict[str, Any]:
+    return {"active_ms": run.worked(now) // timedelta(milliseconds=1), "active_since": None}
 
 
 def _end_of_work(tx: Tx, run: Run) -> None:
@@ -243,6 +258,16 @@ def count_live(tx: Tx, /) -> int:
 def live_ids(tx: Tx, /) -> list[str]:
     """Ids of the runs that are not over, by priority and age."""
     return [row["id"] for row in tx.all("runs.live")]
+
+
+def being_timed(tx: Tx, /) -> list[Run]:
+    """The runs of which something is measured that goes on: how long they work, fail, or wait after a failure."""
+    return [from_row(row) for row in tx.all("runs.being_timed")]
+
+
+def live_of_agent(tx: Tx, agent: str, /) -> list[str]:
+    """Ids of the runs of an agent that are not over."""
+    return [row["id"] for row in tx.all("runs.live_of_agent", agent=agent)]
 
 
 def children_of(tx: Tx, id: str, /, *, agent: str | None = None) -> int:

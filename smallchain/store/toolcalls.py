@@ -112,6 +112,8 @@ def move(tx: Tx, call: ToolCall, cause: str, /, **changes: Any) -> ToolCall:
     if phase in lifecycles.CALL_TERMINAL:
         changes = {"finished_at": tx.now, "due_at": None, **changes}
         tx.wake("run", call.run_id)
+    elif CallPhase.EXECUTING in (call.phase, phase):
+        tx.wake("run", call.run_id)  # which is at work while it executes
     return save(tx, call, phase=phase, **changes)
 
 
@@ -173,6 +175,11 @@ def unsettled_ids(tx: Tx, /) -> list[str]:
 def pending_ids(tx: Tx, /) -> list[str]:
     """Ids of the calls that were not let through yet."""
     return [row["id"] for row in tx.all("toolcalls.pending")]
+
+
+def to_try_again(tx: Tx, /) -> list[ToolCall]:
+    """The calls that wait after a failure."""
+    return [from_row(row) for row in tx.all("toolcalls.to_try_again")]
 
 
 def executing(tx: Tx, /) -> list[ToolCall]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def newsroom(daemon: Daemon) -> Daemon:
     """The scene, as far as it comes without a person."""
     daemon.drop("newsroom.yaml", scene_file("newsroom").read_text(encoding="utf-8"))
     daemon.start()
-    daemon.until(lambda: len(daemon.items("requests")) == 5)
+    daemon.until(lambda: len(daemon.items("requests")) == 6)
     return daemon
 
 
@@ -44,6 +45,7 @@ def test_the_newsroom_has_something_of_every_kind(newsroom: Daemon) -> None:
     assert sorted((item["kind"], item["risk"]) for item in requests) == [
         ("approval", "high"),
         *[("approval", "normal")] * 3,
+        ("budget", "normal"),
         ("question", "normal"),
     ]
     (post,) = [item for item in requests if item["risk"] == "high"]
@@ -56,7 +58,17 @@ def test_the_newsroom_has_something_of_every_kind(newsroom: Daemon) -> None:
     assert {runs[name]["status"] for name in ("archive", "readers", "wires")} == {"Failed", "Succeeded", "Running"}
     assert sum(run["status"] == "Running" and run["depth"] == 1 for run in runs.values()) == 2, "two scouts work side by side"
     spent = {item["llm"]: item["cost_usd"] for item in newsroom.items("spend", by="llm")}
-    assert {llm for llm, cost in spent.items() if cost != "0.00"} == {"careful", "quick", "frugal"}
+    assert {llm for llm, cost in spent.items() if cost != "0.00"} == {"careful", "quick", "frugal", "nimble"}
+
+
+def test_the_crawler_stands_still_at_its_budget_until_its_minute_has_passed(newsroom: Daemon) -> None:
+    stood = datetime.fromisoformat(newsroom.event("RunOverBudget", run="day crawl")["time"])
+    run = newsroom.run("day crawl")
+    (cap,) = [item for item in newsroom.items("budgets", run="day crawl") if item["name"] == "agent/crawler"]
+
+    assert (cap["per"], cap["waited_for"], cap["next_room_at"]) == ("minute", True, run["due_at"])
+    assert timedelta() < datetime.fromisoformat(run["due_at"]) - stood < timedelta(minutes=1)
+    assert 2 <= run["turns"] <= 8, "it read some pages before"
 
 
 def test_what_a_person_decides_in_the_newsroom_comes_to_an_end(newsroom: Daemon) -> None:

@@ -412,10 +412,9 @@ def test_what_was_deleted_serves_the_live_run_to_its_end(daemon: Daemon, pipe: M
 # ---- nothing runs as if a safety field were not there
 
 
-TOOL = "- {{name: t_{n}, executor: {{local_bash: {{command: 'touch {mark}'}}}}, {field}}}\n"
 UNSUPPORTED = {
-    "an agent's wall time": ("agent", "limits: {wall_time: 1h}"),
-    "an agent's wall time in all": ("agent", "limits: {wall_time_total: 1h}"),
+    "a fence around a function": "isolation: required",
+    "limits of a function": "limits: {memory: 1GB}",
 }
 
 
@@ -424,14 +423,14 @@ def _team(mark: Path, *, with_fields: bool) -> str:
     sections: dict[str, list[str]] = {name: [] for name in ("llms", "agents", "tools", "tasks", "runs")}
     sections["agents"].append("- {name: other}\n")
     sections["tools"].append(f"- {{name: plain, isolation: none, executor: {{local_bash: {{command: 'touch {mark}'}}}}}}\n")
-    for n, (where, field) in enumerate(UNSUPPORTED.values()):
-        given = {where: field.replace("_N", f"_{n}")} if with_fields else {}
+    for n, field in enumerate(UNSUPPORTED.values()):
+        executor = "function: {call: 'no.such:one'}" if with_fields else f"local_bash: {{command: 'touch {mark}'}}"
         listed = f"plain, t_{n}"
         sections["llms"].append(scripted(f"m_{n}", calls("t_N: {a: 7}".replace("N", str(n)), "plain: {}"), "{content: over}"))
-        sections["agents"].append(f"- {{name: a_{n}, llm: m_{n}, tools: [{listed}], {given.get('agent', '')}}}\n")
-        sections["tools"].append(TOOL.format(n=n, mark=mark, field=given.get("tool", "isolation: none")))
+        sections["agents"].append(f"- {{name: a_{n}, llm: m_{n}, tools: [{listed}]}}\n")
+        sections["tools"].append(f"- {{name: t_{n}, executor: {{{executor}}}, {field if with_fields else 'isolation: none'}}}\n")
         sections["tasks"].append(f"- {{name: j_{n}, agent: a_{n}, user_message: x}}\n")
-        sections["runs"].append(f"- {{name: r_{n}, task: j_{n}, {given.get('run', '')}}}\n")
+        sections["runs"].append(f"- {{name: r_{n}, task: j_{n}}}\n")
     extra = "mcp_servers: [{name: files, command: [true]}]\n"
     return extra.replace("[true]", '["true"]') + "".join(f"{name}:\n{''.join(rows)}" for name, rows in sections.items())
 

@@ -30,6 +30,7 @@ from smallchain.engine.readiness import ReadinessKind
 from smallchain.engine.run.execute import ModelCaller
 from smallchain.engine.run.kind import RunKind
 from smallchain.engine.schedule.kind import ScheduleKind
+from smallchain.engine.timekeeper import Timekeeper
 from smallchain.engine.tool.kind import ToolKind
 from smallchain.engine.toolcall.hearing import ToolCallbacks
 from smallchain.engine.toolcall.kind import ToolCallKind
@@ -209,7 +210,7 @@ class House:
             PaceKind(),
             ScheduleKind(),
         ]
-        self.driver = Driver(database, {kind.name: kind for kind in every})
+        self.driver = Driver(database, {kind.name: kind for kind in every}, Timekeeper(clock))
         self.handed_out = ToolCallbacks(database, self.driver.transact, secrets, key=KEY)
         self._ears = Ears(database, self.driver.transact, self.channels, secrets, key=KEY)
         self._alarms = Alarms(database, self.driver, clock)
@@ -253,8 +254,16 @@ class House:
         assert problems == []
 
     async def wait(self, length: timedelta) -> None:
-        """Let time pass; what becomes due is looked at."""
-        self.clock.moment += length
+        """Let time pass (below zero: set the clock back); what becomes due is looked at."""
+        if length < timedelta():
+            self.clock.moment += length
+        else:
+            self.clock.passes(length)
+        await self.look_at_the_clock()
+
+    async def look_at_the_clock(self) -> None:
+        """What the daemon does every few seconds: settle a jump, and ring for what is due."""
+        await self.driver.transact(lambda tx: None)
         self._alarms.ring()
 
     async def until(self, look: Callable[[Tx], T]) -> T:

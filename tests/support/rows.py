@@ -67,6 +67,8 @@ def a_run(**changes: Any) -> Run:
         output="",
         error="",
         cost_nanousd=0,
+        active_ms=0,
+        active_since=None,
         created_at=NOON,
         started_at=None,
         finished_at=None,

@@ -7,17 +7,31 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from smallchain.model.clocks import Reading
 from smallchain.model.toolcall import Start
 
 
 @dataclass
 class FixedClock:
-    """A clock that stands until a test moves it."""
+    """A clock that stands until a test moves it: time passes, or the machine sleeps; to change `moment` is to set it."""
 
     moment: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    awake: timedelta = timedelta(hours=1)
+    asleep: timedelta = timedelta()
 
     def now(self) -> datetime:
         return self.moment
+
+    def reading(self) -> Reading:
+        return Reading(self.moment, self.awake + self.asleep, self.awake)
+
+    def passes(self, length: timedelta) -> None:
+        """So much time passes."""
+        self.moment, self.awake = self.moment + length, self.awake + length
+
+    def sleeps(self, length: timedelta) -> None:
+        """So much time passes while the machine is suspended."""
+        self.moment, self.asleep = self.moment + length, self.asleep + length
 
 
 def a_start(executor: dict[str, Any], arguments: dict[str, Any] | None = None, /, **changes: Any) -> Start:

@@ -33,6 +33,8 @@ from smallchain_tui.notify import Herald
 from smallchain_tui.options import Options
 from smallchain_tui.screens.base import BaseScreen
 from smallchain_tui.screens.overview import OverviewScreen
+from smallchain_tui.viewmodel import raising
+from smallchain_tui.viewmodel.budgets import Budget
 from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.state import REQUESTS, RUNS, Changed, State
 from smallchain_tui.viewmodel.words import clock, count
@@ -51,6 +53,7 @@ SCREENS = {
     "approval": ("smallchain_tui.screens.approval", "ApprovalScreen"),
     "question": ("smallchain_tui.screens.question", "QuestionScreen"),
     "request": ("smallchain_tui.screens.request", "RequestScreen"),
+    "raise": ("smallchain_tui.screens.raising", "RaiseScreen"),
     "bulk": ("smallchain_tui.screens.bulk", "BulkScreen"),
     "act": ("smallchain_tui.screens.acts", "act_screen"),
 }
@@ -267,17 +270,35 @@ class Dashboard(App[None]):
         self._open("things", name)
 
     def open_request(self, id: str) -> None:
-        """What a person is asked, by its kind: an approval, a question, or one of the others."""
+        """What a person is asked, by its kind: an approval, a question, a cap to be raised, or one of the others."""
         row = self.state.requests.get(id)
-        kind = row.kind if row is not None and row.kind in ("approval", "question") else "request"
-        self._open(kind, id)
+        screens = {"approval": "approval", "question": "question", "budget": "raise"}
+        self._open(screens.get(row.kind, "request") if row is not None else "request", id)
+
+    def open_budget(self, budget: Budget | None = None, *, run: str = "") -> None:
+        """Raise a cap (else the one that stands in a run's way): its request, where it asks; else the cap itself, with how it is raised."""
+        self.run_worker(self._open_budget(budget, run), group="budget", exclusive=True, exit_on_error=False)
+
+    async def _open_budget(self, budget: Budget | None, run: str) -> None:
+        if budget is None:
+            try:
+                budget = raising.chosen([Budget.of(item) for item in await self.link.items("budgets", {"run": run})])
+            except SmallchainError as error:
+                self.tell(error.message, severity="error")
+                return
+        if budget is None:
+            self.tell(f"no cap is over run {run!r}")
+        elif budget.request_id:
+            self._open("raise", budget.request_id)
+        else:
+            self.open_item("budget", budget.name, run=run or budget.run)
 
     def open_bulk(self, ids: Sequence[str]) -> None:
         """The list before several are approved together."""
         self._open("bulk", list(ids))
 
     def open_act(self, verb: str, run: str = "", *, at: int = 0) -> None:
-        """The dialog of an act: `pause`, `resume`, `cancel`, `retry`, `fork`, `budget` on a run, or `start` of a task.
+        """The dialog of an act: `pause`, `resume`, `cancel`, `retry`, `fork` on a run, or `start` of a task.
 
         `at`: the message that a fork begins with.
         """

@@ -15,7 +15,7 @@ from smallchain_tui.widgets.runstable import RunsTable
 if TYPE_CHECKING:
     from smallchain_tui.app import Dashboard
 
-_VERBS = ("pause", "resume", "cancel", "retry", "fork", "budget")
+_VERBS = ("pause", "resume", "cancel", "retry", "fork")
 
 
 def carry_out(app: Dashboard, text: str) -> None:
@@ -89,6 +89,13 @@ def _act(verb: str) -> Callable[[Dashboard, str], str | None]:
     return act
 
 
+def _budget(app: Dashboard, name: str) -> str | None:
+    if app.state.run_named(name) is None:
+        return f"there is no run {name!r}; {did_you_mean(name, [row.name for row in app.state.runs.values()]) or ':budget NAME'}"
+    app.open_budget(run=name)
+    return None
+
+
 def _task(app: Dashboard, name: str) -> str | None:
     app.open_act("start", name)
     return None
@@ -122,6 +129,7 @@ COMMANDS: dict[str, Callable[[Dashboard, str], str | None]] = {
     **{name: _pane(name) for name in TABS},
     **{kind.name: _things(kind.name) for kind in KINDS},
     **{verb: _act(verb) for verb in _VERBS},
+    "budget": _budget,
     "help": _help,
     "quit": _quit,
     "q": _quit,
@@ -135,6 +143,7 @@ MEANINGS: tuple[tuple[str, str], ...] = (
     ("sort NAME", ", ".join(attention.ORDERS[:4]) + ", ..."),
     ("task TASK", "start a run of it"),
     *((f"{verb} RUN", "as its key does, which asks first") for verb in _VERBS),
+    ("budget RUN", "raise the cap that stands in its way"),
     ("theme NAME", ", ".join(name.removeprefix("smallchain-") for name in themes.NAMES)),
     ("help, quit", "this page; leave, and the runs go on"),
 )

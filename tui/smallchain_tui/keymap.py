@@ -90,7 +90,7 @@ ACTIONS = (
     Action("runs.fork", "F", "fork this run...", "screen.fork"),
     Action("runs.start", "S", "run a task...", "screen.start"),
     Action("runs.tree", "t", "this run's tree", "screen.tree"),
-    Action("runs.budget", "b", "how a budget is raised...", "screen.budget"),
+    Action("runs.budget", "b", "raise the cap that stands in its way...", "screen.budget"),
     Action("runs.run_events", "e", "events of this run", "screen.run_events"),
     Action("runs.open_request", "o", "what this run asks a person", "screen.open_request"),
     Action("runs.parent", "left_square_bracket", "the parent run", "screen.parent"),
@@ -109,6 +109,8 @@ ACTIONS = (
     Action("lines.previous_hit", "N", "the hit before", "previous_hit"),
     Action("lines.unfold", "space", "unfold or fold it here", "unfold", hint="unfold"),
     Action("lines.unfold_all", "z", "unfold or fold all", "unfold_all"),
+    # caps
+    Action("bars.budget", "b", "raise this cap...", "screen.budget", hint="raise..."),
     # events
     Action("events.follow", "f", "follow what is new, or hold still", hint="follow"),
     Action("events.minute_on", "m", "a minute on"),
@@ -119,6 +121,7 @@ ACTIONS = (
     # tools, MCP servers, artifacts, and the rest of what is written
     *(Action(f"things.kind_{n}", str(n), kind.title, f"kind({n})") for n, kind in enumerate(KINDS, 1)),
     Action("things.filter", "slash", "filter: text, column=value, !not, ~fuzzy", hint="filter"),
+    Action("things.budget", "b", "of budgets: raise this one..."),
     Action("things.copy_value", "c", "copy the name, of an artifact the id", hint="copy"),
     Action("things.copy_json", "C", "copy as JSON, of all that is marked"),
     Action("things.export", "x", "write what is marked, else all that is listed, to a file, as JSON"),
@@ -156,6 +159,7 @@ ACTIONS = (
     Action("act.no", "n,enter", "do not", hint="do not"),
     # run and item
     *(Action(f"detail.tab_{number}", str(number), f"part {number}", f"show_part({number})") for number in range(1, 7)),
+    Action("item.budget", "b", "of a budget: raise it..."),
     Action("detail.search", "slash", "search; n and N go on", hint="search"),
     Action("detail.yaml", "y", "as YAML; a document: YAML or JSON", hint="yaml"),
     Action("detail.raw", "r", "hidden characters written out as a program writes them", hint="raw"),
@@ -169,6 +173,7 @@ SCREENS: Mapping[str, tuple[str, ...]] = {
     "overview: runs": ("app", "anywhere", "overview", "lists", "runs"),
     "overview: inbox": ("app", "anywhere", "overview", "inbox"),
     "overview: events": ("app", "anywhere", "overview", "lines", "events"),
+    "overview: budgets": ("app", "anywhere", "overview", "lines", "bars"),
     "things": ("app", "anywhere", "things", "lists"),
     "approval": ("app", "anywhere", "deciding", "approval"),
     "question and request": ("app", "anywhere", "deciding", "request"),
@@ -176,7 +181,7 @@ SCREENS: Mapping[str, tuple[str, ...]] = {
     "act": ("app", "anywhere", "deciding", "act"),
     "run": ("app", "anywhere", "detail", "lines", "runs"),
     "run: events": ("app", "anywhere", "detail", "lines", "events", "runs"),
-    "item": ("app", "anywhere", "detail", "lines"),
+    "item": ("app", "anywhere", "detail", "lines", "item"),
 }
 """Which scopes are heard at the same time."""
 
@@ -187,6 +192,7 @@ TITLES: Mapping[str, str] = {
     "lists": "Lists",
     "runs": "The run under the cursor",
     "lines": "Panes of lines",
+    "bars": "Budgets",
     "events": "Events",
     "inbox": "The inbox",
     "things": "Tools, MCP servers, artifacts, and the rest",
@@ -196,6 +202,7 @@ TITLES: Mapping[str, str] = {
     "bulk": "Several at once",
     "act": "A dialog",
     "detail": "One run, one thing",
+    "item": "One thing",
 }
 """What the help page calls a scope."""
 

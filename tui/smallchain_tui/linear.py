@@ -20,14 +20,18 @@ from smallchain.protocol.faults import exit_code
 from smallchain.protocol.text import mixed_script_words, one_line, sanitised, visible
 from smallchain_tui import twins
 from smallchain_tui.viewmodel import attention
+from smallchain_tui.viewmodel.budgets import Budget, in_order
+from smallchain_tui.viewmodel.budgets import spoken as spoken_budget
 from smallchain_tui.viewmodel.connection import same_version
 from smallchain_tui.viewmodel.rows import RequestRow, RunRow, text
+from smallchain_tui.viewmodel.spend import DAYS, Spend
+from smallchain_tui.viewmodel.spend import spoken as spoken_spends
 from smallchain_tui.viewmodel.words import count
 
 _LONG = 200
 """Characters of a text that are read out at once; a longer one is asked for."""
 _SIGNS = {"-": "Gone: ", "+": "New: "}
-_HELP = "Type a number to look at a request, r to read the list again, s for the runs, q to leave."
+_HELP = "Type a number to look at a request, r to read the list again, s for the runs, m for money, q to leave."
 
 
 class _Left(Exception):
@@ -93,6 +97,8 @@ class Linear:
         said = self._hear()
         if said == "s":
             self._runs()
+        elif said == "m":
+            self._money()
         elif said.isdecimal() and 1 <= int(said) <= len(rows):
             self._look(rows[int(said) - 1], int(said), len(rows))
         elif said not in ("", "r"):
@@ -103,6 +109,16 @@ class Linear:
         self._say(f"{count(len(rows), 'run lives', 'runs live')}.")
         for row in attention.ordered(rows, {}):
             self._say(f"{row.name}: {row.status}{f', {row.detail}' if row.detail else ''}.")
+
+    def _money(self) -> None:
+        now = self._now()
+        since = (now - timedelta(days=DAYS)).isoformat()
+        spends = [Spend.of(item) for item in self._client.items("spend", {"by": ["hour", "llm", "agent"], "since": since})]
+        budgets = in_order(Budget.of(item) for item in self._client.items("budgets"))
+        for line in (*spoken_spends(spends, now=now), *(spoken_budget(each, now=now) for each in budgets)):
+            self._say(line)
+        if not budgets:
+            self._say("No budget is written.")
 
     # ---- one request
 

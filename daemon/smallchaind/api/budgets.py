@@ -58,7 +58,7 @@ def _item(tx: Tx, cap: Cap, row: Written, *, stands: bool) -> Item:
         "name": row.name if row.kind == "budget" else f"{row.kind}/{row.name}",
         "id": row.id,
         "status": "Used up" if used_up else "Ready",
-        "detail": f"{waiting.count} {'run stands' if waiting.count == 1 else 'runs stand'} still at it" if waiting.count else "",
+        "detail": _parked_words(waiting.count),
         "counts": " ".join(cap.counts).strip(),
         "limit": show_amount(cap.unit, cap.limit),
         "per": cap.per,
@@ -75,6 +75,12 @@ def _item(tx: Tx, cap: Cap, row: Written, *, stands: bool) -> Item:
         "line": row.line,
         "spec": row.spec,
     }
+
+
+def _parked_words(count: int) -> str:
+    if not count:
+        return ""
+    return f"{count}{' or more' if count == ledger.MOST_PARKED else ''} {'run stands' if count == 1 else 'runs stand'} still at it"
 
 
 def _figures(cap: Cap, standing: Standing | None) -> Item:

@@ -229,7 +229,11 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
     after = eventlog.before_tail(tx, _EVENTS, run_id=run.id)
     return {
         "item": item
-        | {"tree_held_usd": show_dollars(ledger.held_by_tree(tx, run.id)), "plan": [step.shown() for step in plans.of_run(tx, run)]},
+        | {
+            "tree_held_usd": show_dollars(ledger.held_by_tree(tx, run.id)),
+            "limits": items.limits(tx, run),
+            "plan": [step.shown() for step in plans.of_run(tx, run)],
+        },
         "related": {
             "toolcalls": calls,
             "children": children,

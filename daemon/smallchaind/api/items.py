@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from smallchain.engine import reach
+from smallchain.engine.limits import used_of
 from smallchain.engine.pace.kind import standing
 from smallchain.engine.ports import Toolbox
 from smallchain.engine.schedule.kind import next_start
 from smallchain.engine.specs import in_use, typed, why_unsupported
+from smallchain.engine.toolcall import counting
 from smallchain.model.delivery import VERBS
+from smallchain.model.durations import show_duration
 from smallchain.model.functions import name_on_server
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
@@ -20,7 +23,7 @@ from smallchain.model.lifecycles import Readiness
 from smallchain.model.mcp import McpStanding, difference
 from smallchain.model.money import show_dollars
 from smallchain.model.outcomes import outcome
-from smallchain.model.run import status_of
+from smallchain.model.run import Run, status_of
 from smallchain.model.templates import TEMPLATES
 from smallchain.store import callbacks, mcptools, paces, resources, runs, schedules
 from smallchain.store.contract import Row, Tx
@@ -54,12 +57,24 @@ def resource(tx: Tx, written: Written, /) -> Item:
     match written.kind:
         case "llm":
             return item | _use(tx, written.name)
+        case "tool":
+            return item | _calls(tx, written)
         case "mcp_server":
-            return item | {"tools": [tool["name"] for tool in mcp_tools(tx, written.name) if tool["state"] == mcptools.ACCEPTED]}
+            tools = [tool["name"] for tool in mcp_tools(tx, written.name) if tool["state"] == mcptools.ACCEPTED]
+            return item | {"tools": tools} | _calls(tx, written)
         case "schedule":
             return item | _starts(tx, written)
         case _:
             return item
+
+
+def _calls(tx: Tx, written: Written) -> Item:
+    """How many calls a limit allows, and how many of them are used now (None: each run has its own); nothing where there is no limit."""
+    limits = typed(written).limits
+    if limits is None or limits.calls is None:
+        return {}
+    used = counting.used_of(tx, written.kind, written.name, limits.calls)
+    return {"calls": {"limit": limits.calls.limit, "per": limits.calls.per, "window": limits.calls.window, "used": used}}
 
 
 def _starts(tx: Tx, schedule: Written) -> Item:
@@ -183,6 +198,20 @@ def run(row: Row, /, *, places: Mapping[tuple[str, int], str]) -> Item:
         "finished_at": when(value.finished_at),
         "file": value.file,
     }
+
+
+def limits(tx: Tx, value: Run, /) -> list[Item]:
+    """What a run has used of each limit of its agent (`limit` None: nothing is written); lengths as people write them, and in seconds."""
+    return [{"name": name, **_used(*each)} for name, each in used_of(tx, value).items()] if value.started_at else []
+
+
+def _used(used: int | timedelta, most: int | timedelta | None) -> Item:
+    if isinstance(used, int):
+        return {"used": used, "limit": most}
+    length = used - used % timedelta(seconds=1) if used >= timedelta(minutes=1) else used
+    of = most if isinstance(most, timedelta) else None
+    shown = {"used": show_duration(length), "limit": show_duration(of) if of is not None else None}
+    return shown | {"used_s": round(used.total_seconds(), 3), "limit_s": of.total_seconds() if of is not None else None}
 
 
 def run_items(tx: Tx, ids: Sequence[str], /) -> list[Item]:

@@ -36,6 +36,7 @@ _MODEL_CALLS = (
     column("ERROR", "error", cells=60),
 )
 _PLAN = (column("STATUS", "status"), column("PRIORITY", "priority"), column("ITEM", "item", cells=100), column("NOTE", "note", cells=80))
+_LIMITS = (column("LIMIT", "name"), column("USED", "used"), column("OF", "limit"))
 _USERS = (column("KIND", "kind"), column("NAME", "name"), column("STATUS", "status"), column("DETAIL", "detail", cells=80))
 _ATTEMPTS = (
     column("ATTEMPT", "attempt"),
@@ -70,8 +71,8 @@ def execute(arguments: Namespace, session: Session) -> int:
         return 0
     told = answer.get("related")
     related = told if isinstance(told, dict) else {}
-    if isinstance(plan := item.get("plan"), list):
-        related = {"plan": plan, **related}
+    inside = {key: item[key] for key in ("limits", "plan") if isinstance(item.get(key), list)}
+    related = {**inside, **related}
     _show_fields({key: value for key, value in item.items() if key not in related}, indent="")
     for heading, found in related.items():
         if isinstance(found, list) and found:
@@ -94,6 +95,8 @@ def _show_related(heading: str, items: list[Item]) -> None:
             columns = _USERS
         case "plan":
             columns = _PLAN
+        case "limits":
+            columns = _LIMITS
         case "attempts":
             columns = _ATTEMPTS
         case "children":

@@ -52,12 +52,8 @@ class Fit:
 
     @property
     def reset(self) -> str:
-        """From when there is room again, in words; empty where one call alone is beyond the cap."""
-        if self.verdict.word is not Word.OVER:
-            return ""
-        return (
-            f"there is room again from {show_moment(self.room_at)}" if self.room_at is not None else "nothing but a raised limit makes room"
-        )
+        """From when there is room again, in words; empty where no time brings it."""
+        return f"there is room again from {show_moment(self.room_at)}" if self.room_at is not None else ""
 
 
 def look(tx: Tx, run: Run, llm: str, /, *, more: int = 0) -> Fit:
@@ -230,7 +226,7 @@ def raise_cap(tx: Tx, run: Run, digest: str, by: str, /, *, for_good: bool) -> s
         raise BadInput(f"{by} raises nothing")
     if ledger.look(tx, cap).limit + amount >= MOST:
         raise Refused(f"{cap.kind} '{cap.name}' can't be raised by {by}: it would be more than any amount")
-    until = None if for_good else window_end(cap, now=tx.now)
+    until = None if for_good else window_end(cap.per, cap.window, now=tx.now, time_zone=cap.time_zone)
     ledger.raise_limit(tx, account, by=amount, until=until, over=cap.limit)
     for id in ledger.all_waiting(tx):
         tx.wake("run", id)

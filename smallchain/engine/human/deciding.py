@@ -14,8 +14,7 @@ from smallchain.engine.mcpserver import changes
 from smallchain.engine.run import acts
 from smallchain.engine.specs import Pins, pins_of, typed
 from smallchain.engine.toolcall import arguments as args
-from smallchain.engine.toolcall import gates, policy
-from smallchain.engine.toolcall import kind as toolcall_loop
+from smallchain.engine.toolcall import doubting, gates, policy
 from smallchain.engine.toolcall.ending import end
 from smallchain.model import outcomes
 from smallchain.model.approval import Word, verdict
@@ -257,7 +256,7 @@ def _answer(tx: Tx, request: HumanRequest, said: Said) -> Heard:
 def _settle(tx: Tx, request: HumanRequest, said: Said) -> Heard:
     call, _ = _call_of(tx, request)
     _close(tx, request, said, outcomes.said(said.verb), **({"text": said.text} if said.verb is Verb.HAPPENED else {}))
-    toolcall_loop.settle(
+    doubting.settle(
         tx,
         call,
         happened=said.text if said.verb is Verb.HAPPENED else None,

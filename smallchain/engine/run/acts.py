@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smallchain.engine import reach
 from smallchain.engine.pace import desk
-from smallchain.engine.run.replies import book_lost, llm_of_attempt
+from smallchain.engine.run.replies import book_lost, fail, llm_of_attempt
 from smallchain.engine.run.results import append_results
 from smallchain.engine.specs import pins_of
 from smallchain.model.errors import Refused
@@ -29,15 +29,29 @@ def cancel(tx: Tx, run: Run, /, *, by: str, note: str = "", only: bool = False) 
 
 def _cancel(tx: Tx, run: Run, by: str, note: str) -> Run:
     detail = f"cancelled by {by}" + (f": {note}" if note else "")
+    run, count = _let_go(tx, run, by=by, detail=detail)
+    run = runs.move(tx, run, "cancelled", detail=detail, error=detail, messages=count)
+    eventlog.tell(tx, "RunCancelled", eventlog.about(run), of=run, by=by, note=f": {note}" if note else "")
+    return run
+
+
+def fail_whole(tx: Tx, run: Run, cause: str, why: str, /, *, by: str) -> None:
+    """Fail a run wherever it stands: what it has begun is cancelled, and what it has out ends as at a cancellation."""
+    for child in runs.tree(tx, run.id)[1:]:
+        cancel(tx, child, by=by, note=why, only=True)
+    run, count = _let_go(tx, run, by=by, detail=why)
+    fail(tx, run, cause, why, messages=count)
+
+
+def _let_go(tx: Tx, run: Run, /, *, by: str, detail: str) -> tuple[Run, int]:
+    """End whatever a run that is about to end has out, waits for or asks; how many messages it has then."""
     count = end_what_is_open(tx, run, by=by, detail=detail)
     if run.phase is RunPhase.CALLING_MODEL:
         run = book_lost(tx, run, outcome="abandoned", error=detail)
         desk.ended(tx, llm_of_attempt(tx, run))
     if run.phase is RunPhase.READY:
         paces.withdraw(tx, run)
-    run = runs.move(tx, run, "cancelled", detail=detail, error=detail, messages=count)
-    eventlog.tell(tx, "RunCancelled", eventlog.about(run), of=run, by=by, note=f": {note}" if note else "")
-    return run
+    return run, count
 
 
 def end_what_is_open(tx: Tx, run: Run, /, *, by: str, detail: str) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from smallchain.engine.budget.decide import Word
-from smallchain.model.agent import MOST_CRASHES, SAME_CALLS
+from smallchain.model.agent import MOST_CRASHES, SAME_CALLS, STANDARD, Limits
 from smallchain.model.cap import OnLimit
 from smallchain.model.decision import STAY, Decision, Effect
-from smallchain.model.lifecycles import RunPhase
+from smallchain.model.durations import show_duration
+from smallchain.model.lifecycles import RUN_TERMINAL, RunPhase
 from smallchain.model.llm import Failure, FailureKind, Reply
 
 EMPTY_REPLIES = 3
@@ -35,15 +36,22 @@ class Attempt:
 
 @dataclass(slots=True)  # not frozen: one is made at each step, and each field of a frozen one is a call
 class RunFacts:
-    """What a run's next step depends on. `lacking`: why it cannot go on now (agent, LLM), empty when it can."""
+    """What a run's next step depends on. `lacking`: why it cannot go on now (agent, LLM), empty when it can.
+
+    `limits` are those of its agent. `at_work`: the model is called or a tool executes, and it is not paused; `worked`: for how long in all.
+    """
 
     id: str
     phase: RunPhase
     paused: bool
     epoch: int
     lacking: str = ""
+    agent: str = ""
+    limits: Limits = STANDARD
     turns: int = 0
-    turn_limit: int = 50
+    at_work: bool = False
+    worked: timedelta = timedelta()
+    started_at: datetime | None = None
     attempts: int = 0
     attempt: Attempt | None = None
     calls_expected: int = 0
@@ -68,7 +76,43 @@ class RunFacts:
 
 
 def decide(facts: RunFacts, /, *, now: datetime) -> Decision:
-    """The next step of a run."""
+    """The next step of a run. Whatever it does or waits for, time ends it; but nothing ends what a person has paused."""
+    if facts.paused or facts.phase in RUN_TERMINAL:
+        return _next(facts, now)
+    reached = _out_of_time(facts, now)
+    if reached:
+        return Decision(cause="limit_reached", detail=reached)
+    decision, deadline = _next(facts, now), _deadline(facts, now)
+    if deadline is None or decision.cause is not None:
+        return decision
+    return replace(decision, look_at=min(deadline, decision.look_at or deadline))
+
+
+def _out_of_time(facts: RunFacts, now: datetime) -> str:
+    limits = facts.limits
+    if limits.wall_time is not None and facts.worked >= limits.wall_time:
+        return f"{limits.reached('wall_time', facts.agent)}: so long it has been at work"
+    total = limits.wall_time_total
+    if total is not None and facts.started_at is not None and now >= facts.started_at + total:
+        return f"{limits.reached('wall_time_total', facts.agent)}: it began {show_duration(_whole(now - facts.started_at))} ago"
+    return ""
+
+
+def _whole(length: timedelta) -> timedelta:
+    return timedelta(seconds=int(length.total_seconds()))
+
+
+def _deadline(facts: RunFacts, now: datetime) -> datetime | None:
+    """When time ends the run, as things stand: a run that rests uses up nothing of its time at work."""
+    limits, ends = facts.limits, []
+    if limits.wall_time is not None and facts.at_work:
+        ends.append(now + limits.wall_time - facts.worked)
+    if limits.wall_time_total is not None and facts.started_at is not None:
+        ends.append(facts.started_at + limits.wall_time_total)
+    return min(ends, default=None)
+
+
+def _next(facts: RunFacts, now: datetime) -> Decision:
     match facts.phase:
         case RunPhase.PENDING:
             return _start(facts)
@@ -99,8 +143,8 @@ def _start(facts: RunFacts) -> Decision:
 def _call_model(facts: RunFacts) -> Decision:
     if facts.paused:
         return STAY
-    if facts.turns >= facts.turn_limit:
-        return Decision(cause="limit_reached", detail=f"the limit of {facts.turn_limit} turns is reached")
+    if facts.turns >= facts.limits.turns:
+        return Decision(cause="limit_reached", detail=facts.limits.reached("turns", facts.agent))
     if facts.lacking:
         return Decision(cause="dependencies_lost", detail=facts.lacking)
     if not facts.has_place:
@@ -219,7 +263,8 @@ def after_results(repeats: int, /, *, function: str) -> str:
     """The question to a person when the run goes round in circles, or an empty text."""
     if repeats < SAME_CALLS:
         return ""
-    return f"{function} was called {repeats} times in a row with the same arguments and the same result; should the run go on?"
+    why = f"{function} was called {repeats} times in a row with the same arguments and the same result"
+    return f"The loop guard has stopped the run: {why}; should it go on?"
 
 
 def after_crash(crashes: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 from smallchain.engine import reach
@@ -10,23 +11,24 @@ from smallchain.engine.budget.bounds import around
 from smallchain.engine.budget.decide import Word
 from smallchain.engine.human.asking import ask, stop_and_ask
 from smallchain.engine.kind import Step, Transact
+from smallchain.engine.limits import limits_over
 from smallchain.engine.pace import desk
 from smallchain.engine.run import contexts, work
 from smallchain.engine.run import decide as rules
-from smallchain.engine.run.acts import cancel, end_what_is_open
+from smallchain.engine.run.acts import cancel, end_what_is_open, fail_whole
 from smallchain.engine.run.compose import Composition
 from smallchain.engine.run.composing import is_wanted, record_made, wanted
 from smallchain.engine.run.execute import ModelCaller, Prepared, prepare
 from smallchain.engine.run.replies import book_lost, fail, llm_of_attempt, record_outcome
 from smallchain.engine.run.results import append_results, repeats
 from smallchain.engine.specs import pins_of, typed, why_unsupported
-from smallchain.model.agent import limits_of, llm_of
+from smallchain.model.agent import llm_of
 from smallchain.model.canonical import canonical
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.errors import Unknown
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
-from smallchain.model.lifecycles import CALL_TERMINAL, RunPhase
+from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, RunPhase
 from smallchain.model.llm import Failure, FailureKind
 from smallchain.model.run import Run
 from smallchain.model.sections import AgentSpec, TaskSpec
@@ -76,6 +78,7 @@ class RunKind:
             runs.save(tx, run, detail=decision.detail)
             if decision.detail != _SETTLING and run.phase is not RunPhase.AWAITING_WORK:
                 eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
+        runs.keep_time(tx, runs.get(tx, key), at_work=facts.at_work)
         effects = tuple(effect.carrying(_carried(tx, run, effect, facts.llm)) for effect in decision.effects)
         return Step(effects=effects, look_at=decision.look_at, at_rest=decision.at_rest, has_settled=True)
 
@@ -118,11 +121,13 @@ def _carried(tx: Tx, run: Run, effect: Effect, llm: str) -> Prepared | Compositi
 
 def _observe(tx: Tx, run: Run) -> rules.RunFacts:
     facts = rules.RunFacts(run.id, run.phase, run.paused, tx.epoch)
+    if run.started_at is not None and not run.is_over:
+        facts.agent, facts.limits = run.agent, limits_over(tx, run)
+        facts.started_at, facts.worked = run.started_at, run.worked(tx.now)
     match run.phase:
         case RunPhase.PENDING:
             facts.lacking = _lacking_to_start(tx, run) if run.started_at is None else _lacking_to_go_on(tx, run)
         case RunPhase.READY:
-            agent = pins_of(tx, run.root_id).agent(run.agent)
             turn = desk.look(tx, run)
             facts.turns, facts.attempts, facts.lacking = run.turns, run.attempts, turn.lacking
             facts.llm, facts.llm_why, facts.has_place = turn.llm, turn.why, turn.has_place
@@ -130,16 +135,15 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
                 facts.composes = is_wanted(tx, run, turn.llm)
                 if not facts.composes:
                     _observe_money(tx, run, turn.llm, facts)
-            if agent is not None:
-                facts.turn_limit = limits_of(agent).turns
         case RunPhase.CALLING_MODEL:
             attempt = modelcalls.get(tx, run.id, run.attempts)
-            facts.attempts = run.attempts
+            facts.attempts, facts.at_work = run.attempts, not run.paused
             if attempt is not None:
                 facts.attempt = rules.Attempt(attempt.epoch, attempt.outcome == "open")
         case RunPhase.AWAITING_TOOLS:
             calls = toolcalls.of_turn(tx, run.id, run.turns)
             facts.calls_expected = run.calls_expected
+            facts.at_work = not run.paused and any(call.phase is CallPhase.EXECUTING for call in calls)
             facts.calls_done = sum([call.phase in CALL_TERMINAL for call in calls])
             if facts.calls_done == facts.calls_expected:
                 facts.waits_for = work.shown(work.waited_for(tx, run))
@@ -383,11 +387,17 @@ def _stopped_by_cap(tx: Tx, run: Run, decision: Decision) -> None:
         if owner.phase is not RunPhase.AWAITING_TOOLS:
             return  # it moves by itself, and meets the cap at its own next call
     count = end_what_is_open(tx, owner, by="a cap", detail=why)
-    fail(tx, owner, "stopped_by_cap", why, messages=count)
+    fail(tx, owner, "stopped_by_cap", f"{why}; {_way_on(owner)}", messages=count)
 
 
 def _limit(tx: Tx, run: Run, decision: Decision) -> None:
-    fail(tx, run, "limit_reached", decision.detail)
+    """Fail a run at a limit of its agent, with all that it has out and all that it began."""
+    fail_whole(tx, run, "limit_reached", f"{decision.detail}; {_way_on(run)}", by="a limit")
+
+
+def _way_on(run: Run) -> str:
+    """What a person may do about a limit at which a run failed; a child is not retried, its parent goes on."""
+    return f"raise it, then `smallchain retry {quote(run.name)}`" if run.parent_id is None else "raise it for what is handed over next"
 
 
 _RECORD = {

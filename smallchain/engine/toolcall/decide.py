@@ -28,6 +28,7 @@ class Child:
 class CallFacts:
     """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep, an MCP server that is not
     there), empty when it may. `lost`: why it never may (its tool was refused by a person).
+    `used_up`: that a limit of calls leaves it no room, and when there is some; empty when it does.
     `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run.
     `hands_out`: its work is done elsewhere; `tell_at`: when whoever does it is to be told (None: they know); `expires_at`: until when
     a result is waited for (None: without end).
@@ -51,6 +52,7 @@ class CallFacts:
     held: str = ""
     lost: str = ""
     fault_in_arguments: str = ""
+    used_up: str = ""
     rule: Word = Word.NEVER
     why: str = ""
     approved: bool = False
@@ -62,6 +64,10 @@ class CallFacts:
     beyond_children: bool = False
     detaches: bool = False
     child: Child | None = None
+
+
+STARTS = frozenset({"started", "child_made", "detached", "asked", "handed_out", "fell_asleep"})
+"""The causes by which a call begins to be carried out."""
 
 
 def decide(facts: CallFacts, /, *, now: datetime) -> Decision:
@@ -104,12 +110,14 @@ def _admit(facts: CallFacts) -> Decision:
 
 
 def _gate(facts: CallFacts) -> Decision | None:
-    """What stands between a call and its start: a rule that forbids it, or a person who has not yet been asked."""
-    match facts.rule:
-        case Word.DENY:
-            return Decision(cause="refused_by_policy", detail=facts.why)
-        case Word.REQUIRED if not facts.approved:
-            return _too_much_asked(facts) or Decision(cause="approval_needed", detail=facts.why)
+    """What stands between a call and its start: a rule that forbids it, a limit of calls that is used up, or a person who has not yet
+    been asked, and is not about what would not run."""
+    if facts.rule is Word.DENY:
+        return Decision(cause="refused_by_policy", detail=facts.why)
+    if facts.used_up:
+        return Decision(cause="not_possible", detail="calls_used_up")
+    if facts.rule is Word.REQUIRED and not facts.approved:
+        return _too_much_asked(facts) or Decision(cause="approval_needed", detail=facts.why)
     return None
 
 

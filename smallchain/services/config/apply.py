@@ -109,6 +109,7 @@ def _refuse_to_cancel(tx: Tx, planned: Plan, sources: frozenset[str]) -> None:
 
 
 def _put(tx: Tx, resource: Resource, result: Applied) -> None:
+    before = resources.get(tx, "agent", resource.name) if resource.kind == "agent" else None
     outcome = resources.put(
         tx,
         kind=resource.kind,
@@ -119,6 +120,9 @@ def _put(tx: Tx, resource: Resource, result: Applied) -> None:
         line=resource.place.line,
     )
     key = (resource.kind, resource.name)
+    if before is not None and before.spec.get("limits") != resource.spec.get("limits"):
+        for id in runs.live_of_agent(tx, resource.name):  # they may end sooner now, or later
+            tx.wake("run", id)
     if resource.kind == "run":
         outcome = _put_run(tx, resource, outcome, result)
     {"created": result.created, "changed": result.changed, "unchanged": result.unchanged}[outcome].append(key)

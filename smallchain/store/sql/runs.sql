@@ -1,10 +1,10 @@
 -- insert: a new run
 INSERT INTO runs (id, name, root_id, parent_id, parent_call_id, depth, task, agent, llm, user_message, file, spec_digest, priority,
   phase, paused, detail, turns, attempts, failures, failing_since, crashes, messages, first_message, summary, summarise_to, calls_expected, last_call, same_calls,
-  due_at, output, error, cost_nanousd, created_at, started_at, finished_at, version)
+  due_at, output, error, cost_nanousd, active_ms, active_since, created_at, started_at, finished_at, version)
 VALUES (:id, :name, :root_id, :parent_id, :parent_call_id, :depth, :task, :agent, :llm, :user_message, :file, :spec_digest, :priority,
   :phase, :paused, :detail, :turns, :attempts, :failures, :failing_since, :crashes, :messages, :first_message, :summary, :summarise_to, :calls_expected, :last_call, :same_calls,
-  :due_at, :output, :error, :cost_nanousd, :created_at, :started_at, :finished_at, :version);
+  :due_at, :output, :error, :cost_nanousd, :active_ms, :active_since, :created_at, :started_at, :finished_at, :version);
 
 -- get: a run by id
 SELECT * FROM runs WHERE id = :id;
@@ -19,7 +19,8 @@ SELECT * FROM runs WHERE parent_call_id = :call_id;
 UPDATE runs SET agent = :agent, llm = :llm, priority = :priority, phase = :phase, paused = :paused, detail = :detail, turns = :turns,
   attempts = :attempts, failures = :failures, failing_since = :failing_since, crashes = :crashes, messages = :messages,
   first_message = :first_message, summary = :summary, summarise_to = :summarise_to, calls_expected = :calls_expected, last_call = :last_call, same_calls = :same_calls, due_at = :due_at,
-  output = :output, error = :error, cost_nanousd = :cost_nanousd, started_at = :started_at, finished_at = :finished_at, version = :version
+  output = :output, error = :error, cost_nanousd = :cost_nanousd, active_ms = :active_ms, active_since = :active_since,
+  started_at = :started_at, finished_at = :finished_at, version = :version
 WHERE id = :id AND version = :read;
 
 -- list: these runs (a JSON list of ids) in the order of their making, each with what is open of it and what its tree has cost
@@ -91,6 +92,15 @@ UNION ALL
 SELECT runs.id, runs.priority FROM detached JOIN runs ON runs.id = detached.child_id JOIN runs AS caller ON caller.id = detached.run_id
 WHERE detached.finished IS NULL AND caller.phase IN ('succeeded', 'failed')
 ORDER BY priority DESC, id;
+
+-- being_timed: runs of which something is measured that goes on: how long they work, how long they fail, how long they wait after that
+SELECT * FROM runs WHERE phase IN ('pending', 'ready', 'calling_model', 'backing_off') AND phase NOT IN ('succeeded', 'failed', 'cancelled')
+  AND (active_since IS NOT NULL OR failing_since IS NOT NULL OR phase = 'backing_off')
+UNION SELECT runs.* FROM toolcalls JOIN runs ON runs.no = run_no WHERE toolcalls.phase = 'executing' AND active_since IS NOT NULL
+  AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out');
+
+-- live_of_agent: ids of the runs of an agent that are not over
+SELECT id FROM runs WHERE phase NOT IN ('succeeded', 'failed', 'cancelled') AND agent = :agent;
 
 -- pending: ids of the runs that wait for their agent or model
 SELECT id FROM runs WHERE phase = 'pending' AND runs.phase NOT IN ('succeeded', 'failed', 'cancelled') ORDER BY priority DESC, id;

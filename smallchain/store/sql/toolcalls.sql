@@ -34,6 +34,11 @@ SELECT toolcalls.id FROM toolcalls JOIN runs ON runs.parent_call_id = toolcalls.
 WHERE toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out')
   AND toolcalls.phase = 'delegated' AND runs.phase IN ('succeeded', 'failed', 'cancelled');
 
+-- to_try_again: calls that wait after a failure
+SELECT toolcalls.*, runs.id AS run_id FROM toolcalls JOIN runs ON runs.no = toolcalls.run_no
+WHERE toolcalls.phase = 'ready' AND toolcalls.due_at IS NOT NULL
+  AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out');
+
 -- pending: ids of calls that were not let through yet
 SELECT id FROM toolcalls WHERE phase = 'pending' AND toolcalls.phase NOT IN ('succeeded', 'failed', 'rejected', 'cancelled', 'timed_out');
 

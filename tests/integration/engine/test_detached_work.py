@@ -163,7 +163,7 @@ async def test_waiting_for_one_piece_after_another_is_no_loop_and_waiting_for_no
         )  # type: ignore[misc]
     paused = await house.until(lambda tx: named(tx, BOSS) if named(tx, BOSS).paused else None)
 
-    assert paused.detail.startswith("wait_for_work was called 5 times in a row")
+    assert paused.detail.startswith("The loop guard has stopped the run: wait_for_work was called 5 times in a row")
     assert (await house.results(BOSS))[-5:] == ["Error: there is nothing to wait for: you were told what came of all your work"] * 5
 
 
@@ -196,7 +196,7 @@ async def test_detached_work_counts_as_children(house: House) -> None:
     await house.apply(team(begins("dig", "fill"), {"content": "begun"}, DONE, limits={"children": 1}))
     await house.run(BOSS, RunPhase.AWAITING_WORK)
 
-    assert "delegation is limited to 1 children" in (await house.results(BOSS))[1]
+    assert "the limit `children: 1` of agent 'boss' is reached" in (await house.results(BOSS))[1]
 
 
 async def test_pausing_and_cancelling_reach_work_and_a_cancelled_piece_is_told(house: House) -> None:

@@ -322,13 +322,14 @@ async def test_a_run_ends_at_its_limit_of_turns(house: House) -> None:
     await begin(house, work(limits={"turns": 2}), {"when": {}, "reply": asks(ADD)})
     run = await house.run(RUN, RunPhase.FAILED)
 
-    assert (run.turns, run.error) == (2, "the limit of 2 turns is reached")
+    again = f"raise it, then `smallchain retry {RUN}`"
+    assert (run.turns, run.error) == (2, f"the limit `turns: 2` of agent 'assistant' is reached; {again}")
     assert is_legal(await house.conversation(RUN))
 
 
 async def test_delegation_ends_at_its_limit_of_depth(house: House) -> None:
     script = (
-        {"when": {"last": "limited to a depth"}, "reply": {"content": "then I do it"}},
+        {"when": {"last": "do this part yourself"}, "reply": {"content": "then I do it"}},
         {"when": {"turn": 1}, "reply": asks(("delegate_to_assistant", {"message": "go on"}))},
         {"when": {}, "reply": {"content": "done"}},
     )
@@ -337,7 +338,8 @@ async def test_delegation_ends_at_its_limit_of_depth(house: House) -> None:
     deepest = f"{RUN}/assistant-1/assistant-1"
 
     assert (await house.now(deepest)).depth == 2
-    assert await house.results(deepest) == ["Error: delegation is limited to a depth of 2; do this part yourself"]
+    limit = "the limit `depth: 2` of agent 'assistant' is reached"
+    assert await house.results(deepest) == [f"Error: delegate_to_assistant was not carried out: {limit}; do this part yourself"]
     assert await house.database.read(lambda tx: runs.by_name(tx, f"{deepest}/assistant-1")) is None
 
 
@@ -352,7 +354,9 @@ async def test_delegation_ends_at_its_limit_of_children(house: House) -> None:
     await begin(house, work(agents=agents, tools=[{"agent": "operator"}], limits={"children": 2}), *script)
     await house.run(RUN, RunPhase.SUCCEEDED)
 
-    assert await house.results(RUN) == ["7", "7", "Error: delegation is limited to 2 children a run; do this part yourself"]
+    limit = "the limit `children: 2` of agent 'assistant' is reached"
+    refused = f"Error: delegate_to_operator was not carried out: {limit}; do this part yourself"
+    assert await house.results(RUN) == ["7", "7", refused]
 
 
 # ---- cancel and pause

@@ -26,7 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from smallchain.engine.run import again
 from smallchain.engine.run.acts import cancel, pause, resume
-from smallchain.engine.toolcall.kind import settle
+from smallchain.engine.toolcall.doubting import settle
 from smallchain.model.errors import Refused, Unconfirmed
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import Run

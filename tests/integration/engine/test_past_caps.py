@@ -443,7 +443,7 @@ async def test_a_cap_that_stops_says_limit_usage_what_is_wanted_and_when_there_i
 
     assert run.error.startswith("budget 'all' of $0.0025 a day is used up: $0.00")
     assert "spent, and the next call may use $0.00" in run.error
-    assert run.error.endswith("; there is room again from 2026-01-02 23:00:00 UTC")
+    assert "; there is room again from 2026-01-02 23:00:00 UTC; " in run.error
 
 
 async def test_the_strictest_of_two_caps_is_not_waited_out_by_the_other(house: House) -> None:

@@ -13,6 +13,7 @@ from smallchain.engine.kind import Step, Transact
 from smallchain.engine.loop import Driver
 from smallchain.engine.run.execute import body_of
 from smallchain.engine.specs import pins_of
+from smallchain.engine.timekeeper import Timekeeper
 from smallchain.model.decision import Effect
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.store import meta, modelcalls, runs
@@ -133,7 +134,7 @@ class Faulty:
 
 async def test_a_fault_in_what_is_done_at_once_is_recorded_and_takes_back_what_it_did(tmp_path: Path) -> None:
     database = await Database.open(tmp_path, now=FixedClock().now)
-    driver = Driver(database, {"faulty": Faulty()})
+    driver = Driver(database, {"faulty": Faulty()}, Timekeeper(FixedClock()))
     await driver.transact(lambda tx: tx.wake("faulty", "it"))
 
     assert (await database.read(lambda tx: meta.get(tx, "it"))).startswith("a fault of smallchain: ZeroDivisionError")
@@ -177,7 +178,7 @@ async def test_a_row_that_was_taken_as_far_as_it_goes_is_not_looked_at_for_its_o
 ) -> None:
     database = await Database.open(tmp_path, now=FixedClock().now)
     kind = Settling(has_settled=has_settled)
-    await Driver(database, {"settling": kind}).transact(lambda tx: tx.wake("settling", "it"))
+    await Driver(database, {"settling": kind}, Timekeeper(FixedClock())).transact(lambda tx: tx.wake("settling", "it"))
 
     assert sorted(kind.looked_at) == looks
     await database.close()

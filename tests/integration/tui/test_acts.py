@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from smallchain_tui.screens.acts import ActScreen
 from smallchain_tui.screens.overview import OverviewScreen
 from smallchain_tui.viewmodel.decision import Stage
 from support.dashboard import NARROW, WIDE, run, serve
@@ -173,16 +172,6 @@ async def test_what_is_known_stands_in_the_fields_already(fake: FakeDaemon) -> N
 
         assert "same: smallchain fork pay-3 --at 7" in seen.text()
         assert sent(fake) == []
-
-
-async def test_the_key_of_budgets_says_how_one_is_raised(fake: FakeDaemon) -> None:
-    async with deciding(fake) as seen:
-        await seen.until(lambda: seen.app.state.loaded and seen.app.may_act() is None, "the runs")
-        seen.app.open_act("budget", "blog-7")
-        await seen.sees("by approving its request in the inbox")
-        await seen.press("enter")
-
-        assert not isinstance(seen.app.screen, ActScreen)
 
 
 async def test_hostile_names_are_shown_and_do_nothing(fake: FakeDaemon) -> None:

@@ -14,6 +14,7 @@ from smallchain_tui.__main__ import linear
 from smallchain_tui.linear import Linear
 from support.dashboard import START, changed_tool, request, run, serve, status
 from support.fakedaemon import FakeDaemon, Request
+from support.hostile import HOSTILE, came_through
 
 
 @pytest.fixture
@@ -180,3 +181,27 @@ def test_without_a_daemon_it_says_how_to_start_one_and_ends(tmp_path: Path) -> N
 )
 def test_lines_are_for_terminals_and_people_that_want_them(environ: dict[str, str], lines: bool) -> None:
     assert linear(environ) is lines
+
+
+def test_money_is_read_out_by_model_and_agent_and_cap_by_cap(fake: FakeDaemon) -> None:
+    serve(fake)
+    spent = {"hour": "2026-11-23T09:00:00Z", "llm": "fast", "agent": "crawler", "cost_usd": "0.50", "calls": 2}
+    cap = {
+        "kind": "budget",
+        "name": "crawling",
+        "limit": "$5.00",
+        "per": "day",
+        "spent": "$4.98",
+        "held": "$0.00",
+        "left": "$0.02",
+        "used": 0.996,
+    }
+    fake.answers["GET", "/v1/spend"] = {"items": [spent, spent | {"llm": HOSTILE, "agent": HOSTILE}]}
+    fake.answers["GET", "/v1/budgets"] = {"items": [cap | {"waiting": 1, "next_room_at": "2026-11-23T09:42:07Z"}, cap | {"name": HOSTILE}]}
+
+    said = _sit(fake, "m\nq\n")
+    assert "Spent: $1.00 this hour, $1.00 today, $1.00 in 14 days.\n" in said
+    assert "Model fast: $0.50 this hour, $0.50 today, $0.50 in 14 days.\n" in said
+    assert "Budget crawling: $4.98 spent of $5.00/day, 100% used. $0.02 left, 1 run stands still, room at 09:42:07, in 42m.\n" in said
+    assert came_through(said.encode()) == set()
+    assert fake.asked("GET", "/v1/spend")[0].query["by"] == ["hour", "llm", "agent"]

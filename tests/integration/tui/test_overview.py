@@ -47,13 +47,29 @@ async def test_what_needs_a_person_stands_first(fake: FakeDaemon, size: tuple[in
         assert "inbox 1" in seen.lines()[0]
 
 
-async def test_a_cap_stands_there_with_what_is_spent_under_it(fake: FakeDaemon) -> None:
+@SIZES
+async def test_a_cap_stands_there_with_what_is_spent_under_it(fake: FakeDaemon, size: tuple[int, int]) -> None:
     cap = {"kind": "budget", "name": "all of it", "status": "Ready", "limit": "$25.00", "per": "day", "spent": "$7.40", "held": "$0.00"}
     fake.answers["GET", "/v1/spend"] = {"items": [], "next": None}
     fake.answers["GET", "/v1/budgets"] = {"items": [cap | {"used": 0.296}], "next": None}
-    async with dashboard(fake, size=WIDE, now=Clock()) as seen:
-        await seen.sees("$7.40 of $25.00/day  30%")
+    async with dashboard(fake, size=size, now=Clock()) as seen:
+        if size is not WIDE:
+            await seen.press("4")
+        await seen.sees("$7.40 of $25.00/day")
+        assert "30%" in seen.text()
+        assert "THIS HOUR" in seen.text()
         assert "No budget is written" not in seen.text()
+
+
+async def test_where_caps_need_a_scroll_bar_their_shares_are_not_cut(fake: FakeDaemon) -> None:
+    cap = {"kind": "budget", "limit": "$25.00", "per": "day", "spent": "$7.40", "held": "$0.00", "left": "$17.60", "used": 0.296}
+    fake.answers["GET", "/v1/spend"] = {"items": []}
+    fake.answers["GET", "/v1/budgets"] = {"items": [cap | {"name": f"cap {number}"} for number in range(9)]}
+    async with dashboard(fake, size=WIDE, now=Clock()) as seen:
+        await seen.sees("cap 0")
+        await seen.pilot.pause()
+
+        assert "30%" in seen.line_with("cap 0")
 
 
 @SIZES

@@ -103,14 +103,49 @@ async def test_each_part_has_a_number(fake: FakeDaemon) -> None:
         await seen.sees("First the draft")
 
 
-async def test_the_plan_is_shown_in_the_form_in_which_the_daemon_tells_it(fake: FakeDaemon) -> None:
+SIZES = pytest.mark.parametrize("size", [WIDE, NORMAL, NARROW], ids=["160x45", "120x40", "80x24"])
+
+
+@SIZES
+async def test_the_plan_has_each_step_as_it_stands_with_its_note(fake: FakeDaemon, size: tuple[int, int]) -> None:
     steps = (PlanStep("Find sources", StepStatus.DONE, 5, "three of them"), PlanStep("Write the draft"))
     blog(fake, plan=[step.shown() for step in steps])
-    async with opened(fake) as seen:
+    async with opened(fake, size) as seen:
         await seen.press("3")
-        await seen.sees("item: Find sources")
+        await seen.sees("Find sources")
 
-        assert all(words in seen.text() for words in ("status: done", "priority: 5", "note: three of them", "item: Write the draft"))
+        assert "[3]Plan (1/2)" in seen.text()
+        assert "✓ done" in seen.line_with("Find sources")
+        assert "○ pending" in seen.line_with("Write the draft")
+        assert "three of them" in seen.text()
+
+
+@SIZES
+async def test_detached_work_stands_below_the_plan_is_read_again_at_its_own_events_and_leads_to_its_run(
+    fake: FakeDaemon, size: tuple[int, int]
+) -> None:
+    piece = {
+        "kind": "work",
+        "name": "work-3-1",
+        "agent": "scout",
+        "run": CHILD,
+        "run_id": f"id-of-{CHILD}",
+        "since": "2026-11-23T08:48:00Z",
+    }
+    described = dict(fake.answers["GET", f"/v1/describe/run/{NAME}"])  # type: ignore[call-overload]
+    described["related"] = described["related"] | {"work": [piece | {"status": "Running", "told": False}]}
+    fake.answers["GET", f"/v1/describe/run/{NAME}"] = lambda asked: (200, described)
+    async with opened(fake, size) as seen:
+        await seen.press("3")
+        await seen.sees("Detached work: 1 going on")
+        assert "● Running" in seen.line_with("work-3-1")
+        assert "12m" in seen.line_with("work-3-1")
+
+        described["related"] |= {"work": [piece | {"status": "Succeeded", "told": True, "finished_at": "2026-11-23T08:59:00Z"}]}
+        fake.tell(reason="RunSucceeded", run=CHILD, run_id=f"id-of-{CHILD}")
+        await seen.sees("Detached work: 1 ended")
+        await seen.press("G", "enter")
+        await seen.sees(f"runs › {CHILD}")
 
 
 async def test_the_tree_rolls_costs_up_and_enter_leads_to_the_child(fake: FakeDaemon) -> None:
@@ -211,7 +246,7 @@ async def test_a_search_is_typed_marked_and_gone_on_with(fake: FakeDaemon) -> No
         assert isinstance(seen.app.screen, RunScreen)
 
 
-@pytest.mark.parametrize(("key", "verb"), [("p", "pause"), ("R", "resume"), ("K", "cancel"), ("F", "fork"), ("b", "budget")])
+@pytest.mark.parametrize(("key", "verb"), [("p", "pause"), ("R", "resume"), ("K", "cancel"), ("F", "fork")])
 async def test_acts_are_those_of_the_dashboard_and_refused_when_nothing_may_be_changed(fake: FakeDaemon, key: str, verb: str) -> None:
     async with opened(fake, NARROW, read_only=True) as seen:
         await seen.press(key)

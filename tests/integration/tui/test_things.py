@@ -181,3 +181,64 @@ async def test_hostile_names_and_words_are_shown_and_do_nothing(fake: FakeDaemon
         await seen.sees("2 of 2")
 
         assert came_through(seen.text().encode()) == set()
+
+
+def schedule(**fields: Any) -> dict[str, Any]:
+    started = {
+        "next_start_at": "2026-11-24T07:00:00Z",
+        "last_start_at": "2026-11-23T07:00:01Z",
+        "last_run": "digest-4",
+        "last_phase": "succeeded",
+    }
+    skips = {"skipped": 3, "skipped_at": "2026-11-23T08:00:00Z", "skipped_why": "run 'digest-4' is not over", "waiting_since": None}
+    return written("schedule", "digest", spec={"task": "write_post"}, **started | skips | fields)
+
+
+@SIZES
+async def test_a_schedule_says_when_it_starts_and_what_it_skipped_and_why(fake: FakeDaemon, size: tuple[int, int]) -> None:
+    fake.answers["GET", "/v1/schedules"] = lambda asked: (200, {"items": [schedule()], "next": None})
+    fake.answers["GET", "/v1/describe/schedule/digest"] = lambda asked: (200, {"item": schedule(), "related": {"runs": [run("digest-4")]}})
+    async with dashboard(fake, size=size, now=Clock()) as seen:
+        await seen.sees("blog-7")
+        seen.app.command("schedules")
+        await seen.sees("07:00:00, in 22h00m")
+        await gone_in(seen)
+
+        for words in (
+            "next start  07:00:00, in 22h00m",
+            "run digest-4",
+            "skipped     3, the last 08:00:00, 1h00m ago: run 'digest-4' is not over",
+        ):
+            assert words in seen.text()
+
+
+@pytest.mark.parametrize("kind", ["budget", "schedule"])
+async def test_hostile_caps_and_schedules_are_shown_and_do_nothing(fake: FakeDaemon, kind: str) -> None:
+    names = (
+        "counts",
+        "limit",
+        "per",
+        "spent",
+        "held",
+        "left",
+        "raised",
+        "status",
+        "detail",
+        "last_run",
+        "last_phase",
+        "skipped_why",
+        "file",
+    )
+    bad = written(kind, "bad", **dict.fromkeys(names, HOSTILE)) | {"skipped": 2, "waiting": 3, "next_room_at": HOSTILE, "used": HOSTILE}
+    fake.answers["GET", f"/v1/{kind}s"] = lambda asked: (200, {"items": [bad, {"name": HOSTILE}], "next": None})
+    fake.answers["GET", f"/v1/describe/{kind}/bad"] = lambda asked: (200, {"item": bad, "related": {"runs": HOSTILE}})
+    async with dashboard(fake, size=WIDE, now=Clock()) as seen:
+        await seen.sees("blog-7")
+        seen.app.command(f"{kind}s")
+        await seen.sees("2 of 2")
+        assert came_through(seen.text().encode()) == set()
+        seen.app.open_item(kind, "bad")
+        await seen.until(lambda: isinstance(seen.app.screen, ItemScreen) and seen.app.screen.is_settled, "the thing")
+        await seen.pilot.pause()
+
+        assert came_through(seen.text().encode()) == set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def test_an_agent_that_names_no_limits_has_the_standard_ones() -> None:
         ({"turns": 3}, Limits(turns=3)),
         ({"depth": 0}, Limits(depth=0)),
         ({"children": 0, "turns": 1}, Limits(turns=1, children=0)),
-        ({"wall_time": "2d"}, Limits()),
+        ({"wall_time": "2h", "wall_time_total": "2d"}, Limits(wall_time=timedelta(hours=2), wall_time_total=timedelta(days=2))),
     ],
 )
 def test_a_limit_that_is_written_holds_zero_too_and_the_others_are_the_standard_ones(limits: dict[str, Any], expected: Limits) -> None:

@@ -65,7 +65,7 @@ def test_a_calendar_begins_at_the_midnight_of_its_zone(per: str, zone: str, now:
 )
 def test_windows_follow_each_other_without_a_gap(now: datetime, zone: str, per: str) -> None:
     one = cap(per, zone=zone)
-    start, end = counts_from(one, now=now), window_end(one, now=now)
+    start, end = counts_from(one, now=now), window_end(one.per, one.window, now=now, time_zone=zone)
 
     assert start is not None
     assert end is not None
@@ -90,7 +90,7 @@ def test_what_was_spent_counts_until_the_moment_at_which_it_is_said_to_leave(spe
 def test_a_cap_of_each_run_has_no_window() -> None:
     one = cap("run")
 
-    assert counts_from(one, now=at("2026-01-01")) is window_end(one, now=at("2026-01-01")) is None
+    assert counts_from(one, now=at("2026-01-01")) is window_end("run", "rolling", now=at("2026-01-01")) is None
 
 
 def test_names_with_slashes_do_not_make_two_caps_one() -> None:

@@ -133,7 +133,7 @@ BASH = "executor: {local_bash: {command: x}}"
     ("text", "what"),
     [
         ("mcp_servers: [{name: m, command: [x], isolation: container}]", "`isolation: container`"),
-        ("agents: [{name: a, limits: {wall_time: 2d}}]", "`limits.wall_time`"),
+        ("tools: [{name: t, executor: {function: {call: 'a:b'}}, limits: {memory: 1GB}}]", "a fence around `executor: function`"),
     ],
 )
 def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) -> None:
@@ -147,6 +147,7 @@ def test_nothing_runs_as_if_a_safety_field_were_not_there(text: str, what: str) 
         "tools: [{name: t, executor: {python: {code: a, image: 'python:3.12', requirements: []}}, isolation: auto}]",
         "tools: [{name: t, builtin: add}]",
         "agents: [{name: a, tools: [add, {agent: b, detach: allowed, on_finish: cancel}], limits: {turns: 5, depth: 2, children: 3}, context: full}]",
+        "agents: [{name: a, limits: {wall_time: 2h, wall_time_total: 2d}}]",
         "agents: [{name: a, context: window}]",
         "agents: [{name: a, context: {window: 3}}]",
         "agents: [{name: a, context: summarise}]",

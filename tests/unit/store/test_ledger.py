@@ -19,7 +19,7 @@ from smallchain.engine.budget.decide import Word, admit
 from smallchain.model.cap import Cap, OnLimit, Unit, Worst, counts_from
 from smallchain.model.money import Usage
 from smallchain.model.run import Run
-from smallchain.store import ledger, migrate, modelcalls
+from smallchain.store import ledger, migrate, modelcalls, runs
 from smallchain.store.transaction import SqliteTx
 from support.rows import NOON, put_run
 
@@ -163,6 +163,19 @@ def test_what_counts_is_read_oldest_first_in_pages_and_none_of_one_moment_is_los
     assert [amount for _, amount in found] == list(range(600, 1_203))
     assert sum(amount for _, amount in found) == account.standing.spent
     assert found[0][0] == NOON + timedelta(minutes=1)
+
+
+def test_runs_that_stand_still_are_counted_with_the_moment_at_which_the_first_goes_on(tx: SqliteTx) -> None:
+    account = ledger.bring_up(tx, Cap("budget", "b", "", Unit.TOKENS, 100, "hour", "rolling", OnLimit.WAIT)).id
+    for number in range(3):
+        ready = runs.move(tx, put_run(tx, name=f"run-{number}"), "dependencies_ready")
+        run = runs.move(tx, ready, "over_cap", due_at=NOON + timedelta(minutes=9 - number))
+        ledger.wait(tx, run, account)
+    ledger.wait(tx, put_run(tx, name="others hold"), account)
+
+    assert ledger.parked(tx, account) == ledger.Parked(3, NOON + timedelta(minutes=7))
+    assert len(ledger.parked_ids(tx, account, most=2)) == 2
+    assert ledger.parked(tx, account + 1) == ledger.Parked(0, None)
 
 
 def test_what_is_added_for_a_while_ends_and_what_is_added_for_good_stays(tx: SqliteTx) -> None:

@@ -289,3 +289,21 @@ def test_no_burst_of_keys_ever_sends_anything(burst: list[tuple[float, str]]) ->
 
         assert decision.stage not in (Stage.HELD, Stage.SENT)
     assert decision.tick(now + 9.0, why_not=None).stage is not Stage.SENT
+
+
+# ---- caps
+
+
+def test_a_cap_is_raised_by_what_is_written_and_for_good_only_with_a_word() -> None:
+    asked = {"id": "r1", "kind": "budget", "digest": "ab", "risk": "normal", "run": "crawl-9", "phase": "open"}
+    decision = Decision.open(asked, 0.0, text=" $20 ")
+    once, good = Verdict("approve"), Verdict("approve", for_good=True)
+
+    assert replace(decision, verdict=once).request() == Act(
+        "approve", "r1", {"expect_digest": "ab", "arguments": {"by": "$20", "for_good": False}}
+    )
+    assert replace(decision, verdict=good).request().body["arguments"] == {"by": "$20", "for_good": True}
+    assert replace(decision, text="", verdict=once).request().body == {"expect_digest": "ab"}, "as it is asked"
+    assert not decision.subject.needs_word(once)
+    assert decision.subject.needs_word(good)
+    assert decision.subject.word == "yes"

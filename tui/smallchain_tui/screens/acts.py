@@ -27,7 +27,7 @@ from smallchain_tui.widgets.pane import Pane
 from smallchain_tui.widgets.reader import Reader
 from smallchain_tui.widgets.textfield import TextField
 
-_TITLES = {"start": "Run a task", "budget": "Raise a budget"}
+_TITLES = {"start": "Run a task"}
 _PLACEHOLDERS = {
     "task": "the task's name",
     "message": "said instead of the task's own message; may be left empty",
@@ -38,7 +38,7 @@ _PLACEHOLDERS = {
 
 
 class ActScreen(DecidingScreen):
-    """One act: `pause`, `resume`, `cancel`, `retry`, `fork`, `budget` on a run; `start`, for which `run` is the name of a task."""
+    """One act: `pause`, `resume`, `cancel`, `retry`, `fork` on a run; `start`, for which `run` is the name of a task."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("act"), *bindings("request")]
     scopes: ClassVar[tuple[str, ...]] = ("app", "anywhere", "deciding", "act", "request")
@@ -93,8 +93,6 @@ class ActScreen(DecidingScreen):
 
     def _why_no_way(self) -> str:
         run = self.app.state.run_named(self.run_name)
-        if self.verb == "budget":
-            return "a cap is raised where it is written (:budgets says where), or by approving its request in the inbox, where it asks"
         if run is None:
             return f"there is no run {self.run_name!r} any more"
         return f"run {run.name!r} is {run.status}: nothing to {self.verb}"

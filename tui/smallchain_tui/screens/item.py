@@ -14,7 +14,9 @@ from smallchain.protocol.text import one_line
 from smallchain_tui.keymap import bindings
 from smallchain_tui.screens.detail import DetailScreen
 from smallchain_tui.viewmodel import parts
+from smallchain_tui.viewmodel.budgets import Budget
 from smallchain_tui.viewmodel.parts import Thing
+from smallchain_tui.viewmodel.raising import how_raised
 from smallchain_tui.viewmodel.rows import Item, number, sequence, text
 from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, Changed
 from smallchain_tui.widgets.documentview import DocumentView
@@ -23,6 +25,8 @@ from smallchain_tui.widgets.lines import Lines
 
 _MOST_PARTS = 6
 _LEAST_S = 0.5
+_LIVE = frozenset(("budget", "schedule"))
+"""What any event may have moved."""
 _MOST_READ = 262_144
 """Bytes of an artifact that are shown; of a larger one, the command that saves it."""
 _LEGIBLE = frozenset(("text/plain", "text/markdown", "text/csv", "text/html", "application/json"))
@@ -31,8 +35,8 @@ _LEGIBLE = frozenset(("text/plain", "text/markdown", "text/csv", "text/html", "a
 class ItemScreen(DetailScreen):
     """A thing by its kind and its id, name or number; `run`: whose message or model call it is."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail")]
-    scopes = ("app", "anywhere", "detail", "lines")
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail"), *bindings("item")]
+    scopes = ("app", "anywhere", "detail", "lines", "item")
     hints: ClassVar[tuple[str, ...]] = ("lines.unfold", "detail.yaml", "detail.raw", *DetailScreen.hints)
 
     def __init__(self, kind: str, ref: str, *, run: str = "") -> None:
@@ -85,7 +89,8 @@ class ItemScreen(DetailScreen):
         run = self.app.state.run_named(self.thing.run) if self.thing is not None and self.thing.run else None
         newest = self.app.state.last_event.get(run.id) if run is not None else None
         seq, self._seen_seq = self._seen_seq, newest.seq if newest is not None else 0
-        if CONNECTION in changed or (EVENTS in changed and self.kind in ("toolcall", "run") and self._seen_seq > seq):
+        of_its_run = self.kind in ("toolcall", "run") and self._seen_seq > seq
+        if CONNECTION in changed or (EVENTS in changed and (of_its_run or self.kind in _LIVE)):
             self._read_again()
 
     def _read_again(self) -> None:
@@ -126,8 +131,10 @@ class ItemScreen(DetailScreen):
                 return parts.event(await link.describe("event", self.ref))
             case "artifact":
                 return await self._read_artifact()
+            case "budget":
+                return self._resource(await self._described_budget())
             case _:
-                return parts.resource(self.kind, await link.describe(self.kind, self.ref), glyphs)
+                return self._resource(await link.describe(self.kind, self.ref))
 
     async def _read_artifact(self) -> Thing:
         described = await self.app.link.describe("artifact", self.ref)
@@ -136,7 +143,19 @@ class ItemScreen(DetailScreen):
         content = ""
         if number(item, "size_bytes") <= _MOST_READ and text(item, "media_type").partition(";")[0] in _LEGIBLE:
             content = (await self.app.link.download(f"{path_of('artifacts', self.ref)}/content")).decode(errors="backslashreplace")
-        return parts.resource("artifact", described, self.app.glyphs, content=content)
+        return self._resource(described, content=content)
+
+    async def _described_budget(self) -> Item:
+        """A cap; as it stands for a run, where it was opened from one."""
+        described = await self.app.link.describe("budget", self.ref)
+        if not self.run_name:
+            return described
+        over = await self.app.link.items("budgets", {"run": self.run_name})
+        return {**described, "item": next((item for item in over if item.get("name") == self.ref), described.get("item"))}
+
+    def _resource(self, described: Item, *, content: str = "") -> Thing:
+        cells, local = max(self.size.width - 4, 20), self.app.options.local_time
+        return parts.resource(self.kind, described, self.app.glyphs, now=self.app.now(), cells=cells, local=local, content=content)
 
     async def _read_message(self) -> Thing:
         transcript = await self.app.link.get(path_of("transcript", self.run_name))
@@ -183,6 +202,15 @@ class ItemScreen(DetailScreen):
             self.app.open_run(text(item, "run"))
         elif isinstance(lines, DocumentView):
             lines.action_unfold()
+
+    def action_budget(self) -> None:
+        """Raise the cap that this is."""
+        if self.kind == "budget" and self.thing is not None:
+            budget = Budget.of(self.thing.item)
+            if budget.request_id:
+                self.app.open_budget(budget)
+            else:
+                self.tell(how_raised(budget))
 
     def exported(self) -> object:
         """The raw text of a part where it was read from one: a request as it was sent, a reply as it came."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -18,10 +18,10 @@ from textual.containers import Horizontal, Vertical
 from smallchain.model.errors import SmallchainError
 from smallchain_tui.keymap import bindings
 from smallchain_tui.screens.base import BaseScreen
+from smallchain_tui.screens.money import Money
 from smallchain_tui.viewmodel import attention
 from smallchain_tui.viewmodel.ring import Gap
 from smallchain_tui.viewmodel.rows import EventRow
-from smallchain_tui.viewmodel.spend import Budget, Spend
 from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, REQUESTS, RUNS, Changed
 from smallchain_tui.viewmodel.words import age, count, dollars
 from smallchain_tui.widgets.budgetbars import BudgetBars
@@ -37,14 +37,13 @@ from smallchain_tui.widgets.spendchart import SpendChart
 
 TABS = ("runs", "inbox", "events", "spend")
 _OLDER = 500
-_SPEND_S = 15.0
 
 
 class OverviewScreen(BaseScreen):
     """Where one starts, and comes back to."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("overview")
-    scopes = ("app", "anywhere", "overview", "lists", "runs", "inbox", "events")
+    scopes = ("app", "anywhere", "overview", "lists", "runs", "inbox", "events", "bars")
     hints: ClassVar[tuple[str, ...]] = ("overview.inbox", "overview.things")
 
     def __init__(self) -> None:
@@ -52,6 +51,7 @@ class OverviewScreen(BaseScreen):
         self.tab = "runs"
         self.order = "attention"
         self.reverse = False
+        self.money = Money(self)
 
     def body(self) -> ComposeResult:
         """All panes; the stylesheet shows those that have room."""
@@ -69,7 +69,7 @@ class OverviewScreen(BaseScreen):
                 with Pane(id="pane-delegations"):
                     yield DelegationTree(now=self.app.now, id="delegations")
                 with Pane(id="pane-budgets"):
-                    yield BudgetBars(id="budgets")
+                    yield BudgetBars(now=self.app.now, id="budgets")
 
     def on_mount(self) -> None:
         """Begin with the runs."""
@@ -79,9 +79,6 @@ class OverviewScreen(BaseScreen):
         self.query_one(RunsTable).empty = f"no runs yet: `smallchain run TASK` starts one, and so does {starts}"
         self.query_one("#pane-budgets", Pane).title("Budgets")
         self.query_one("#pane-delegations", Pane).title("Delegations")
-        self.query_one(BudgetBars).show([])
-        self._read_spend()
-        self.set_interval(_SPEND_S, self._read_spend)
         self.query_one(RunsTable).focus()
         self._titles()
 
@@ -96,18 +93,20 @@ class OverviewScreen(BaseScreen):
             self.query_one(InboxPane).show_requests(rows, self.app.now(), self.app.desk.snoozed(self.app.now().timestamp()))
         if EVENTS in changed:
             self.query_one(EventFeed).flush()
+            self.money.stale()
         if changed & {RUNS, EVENTS}:
             self._show_tree()
         if CONNECTION in changed:
             for pane in (*self.query(Listing), *self.query(Lines)):
                 pane.refresh()
-            self._read_spend()
+            self.money.again()
         self._titles()
 
     def ticked(self, now: datetime) -> None:
         """Ages go on."""
         self.query_one(RunsTable).tick(now)
         self.query_one(InboxPane).tick(now)
+        self.money.tick()
 
     def _show_runs(self) -> None:
         state, table = self.app.state, self.query_one(RunsTable)
@@ -136,23 +135,6 @@ class OverviewScreen(BaseScreen):
             self.tell(f"not loaded: {error.message}", severity="error")
         else:
             feed.fill(gap, rows)
-
-    def _read_spend(self) -> None:
-        """What was spent is summed up by the daemon: asked for now and then, not at each event."""
-        if self.app.state.connection.live:
-            self.run_worker(self._load_spend(), group="spend", exclusive=True, exit_on_error=False)
-
-    async def _load_spend(self) -> None:
-        chart = self.query_one(SpendChart)
-        since = self.app.now() - timedelta(days=14)
-        try:
-            found = await self.app.link.items("spend", {"by": ["hour", "llm", "agent"], "since": since.isoformat()})
-            budgets = await self.app.link.items("budgets")
-        except SmallchainError as error:
-            chart.show_unknown(f"what was spent is not known: {error.message}")
-        else:
-            chart.show([Spend.of(item) for item in found])
-            self.query_one(BudgetBars).show([Budget.of(item) for item in budgets])
 
     def _titles(self) -> None:
         state, table = self.app.state, self.query_one(RunsTable)
@@ -205,6 +187,8 @@ class OverviewScreen(BaseScreen):
             self.run_worker(self._load_gap(pane, pane.current), group="gap", exclusive=True, exit_on_error=False)
         elif isinstance(pane, DelegationTree) and pane.current is not None:
             self.app.open_run(pane.current.name)
+        elif isinstance(pane, BudgetBars) and pane.current is not None:
+            self.app.open_item("budget", pane.current.name)
 
     def on_listing_opened(self, event: Listing.Opened) -> None:
         """Go in."""
@@ -230,6 +214,8 @@ class OverviewScreen(BaseScreen):
     def action_pane(self, name: str) -> None:
         """Show a pane, and give it the focus."""
         self.tab = name
+        if name == "spend":
+            self.money.again()
         for tab in TABS:
             self.set_class(tab == name, f"-tab-{tab}")
         self.call_after_refresh(self.query_one(f"#{name}").focus)
@@ -396,8 +382,12 @@ class OverviewScreen(BaseScreen):
         self._act("fork")
 
     def action_budget(self) -> None:
-        """Raise a budget."""
-        self._act("budget")
+        """Raise the cap under the cursor, else the one that stands in the run's way."""
+        bars = self.query_one(BudgetBars)
+        if bars.has_focus and bars.current is not None:
+            self.app.open_budget(bars.current)
+        elif self.run is not None:
+            self.app.open_budget(run=self.run.run.name)
 
     def action_start(self) -> None:
         """Run a task."""

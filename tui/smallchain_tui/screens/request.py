@@ -60,6 +60,10 @@ class RequestScreen(AskedScreen):
         """Whether what is chosen needs words."""
         return decision.verdict is not None and decision.subject.needs_text(decision.verdict.verb)
 
+    def before_asked(self) -> list[Row]:
+        """What stands above the question."""
+        return []
+
     # ---- shown
 
     def on_mount(self) -> None:
@@ -78,12 +82,13 @@ class RequestScreen(AskedScreen):
         row = self.row
         if row is None or not self.is_mounted:
             return
-        rows = [
+        rows = self.before_asked()
+        rows += [
             Row("| ", line, "strong") for line in (ascii(row.question) if self.exact else visible(row.question, multiline=True)).split("\n")
         ]
         if row.difference:
             rows += difference_rows(row, exact=self.exact)
-        elif row.arguments is not None and row.kind != "question":
+        elif row.arguments is not None and row.kind not in ("question", "budget"):
             rows += [Row("", ""), Row("", "with these arguments", "muted"), *argument_rows(row.arguments, exact=self.exact)]
         rows += [Row("", ""), *context_rows(row, None, outcomes=False, local=self.app.options.local_time)]
         if not row.run:  # no model asks, and none is told

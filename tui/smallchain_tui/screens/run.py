@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -19,29 +19,28 @@ from smallchain.protocol.client import path_of
 from smallchain.protocol.text import one_line
 from smallchain_tui.keymap import bindings
 from smallchain_tui.screens.detail import DetailScreen
-from smallchain_tui.viewmodel import parts
-from smallchain_tui.viewmodel.conversation import Conversation, Said, conversation, exact_dollars
-from smallchain_tui.viewmodel.document import read
+from smallchain_tui.screens.money import Money
+from smallchain_tui.viewmodel import parts, previews
+from smallchain_tui.viewmodel.conversation import Conversation, conversation, exact_dollars
 from smallchain_tui.viewmodel.glyphs import colour_of
 from smallchain_tui.viewmodel.line import Line, Span, flow
+from smallchain_tui.viewmodel.plan import done
 from smallchain_tui.viewmodel.ring import Ring
-from smallchain_tui.viewmodel.rows import EventRow, Item, RunRow, number, text
-from smallchain_tui.viewmodel.spend import Budget, Spend
+from smallchain_tui.viewmodel.rows import EventRow, Item, RunRow, text
 from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, RUNS, Changed
 from smallchain_tui.viewmodel.words import age, clock, span
 from smallchain_tui.widgets.budgetbars import BudgetBars
 from smallchain_tui.widgets.callsview import CallsView
 from smallchain_tui.widgets.conversationview import ConversationView
 from smallchain_tui.widgets.delegationtree import DelegationTree
-from smallchain_tui.widgets.documentview import DocumentView
 from smallchain_tui.widgets.eventfeed import EventFeed
 from smallchain_tui.widgets.facts import Facts
 from smallchain_tui.widgets.lines import Lines
+from smallchain_tui.widgets.planview import PlanView
 from smallchain_tui.widgets.spendchart import SpendChart
 
 TABS = ("messages", "calls", "plan", "tree", "spend", "events")
 _TITLES = ("Messages", "Tool calls", "Plan", "Tree", "Spend", "Events")
-_NO_PLAN = "This run has told no plan. An agent tells one with the tool `update_plan`."
 _LEAST_S = 0.3
 _EVENTS = 500
 
@@ -66,6 +65,9 @@ class RunScreen(DetailScreen):
         self._loading = False
         self._problem = ""
         self._feed_words = ""
+        self._beside_it: frozenset[str] = frozenset()
+        """Ids of the runs that are its detached work: what they do is seen here."""
+        self._money = Money(self, run=name)
 
     def crumbs(self) -> tuple[str, ...]:
         """Where one is: the run's ancestors are in its name."""
@@ -77,16 +79,18 @@ class RunScreen(DetailScreen):
         return [
             ConversationView(id="messages"),
             CallsView(now=now, id="calls"),
-            DocumentView(_NO_PLAN, id="plan"),
+            PlanView(now=now, id="plan"),
             DelegationTree(now=now, id="tree"),
-            Vertical(SpendChart(now=now, id="spend"), BudgetBars(id="budgets"), id="money"),
+            Vertical(SpendChart(now=now, id="spend"), BudgetBars(now=now, id="budgets"), id="money"),
             EventFeed(self._ring, now=lambda: asyncio.get_running_loop().time(), older=self._older, with_run=False, id="events"),
         ]
 
     def part_titles(self) -> list[str]:
         """Their names, with how many there are."""
         calls = len(parts.calls(self._described))
-        counts = {"Messages": len(self._conversation.rows), "Tool calls": calls}
+        work = len(parts.work(self._described))
+        plan = ", ".join(part for part in (done(parts.steps(self._described)), f"work {work}" if work else "") if part)
+        counts = {"Messages": len(self._conversation.rows), "Tool calls": calls, "Plan": plan}
         return [f"{title} ({counts[title]})" if counts.get(title) else title for title in _TITLES]
 
     def foot(self) -> str:
@@ -132,13 +136,17 @@ class RunScreen(DetailScreen):
         """Ages go on, and so does the rate of events."""
         self._show_facts(now)
         self.query_one(EventFeed).flush()
+        self._money.tick()
+        self.query_one(PlanView).tick()
 
     def _take_events(self) -> None:
         """New events of this run go into its feed; what they are about is to be read again."""
         ring, mine = self.app.state.events, self.run_id
         fresh = ring.entries[max(self._seen_place - ring.base, 0) :]
         self._seen_place = ring.base + len(ring)
-        rows = [entry for entry in fresh if isinstance(entry, EventRow) and entry.run_id == mine] if mine else []
+        told = [entry for entry in fresh if isinstance(entry, EventRow)]
+        rows = [entry for entry in told if entry.run_id == mine] if mine else []
+        self._stale |= any(entry.run_id in self._beside_it for entry in told)
         if rows and self._ring.take(rows):
             self._stale = True
             self.query_one(EventFeed).flush()
@@ -170,20 +178,10 @@ class RunScreen(DetailScreen):
         related = self._described.get("related")
         self._conversation = conversation(transcript, related if isinstance(related, dict) else {})
         self._show_parts(await link.items("toolcalls", {"run": self.run_name}))
-        await self._load_spend()
+        self._money.again()
         if first:
             self._ring.take([EventRow.of(item) for item in await link.items("events", {"run": self.run_name, "tail": _EVENTS})])
             self.query_one(EventFeed).flush()
-
-    async def _load_spend(self) -> None:
-        chart = self.query_one(SpendChart)
-        try:
-            found = await self.app.link.items("spend", {"run": self.run_name, "by": ["hour", "llm", "agent", "run"]})
-        except SmallchainError as error:
-            chart.show_unknown(f"what was spent is not known: {one_line(error.message)}")
-            return
-        chart.show([Spend.of(item) for item in found])
-        self.query_one(BudgetBars).show([Budget.of(item) for item in await self.app.link.items("budgets")])
 
     async def _older(self, seq: int) -> list[EventRow]:
         """The events of this run before one: the daemon gives those of the end, so as many more are asked for."""
@@ -194,9 +192,8 @@ class RunScreen(DetailScreen):
     def _show_parts(self, calls: Sequence[Item]) -> None:
         self.query_one(ConversationView).show(self._conversation)
         self.query_one(CallsView).show(parts.calls(self._described))
-        item = self._described.get("item")
-        plan = item.get("plan") if isinstance(item, dict) else None
-        self.query_one("#plan", DocumentView).show(plan or _NO_PLAN)
+        self._beside_it = frozenset(text(piece, "run_id") for piece in parts.work(self._described))
+        self.query_one(PlanView).show(parts.steps(self._described), parts.work(self._described))
         self._calls = calls
         self._show()
         self.moved(self.shown_part())
@@ -260,9 +257,9 @@ class RunScreen(DetailScreen):
         """What the cursor is on stands beside; money and plans take all the room."""
         self.set_class(TABS[self.part - 1] in ("plan", "spend"), "-alone")
         if isinstance(lines, ConversationView) and (said := lines.current) is not None:
-            self.beside(*_preview(said))
+            self.beside(*previews.of_said(said))
         elif isinstance(lines, CallsView) and (call := lines.current) is not None:
-            self.beside(f"Tool call {text(call, 'tool')}", _call_document(call))
+            self.beside(f"Tool call {text(call, 'tool')}", previews.of_call(call))
         elif isinstance(lines, EventFeed):
             entry = lines.current
             self.beside("Event", entry.item if isinstance(entry, EventRow) else None)
@@ -278,6 +275,10 @@ class RunScreen(DetailScreen):
                 self.app.open_item("message", str(said.seq), run=self.run_name)
         elif isinstance(lines, CallsView) and (call := lines.current) is not None:
             self._open_call(call)
+        elif isinstance(lines, PlanView) and (piece := lines.current) is not None and text(piece, "run"):
+            self.app.open_run(text(piece, "run"))
+        elif isinstance(lines, BudgetBars) and (budget := lines.current) is not None:
+            self.app.open_item("budget", budget.name, run=self.run_name)
         elif isinstance(lines, DelegationTree) and (node := lines.current) is not None:
             if node.kind == "toolcall":
                 self.app.open_item("toolcall", node.id, run=self.run_name)
@@ -371,29 +372,9 @@ class RunScreen(DetailScreen):
         self.app.open_act("fork", self.run_name, at=row.seq if row is not None else 0)
 
     def action_budget(self) -> None:
-        """Raise a budget."""
-        self.app.open_act("budget", self.run_name)
+        """Raise the cap that stands in its way, or the one under the cursor."""
+        self.app.open_budget(bars.current if (bars := self.query_one(BudgetBars)).has_focus else None, run=self.run_name)
 
     def action_start(self) -> None:
         """Run a task."""
         self.app.open_act("start")
-
-
-def _preview(said: Said) -> tuple[str, Any]:
-    """What stands beside a row of the conversation, and its title."""
-    if said.call is not None and said.kind == "call":
-        return f"Tool call {said.who}", _call_document(said.call)
-    if said.kind == "call":
-        return f"Call {said.who}", read(said.words.partition("(")[2].removesuffix(")"))
-    return f"{'Result of ' + said.who if said.kind == 'result' else said.kind} {said.seq}", read(said.words) or "(nothing)"
-
-
-def _call_document(call: Item) -> dict[str, Any]:
-    arguments, result = call.get("arguments"), text(call, "result")
-    shown: dict[str, Any] = {"phase": text(call, "phase")}
-    for name in ("detail", "child"):
-        if text(call, name):
-            shown[name] = text(call, name)
-    shown["arguments"] = read(arguments) if isinstance(arguments, str) else arguments
-    shown["result"] = read(result) if result else None
-    return {**shown, "attempts": number(call, "attempts"), "effects": text(call, "effects"), "id": text(call, "id")}

@@ -17,6 +17,7 @@ from smallchain.model.errors import SmallchainError
 from smallchain.protocol.text import one_line
 from smallchain_tui.keymap import bindings
 from smallchain_tui.screens.base import BaseScreen
+from smallchain_tui.viewmodel.budgets import Budget
 from smallchain_tui.viewmodel.state import CONNECTION, EVENTS, Changed
 from smallchain_tui.viewmodel.things import KINDS, Kind
 from smallchain_tui.widgets.documentview import DocumentView
@@ -148,11 +149,7 @@ class ThingsScreen(BaseScreen):
         if current is None:
             return
         name = str(current.get("id") if self.kind.one == "artifact" else current.get("name"))
-        owner, _, owned = name.partition("/")  # a cap that an agent or a run carries goes by the name of both
-        if self.kind.one == "budget" and owner in ("agent", "run"):
-            self.app.open_item(owner, owned)
-        else:
-            self.app.open_item(self.kind.one, name)
+        self.app.open_item(self.kind.one, name)
 
     def on_lines_opened(self, event: Lines.Opened) -> None:
         """Enter in the document unfolds it."""
@@ -215,6 +212,11 @@ class ThingsScreen(BaseScreen):
     def action_yaml(self) -> None:
         """All of it, on a screen of its own."""
         self.listing.action_open()
+
+    def action_budget(self) -> None:
+        """Raise the cap under the cursor."""
+        if self.kind.one == "budget" and (current := self.listing.current) is not None:
+            self.app.open_budget(Budget.of(current))
 
     def action_copy_value(self) -> None:
         """Copy the name, of an artifact the id."""

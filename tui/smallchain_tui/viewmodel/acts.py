@@ -97,7 +97,7 @@ def ways(verb: str, run: RunRow | None, *, confirm: bool = False) -> tuple[Way, 
     """The ways of an act, by the run as it stands; empty where nothing can be done. `confirm`: repeat calls that succeeded, too."""
     if verb == "start":
         return (Way("runs", "start a run of the task", {}, ("task", "message", "name", "priority")),)
-    if run is None or verb == "budget":
+    if run is None:
         return ()
     if verb == "fork":
         return (Way("fork", "go on from that message as a new run; calls that were made are never made again", {}, ("at",)),)

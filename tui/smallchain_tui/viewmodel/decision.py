@@ -53,10 +53,11 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a person means to say. `for_run`: and the tool is not asked about again in this run."""
+    """What a person means to say. `for_run`: and the tool is not asked about again in this run; `for_good`: and the cap stays raised."""
 
     verb: str
     for_run: bool = False
+    for_good: bool = False
 
 
 class Subject(Protocol):
@@ -121,9 +122,9 @@ class Asked:
         return self.tool if _TYPABLE.fullmatch(self.tool) else "yes"
 
     def needs_word(self, verdict: Verdict, /) -> bool:
-        """What starts something of HIGH risk, or holds for a whole run."""
+        """What starts something of HIGH risk, or holds on: for a whole run, for good."""
         starts = verdict.verb in (Verb.APPROVE, Verb.RUN_AGAIN)
-        return verdict.for_run or (starts and self.risk.casefold() == "high")
+        return verdict.for_run or verdict.for_good or (starts and self.risk.casefold() == "high")
 
     def needs_text(self, verb: str, /) -> bool:
         """An answer, and what happened."""
@@ -134,6 +135,10 @@ class Asked:
         note = {"note": decision.note} if decision.note.strip() else {}
         digest = {"expect_digest": self.digest} if self.digest else {}
         match Verb(verdict.verb):
+            case Verb.APPROVE if self.kind is RequestKind.BUDGET:
+                by = decision.text.strip()  # where nobody wrote an amount: as it is asked
+                raises = {"arguments": {"by": by, "for_good": verdict.for_good}} if by else {}
+                return Act("approve", self.id, note | digest | raises)
             case Verb.APPROVE:
                 edits = {"arguments": decision.edits} if decision.edits is not None else {}
                 return Act("approve", self.id, note | digest | edits | ({"for_run": True} if verdict.for_run else {}))
@@ -173,7 +178,7 @@ class Decision:
     """When this stage began."""
     verdict: Verdict | None = None
     text: str = ""
-    """An answer, or what happened."""
+    """An answer, what happened, or by how much a cap is raised."""
     note: str = ""
     edits: dict[str, Any] | None = None
     """Arguments, checked, in the place of the model's, whole; None: as they are."""

@@ -50,6 +50,11 @@ _STATES = (
     State("withdrawn", "⊘", "/", "paused"),
     State("Ready", "✓", "v", "done"),
     State("Error", "✗", "x", "failed"),
+    State("Used up", "$", "$", "over"),
+    # steps of a plan
+    State("in_progress", "●", "*", "running"),
+    State("done", "✓", "v", "done"),
+    State("dropped", "⊘", "/", "paused"),
 )
 UNKNOWN = State("Unknown", "?", "?", "pending")
 _BY_WORD = {state.word: state for state in _STATES}
@@ -112,9 +117,9 @@ class Glyphs:
         return ("+", "-") if self.ascii else ("▸", "▾")
 
     @property
-    def gauge(self) -> tuple[str, str]:
-        """What is used of a bar, and what is left."""
-        return ("#", "-") if self.ascii else ("█", "░")
+    def gauge(self) -> tuple[str, str, str]:
+        """What is used of a bar, what is held of it, and what is left."""
+        return ("#", "=", "-") if self.ascii else ("█", "▒", "░")
 
 
 def colour_of(word: str) -> str:

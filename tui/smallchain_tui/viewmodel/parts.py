@@ -9,11 +9,14 @@ from typing import Any
 
 from smallchain.model.sizes import rough_size
 from smallchain.protocol.text import one_line
+from smallchain_tui.viewmodel.budgets import Budget, one_budget
 from smallchain_tui.viewmodel.conversation import exact_dollars
 from smallchain_tui.viewmodel.document import read
 from smallchain_tui.viewmodel.glyphs import Glyphs, colour_of
-from smallchain_tui.viewmodel.line import Line, Span
+from smallchain_tui.viewmodel.line import Line, Span, wrapped
+from smallchain_tui.viewmodel.raising import how_raised
 from smallchain_tui.viewmodel.rows import Item, moment, money, number, sequence, text
+from smallchain_tui.viewmodel.starts import schedule_lines
 from smallchain_tui.viewmodel.words import clock, span
 
 _TITLES = {"mcp_tools": "Tools"}
@@ -140,7 +143,9 @@ def event(described: Item) -> Thing:
     return Thing(f"event {one_line(text(item, 'id'))}", (facts,), parts, item, run=text(item, "run"))
 
 
-def resource(kind: str, described: Item, glyphs: Glyphs, *, content: str = "") -> Thing:
+def resource(
+    kind: str, described: Item, glyphs: Glyphs, *, now: datetime, cells: int = 100, local: bool = False, content: str = ""
+) -> Thing:
     """From `/v1/describe/<kind>`: whatever has no screen of its own. `content`: what an artifact holds, where it is a text."""
     item, related = _of(described, "item"), _of(described, "related")
     status = text(item, "status") or text(item, "phase")
@@ -157,9 +162,20 @@ def resource(kind: str, described: Item, glyphs: Glyphs, *, content: str = "") -
     if kind == "mcp_server":
         said = "\n".join(map(str, sequence(item, "stderr")))
         parts.append(Part("Stderr", said, said, why_empty="it has said nothing on its stderr"))
-    parts += [Part(_TITLES.get(name, name.replace("_", " ").capitalize()), found) for name, found in related.items() if found]
+    titles = _TITLES | ({"runs": "Stand still at it"} if kind == "budget" else {})
+    parts += [Part(titles.get(name, name.replace("_", " ").capitalize()), found) for name, found in related.items() if found]
     parts.append(Part("All", dict(item)))
-    return Thing(text(item, "name"), (facts, *_around(item)), tuple(parts), item, run=text(item, "run"))
+    lines = [facts, *_around(item)]
+    if kind == "budget":
+        budget = Budget.of(item)
+        lines += [
+            *one_budget(budget, cells, glyphs, now=now, local=local),
+            *(((line, "muted"),) for line in wrapped(how_raised(budget), cells)),
+        ]
+    elif kind == "schedule":
+        lines += schedule_lines(item, now=now, local=local)
+    run = text(item, "run") if kind != "budget" else ""
+    return Thing(text(item, "name"), tuple(lines), tuple(parts), item, run=run)
 
 
 def _around(item: Item) -> list[Line]:
@@ -205,3 +221,13 @@ def _of(described: Item, name: str) -> Item:
 def calls(described: Item) -> Sequence[Item]:
     """The tool calls of a described run."""
     return [each for each in sequence(_of(described, "related"), "toolcalls") if isinstance(each, dict)]
+
+
+def steps(described: Item) -> Sequence[Item]:
+    """The steps of a described run's plan."""
+    return [each for each in sequence(_of(described, "item"), "plan") if isinstance(each, dict)]
+
+
+def work(described: Item) -> Sequence[Item]:
+    """What a described run has begun beside itself."""
+    return [each for each in sequence(_of(described, "related"), "work") if isinstance(each, dict)]

@@ -1,4 +1,4 @@
-"""What was spent, by hour and day, by model, agent and run; and what caps are left. Pure: the moment is an argument.
+"""What was spent, by hour and day, by model, agent and run. Pure: the moment is an argument.
 
 The one rule: what is not known is said to be not known, never shown as nothing spent.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from smallchain.protocol.text import one_line, width
+from smallchain.protocol.text import one_line
 from smallchain_tui.viewmodel.conversation import exact_dollars
 from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.line import Line, Span, cell, to_right
@@ -51,6 +51,12 @@ class Spend:
 
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+_HOURS = 24
+DAYS = 14
+"""So many days are told, the present one among them."""
+_MONEY = 10
+_WITH_HOURS, _WITH_DAYS = 70, 92
+"""From so many cells on, a row has its chart of hours, and that of days."""
 
 
 def per(spends: Iterable[Spend], length: timedelta, *, now: datetime, count: int) -> list[int]:
@@ -62,114 +68,86 @@ def per(spends: Iterable[Spend], length: timedelta, *, now: datetime, count: int
     return found
 
 
-def by(spends: Iterable[Spend], what: str) -> list[tuple[str, int, int]]:
-    """Name, cost and calls for each agent, llm or run; the dearest first."""
-    cost: dict[str, int] = defaultdict(int)
-    calls: dict[str, int] = defaultdict(int)
+def by(spends: Iterable[Spend], what: str) -> list[tuple[str, list[Spend]]]:
+    """The sums of each agent, llm or run; the dearest first."""
+    groups: dict[str, list[Spend]] = defaultdict(list)
     for spend in spends:
-        name = str(getattr(spend, what)) or "-"
-        cost[name] += spend.cost_nanousd
-        calls[name] += spend.calls
-    return sorted(((name, cost[name], calls[name]) for name in cost), key=lambda each: (-each[1], -each[2], each[0]))
+        groups[str(getattr(spend, what)) or "-"].append(spend)
+
+    def dear(name: str) -> tuple[int, int, str]:
+        return -sum(each.cost_nanousd for each in groups[name]), -sum(each.calls for each in groups[name]), name
+
+    return [(name, groups[name]) for name in sorted(groups, key=dear)]
 
 
-def sparkline(amounts: Sequence[int], glyphs: Glyphs) -> str:
-    """One cell for each amount, by its share of the largest; what is more than nothing is seen."""
-    most, levels = max(amounts, default=0), glyphs.levels
+def sparkline(amounts: Sequence[int], glyphs: Glyphs, *, most: int = 0) -> str:
+    """One cell for each amount, by its share of the largest (of `most`, where that is more); what is more than nothing is seen."""
+    most, levels = max(most, *amounts, 0), glyphs.levels
     if most <= 0:
         return levels[0] * len(amounts)
     return "".join(levels[-(-amount * (len(levels) - 1) // most)] for amount in amounts)
 
 
 def spend_lines(spends: Sequence[Spend], cells: int, glyphs: Glyphs, *, now: datetime) -> list[Line]:
-    """The pane: the last day by hours, the last two weeks by days, then by model and by agent."""
-    hours, days = per(spends, HOUR, now=now, count=24), per(spends, DAY, now=now, count=14)
-    unpriced = sum(spend.unpriced for spend in spends)
-    lines: list[Line] = [
-        _row("this hour", hours[-1], "", cells),
-        _row("today", days[-1], "", cells),
-        _chart("last 24 h", hours, glyphs, f"peak {exact_dollars(max(hours))}/h"),
-        _chart("last 14 d", days, glyphs, f"peak {exact_dollars(max(days))}/d"),
-    ]
-    if unpriced:
-        lines.append(((f"{unpriced} calls are of models without a price: what they cost is not known", "waiting"),))
-    whole = sum(spend.cost_nanousd for spend in spends)
+    """The table: this hour, today, the last day by hours, two weeks by days; of all, then of each model, agent and run."""
+    scale = max(per(spends, HOUR, now=now, count=_HOURS), default=0), max(per(spends, DAY, now=now, count=DAYS), default=0)
+    lines = [_heading(cells), _share("all", spends, scale, cells, glyphs, now=now)]
+    if unpriced := sum(spend.unpriced for spend in spends):
+        lines.append(((f"{count(unpriced, 'call is', 'calls are')} of models without a price: what they cost is not known", "waiting"),))
     for what, title in (("llm", "by model"), ("agent", "by agent"), ("run", "by run")):
-        shares = by(spends, what)
-        if shares and [name for name, _, _ in shares] != ["-"]:
-            lines += [(), ((title, "strong"),), *(_share(name, cost, calls, whole, cells, glyphs) for name, cost, calls in shares)]
+        groups = by(spends, what)
+        if [name for name, _ in groups] in ([], ["-"]):
+            continue
+        lines += [((title, "strong"),)]
+        lines += [_share(f"  {name}", own, scale, cells, glyphs, now=now) for name, own in groups]
     return lines
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """A cap as it stands. Amounts are the daemon's words, in dollars, tokens or time.
-
-    `spent` is empty for a cap that each run has for itself; `used` is the share of the limit that is spent or held.
-    """
-
-    name: str
-    counts: str
-    limit: str
-    per: str
-    spent: str
-    held: str
-    used: float
-    status: str
-    detail: str
-
-    @classmethod
-    def of(cls, item: Item, /) -> Budget:
-        """From an item of `/v1/budgets`."""
-        used = item.get("used")
-        words = {name: text(item, name) for name in ("name", "counts", "limit", "per", "spent", "held", "status", "detail")}
-        return cls(**words, used=float(used) if isinstance(used, int | float) else 0.0)
+def _name(cells: int) -> int:
+    """How wide the names are: what the figures and the charts leave."""
+    charts = (_HOURS + 4 if cells >= _WITH_HOURS else 0) + (DAYS if cells >= _WITH_DAYS else 0)
+    return min(28, max(8, cells - 3 * _MONEY - charts))
 
 
-def budget_lines(budgets: Sequence[Budget], cells: int, glyphs: Glyphs) -> list[Line]:
-    """A bar for each cap: what is spent, what is held for calls that are out, what is left."""
-    if not budgets:
-        return [(("No budget is written.", "muted"),), (("`budgets:` in YAML caps what agents spend.", "muted"),)]
-    return [line for budget in budgets for line in _budget(budget, cells, glyphs)]
+def _heading(cells: int) -> Line:
+    spans: list[Span] = [
+        cell("SPENT", _name(cells)),
+        to_right("THIS HOUR", _MONEY),
+        to_right("TODAY", _MONEY),
+        to_right(f"{DAYS} DAYS", _MONEY),
+    ]
+    if cells >= _WITH_HOURS:
+        spans.append(cell("  LAST 24 H, BY HOURS", _HOURS + 4))
+    if cells >= _WITH_DAYS:
+        spans.append(cell(f"{DAYS} DAYS", DAYS))
+    return tuple((words, "muted") for words, _ in spans)
 
 
-def _budget(budget: Budget, cells: int, glyphs: Glyphs) -> list[Line]:
-    per = f"{one_line(budget.limit)}{f'/{one_line(budget.per)}' if budget.per else ''}"
-    name = cell(one_line(budget.name), min(20, max(cells // 4, 8)), "strong")
-    if not budget.spent:
-        lines: list[Line] = [(name, ("  ", ""), (per, ""), (f" over {one_line(budget.counts)}" if budget.counts else "", "muted"))]
-        if budget.status not in ("", "Ready"):
-            lines.append((("  " + one_line(f"{budget.status}: {budget.detail}", cells=cells - 2), "waiting"),))
-        return lines
-    share = min(max(budget.used, 0.0), 9.99)
-    style = "failed" if share >= 1 else "waiting" if share >= 0.8 else "done"
-    holds = any(digit in budget.held for digit in "123456789")
-    spent = one_line(budget.spent) + (f" + {one_line(budget.held)} held" if holds else "")
-    figures = f"{spent} of {per}  {share:.0%}"
-    room = min(max(cells - width(name[0]) - width(figures) - 6, 0), 40)
-    used, left = glyphs.gauge
-    full = min(round(room * share), room)
-    bar: list[Span] = [(used * full, style), (left * (room - full), "muted"), (" " if room else "", "")]
-    return [(name, ("  ", ""), ("!" if share >= 1 else " ", style), *bar, (figures, style if share >= 0.8 else ""))]
+def _share(name: str, spends: Sequence[Spend], scale: tuple[int, int], cells: int, glyphs: Glyphs, *, now: datetime) -> Line:
+    """One row. The charts of all rows have one scale, so that they can be compared."""
+    hours, days = per(spends, HOUR, now=now, count=_HOURS), per(spends, DAY, now=now, count=DAYS)
+    spans: list[Span] = [
+        cell(one_line(name), _name(cells), "strong" if name == "all" else ""),
+        *(to_right(exact_dollars(spent), _MONEY, "number" if spent else "muted") for spent in (hours[-1], days[-1], sum(days))),
+    ]
+    if cells >= _WITH_HOURS:
+        spans += [("  ", ""), (sparkline(hours, glyphs, most=scale[0]), "accent"), ("  ", "")]
+    if cells >= _WITH_DAYS:
+        spans.append((sparkline(days, glyphs, most=scale[1]), "accent"))
+    return tuple(spans)
 
 
-def _row(title: str, nanousd: int, more: str, cells: int) -> Line:
-    return (cell(title, 11, "muted"), to_right(exact_dollars(nanousd), 10, "number"), (f"  {more}" if more else "", "muted"))
+def spoken(spends: Sequence[Spend], *, now: datetime) -> list[str]:
+    """The same in sentences, for who hears them; what nothing was spent on is left out."""
 
+    def told(whose: str, some: Sequence[Spend]) -> str:
+        hour, days = per(some, HOUR, now=now, count=1)[-1], per(some, DAY, now=now, count=DAYS)
+        return f"{whose}: {exact_dollars(hour)} this hour, {exact_dollars(days[-1])} today, {exact_dollars(sum(days))} in {DAYS} days."
 
-def _chart(title: str, amounts: Sequence[int], glyphs: Glyphs, peak: str) -> Line:
-    return (cell(title, 11, "muted"), (" ", ""), (sparkline(amounts, glyphs), "accent"), (f"  {peak}", "muted"))
-
-
-def _share(name: str, cost: int, calls: int, whole: int, cells: int, glyphs: Glyphs) -> Line:
-    used, left = glyphs.gauge
-    length = max(min(cells - 56, 30), 0)
-    full = round(length * cost / whole) if whole else 0
-    percent = f"{cost / whole:.0%}" if whole else "-"
-    return (
-        cell(one_line(name), min(24, cells // 3)), to_right(exact_dollars(cost), 11, "number"), to_right(percent, 6),
-        ("  ", ""), (used * full, "accent"), (left * (length - full), "muted"), (f"  {count(calls, 'call')}", "muted"),
-    )  # fmt: skip
+    found = [told("Spent", spends)]
+    for what, title in (("llm", "Model"), ("agent", "Agent")):
+        found += [told(f"{title} {one_line(name)}", own) for name, own in by(spends, what) if any(each.cost_nanousd for each in own)]
+    return found
 
 
 def _ordinal(at: datetime, length: timedelta) -> int:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from smallchain.model.sizes import rough_size
 from smallchain.protocol.text import width
+from smallchain_tui.viewmodel import starts
 from smallchain_tui.viewmodel.rows import Item, moment, number, sequence, text
 from smallchain_tui.viewmodel.words import age
 
@@ -164,7 +165,9 @@ KINDS = (
             _field("SPENT", "spent", right=True),
             _field("HELD", "held", right=True),
             _field("LEFT", "left", right=True),
-            _field("AT THE LIMIT", "on_limit"),
+            Column("NEXT ROOM", lambda item, now: starts.cell(item, "next_room_at", now)),
+            Column("STAND STILL", lambda item, now: str(number(item, "waiting") or ""), right=True),
+            _field("ON LIMIT", "on_limit"),
             _field("COUNTS", "counts"),
         ),
         "no budget is written: `budgets:` in YAML, or `budget:` on an agent or a run",
@@ -177,10 +180,11 @@ KINDS = (
             _NAME,
             _STATUS,
             _written("TASK", "task"),
-            _field("NEXT START", "next_start_at"),
-            _field("LAST START", "last_start_at"),
+            Column("NEXT START", lambda item, now: starts.cell(item, "next_start_at", now)),
+            Column("LAST START", lambda item, now: starts.cell(item, "last_start_at", now)),
+            _field("LAST RUN", "last_run"),
             _field("SKIPPED", "skipped", right=True),
-            Column("DETAIL", lambda item, now: text(item, "detail") or text(item, "skipped_why")),
+            Column("DETAIL, OR WHAT WAS SKIPPED", starts.what_about_it),
         ),
         "no schedule is written: `schedules:` in YAML",
     ),

@@ -141,6 +141,6 @@ def _made(one: RunRow | Item) -> str:
 
 
 def _share(part: int, whole: int, cells: int, glyphs: Glyphs) -> Sequence[Span]:
-    used, left = glyphs.gauge
+    used, _, left = glyphs.gauge
     full = round(cells * part / whole) if whole > 0 else 0
     return ((used * full, "accent"), (left * (cells - full), "muted"))

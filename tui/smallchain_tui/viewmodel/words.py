@@ -42,6 +42,13 @@ def clock(moment: datetime | None, *, local: bool = False) -> str:
     return (moment.astimezone() if local else moment.astimezone(UTC)).strftime("%H:%M:%S")
 
 
+def when(moment: datetime, now: datetime, *, local: bool = False) -> str:
+    """A moment as it is near: `10:31:05, in 12m`, `09:02:11, 28m ago`; with its date where more than a day lies between."""
+    day = f"{(moment.astimezone() if local else moment.astimezone(UTC)):%b %d} " if abs(moment - now) > timedelta(days=1) else ""
+    far = f"in {span(moment - now)}" if moment > now else f"{span(now - moment)} ago"
+    return f"{day}{clock(moment, local=local)}, {far}"
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """`1 run`, `2 runs`."""
     return f"{number} {one if number == 1 else many or one + 's'}"

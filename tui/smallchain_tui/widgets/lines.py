@@ -120,6 +120,11 @@ class Lines(ScrollView, can_focus=True):
         found = getattr(self.app, "glyphs", None)
         return found if isinstance(found, Glyphs) else Glyphs()
 
+    @property
+    def local_time(self) -> bool:
+        """Whether times are told in the zone of the person."""
+        return getattr(getattr(self.app, "options", None), "local_time", False) is True
+
     # ---- moving
 
     def move_to(self, index: int) -> None:

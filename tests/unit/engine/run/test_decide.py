@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from smallchain.engine.budget.decide import Word
 from smallchain.engine.run import kind
 from smallchain.engine.run.decide import EMPTY_REPLIES, Attempt, RunFacts, after_crash, after_failure, after_reply, after_results, decide
+from smallchain.model.agent import Limits
 from smallchain.model.cap import OnLimit
 from smallchain.model.decision import STAY, Decision, Effect
 from smallchain.model.lifecycles import RUN, RUN_TERMINAL, RunPhase
@@ -27,6 +28,7 @@ def run(phase: RunPhase, **changes: Any) -> RunFacts:
     return replace(RunFacts(id="run-1", phase=phase, paused=False, epoch=3), **changes)
 
 
+lengths = st.none() | st.integers(1, 100).map(lambda seconds: seconds * SECOND)
 moments = st.none() | st.integers(-100, 100).map(lambda seconds: NOW + seconds * SECOND)
 facts = st.builds(
     RunFacts,
@@ -36,7 +38,10 @@ facts = st.builds(
     epoch=st.integers(1, 3),
     lacking=st.sampled_from(["", "LLM 'fast' waits"]),
     turns=st.integers(0, 3),
-    turn_limit=st.integers(1, 3),
+    limits=st.builds(Limits, turns=st.integers(1, 3), wall_time=lengths, wall_time_total=lengths),
+    at_work=st.booleans(),
+    worked=st.integers(0, 100).map(lambda seconds: seconds * SECOND),
+    started_at=moments,
     attempts=st.integers(0, 3),
     attempt=st.none() | st.builds(Attempt, epoch=st.integers(1, 3), is_open=st.booleans()),
     calls_expected=st.integers(0, 3),
@@ -55,13 +60,20 @@ ADD = AskedCall("call-1", "add", "{}")
 # ---- phase by phase
 
 CALL = Effect("run", "call_model", "run-1", 7)
+HOUR, DAY = Limits(wall_time=HOURS), Limits(wall_time_total=24 * HOURS)
+ENOUGH = Decision(cause="limit_reached", detail="the limit `wall_time: 1h` of agent '' is reached: so long it has been at work")
+TOO_OLD = Decision(cause="limit_reached", detail="the limit `wall_time_total: 1d` of agent '' is reached: it began 1d ago")
 TABLE: list[tuple[str, RunFacts, Decision]] = [
     ("all that it needs is there", run(RunPhase.PENDING), Decision(cause="dependencies_ready")),
     ("something is lacking", run(RunPhase.PENDING, lacking="why"), Decision(detail="why")),
     ("paused before it began", run(RunPhase.PENDING, paused=True), STAY),
     ("its turn", run(RunPhase.READY), Decision(cause="model_called")),
     ("the last turn of its limit", run(RunPhase.READY, turns=49), Decision(cause="model_called")),
-    ("a turn too many", run(RunPhase.READY, turns=50), Decision(cause="limit_reached", detail="the limit of 50 turns is reached")),
+    (
+        "a turn too many",
+        run(RunPhase.READY, turns=50),
+        Decision(cause="limit_reached", detail="the limit `turns: 50` of agent '' is reached"),
+    ),
     ("its model is lacking", run(RunPhase.READY, lacking="why"), Decision(cause="dependencies_lost", detail="why")),
     ("paused between turns", run(RunPhase.READY, paused=True), STAY),
     ("paused at its limit", run(RunPhase.READY, paused=True, turns=50), STAY),
@@ -111,6 +123,24 @@ TABLE: list[tuple[str, RunFacts, Decision]] = [
     ("over still, and late", run(RunPhase.OVER_BUDGET, money=Word.OVER, due_at=NOW), Decision()),
     ("room while it is paused", run(RunPhase.OVER_BUDGET, paused=True), STAY),
     ("a cap that stops now", run(RunPhase.OVER_BUDGET, money=Word.OVER, on_limit=OnLimit.STOP), Decision(cause="stopped_by_cap")),
+    ("at work still", run(RunPhase.AWAITING_TOOLS, limits=HOUR, at_work=True, worked=HOURS - SECOND), Decision(look_at=NOW + SECOND)),
+    ("at work for too long", run(RunPhase.AWAITING_TOOLS, limits=HOUR, at_work=True, worked=HOURS), ENOUGH),
+    ("at rest after much work", run(RunPhase.AWAITING_TOOLS, limits=HOUR, worked=HOURS - SECOND), STAY),
+    ("paused after too much work", run(RunPhase.READY, limits=HOUR, worked=HOURS, paused=True), STAY),
+    ("begun, and waits", run(RunPhase.AWAITING_TOOLS, limits=DAY, started_at=NOW), Decision(look_at=NOW + 24 * HOURS)),
+    (
+        "a timer before its last moment",
+        run(RunPhase.BACKING_OFF, limits=DAY, started_at=NOW, due_at=NOW + SECOND),
+        Decision(look_at=NOW + SECOND),
+    ),
+    (
+        "a timer after its last moment",
+        run(RunPhase.BACKING_OFF, limits=DAY, started_at=NOW, due_at=NOW + 25 * HOURS),
+        Decision(look_at=NOW + 24 * HOURS),
+    ),
+    ("begun too long ago", run(RunPhase.AWAITING_WORK, limits=DAY, started_at=NOW - 24 * HOURS), TOO_OLD),
+    ("begun too long ago, and paused", run(RunPhase.AWAITING_WORK, limits=DAY, started_at=NOW - 24 * HOURS, paused=True), STAY),
+    ("not begun", run(RunPhase.PENDING, limits=DAY, lacking="why"), Decision(detail="why")),
     ("over", run(RunPhase.SUCCEEDED), Decision(at_rest=True)),
     ("over", run(RunPhase.FAILED), Decision(at_rest=True)),
     ("over", run(RunPhase.CANCELLED), Decision(at_rest=True)),
@@ -141,6 +171,24 @@ def test_every_decision_can_be_recorded(seen: RunFacts) -> None:
     cause = decide(seen, now=NOW).cause
 
     assert cause is None or cause in kind._RECORD
+
+
+@given(seen=facts)
+def test_nothing_that_time_brings_ends_a_run_that_a_person_has_paused(seen: RunFacts) -> None:
+    seen = replace(seen, paused=True, turns=0, money=Word.FITS)
+
+    assert decide(seen, now=NOW).cause not in ("limit_reached", "stopped_by_cap")
+
+
+@given(seen=facts)
+def test_a_run_that_has_a_last_moment_is_looked_at_then_at_the_latest(seen: RunFacts) -> None:
+    total = seen.limits.wall_time_total
+    seen = replace(seen, paused=False)
+    answer = decide(seen, now=NOW)
+
+    if total is not None and seen.started_at is not None and seen.phase not in RUN_TERMINAL and answer.cause is None:
+        assert answer.look_at is not None
+        assert answer.look_at <= seen.started_at + total
 
 
 @given(seen=facts)

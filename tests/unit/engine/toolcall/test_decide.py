@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallchain.engine.toolcall import kind
-from smallchain.engine.toolcall.decide import CallFacts, Child, after_outcome, decide
+from smallchain.engine.toolcall import kind, recording
+from smallchain.engine.toolcall.decide import STARTS, CallFacts, Child, after_outcome, decide
 from smallchain.model.agent import MOST_CALLS
 from smallchain.model.approval import Word
 from smallchain.model.decision import STAY, Decision, Effect
@@ -22,7 +22,6 @@ from smallchain.model.toolcall import Effects, Outcome, OutcomeKind
 
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-STARTS = {"started", "child_made", "asked", "handed_out", "fell_asleep"}
 
 
 def call(phase: CallPhase, **changes: Any) -> CallFacts:
@@ -58,12 +57,14 @@ facts = st.builds(
     beyond_depth=st.booleans(),
     beyond_children=st.booleans(),
     detaches=st.booleans(),
+    used_up=st.sampled_from(["", "why"]),
     child=st.none() | st.sampled_from(RunPhase).map(child),
 )
 
 # ---- phase by phase
 
 EXECUTE = Effect("toolcall", "execute", "call-1", 2)
+USED_UP = Decision(cause="not_possible", detail="calls_used_up")
 OUT = {"attempts": 2, "attempt_epoch": 3, "attempt_is_open": True}
 TABLE: list[tuple[str, CallFacts, Decision]] = [
     ("nothing speaks against it", call(CallPhase.PENDING), Decision(cause="admitted")),
@@ -77,6 +78,16 @@ TABLE: list[tuple[str, CallFacts, Decision]] = [
         call(CallPhase.READY, rule=Word.DENY, approved=True, why="no"),
         Decision(cause="refused_by_policy", detail="no"),
     ),
+    ("a limit of calls is used up", call(CallPhase.PENDING, used_up="why"), USED_UP),
+    ("a limit was used up before the start", call(CallPhase.READY, used_up="why"), USED_UP),
+    ("nobody is asked about what would not run", call(CallPhase.PENDING, rule=Word.REQUIRED, used_up="why"), USED_UP),
+    ("used up, and approved", call(CallPhase.READY, rule=Word.REQUIRED, approved=True, used_up="why"), USED_UP),
+    (
+        "used up, and forbidden",
+        call(CallPhase.PENDING, rule=Word.DENY, why="no", used_up="why"),
+        Decision(cause="refused_by_policy", detail="no"),
+    ),
+    ("used up, and paused", call(CallPhase.READY, used_up="why", paused=True), STAY),
     ("a question", call(CallPhase.READY, target_kind="human"), Decision(cause="asked")),
     ("paused, with a rule", call(CallPhase.READY, rule=Word.REQUIRED, paused=True), STAY),
     ("nothing speaks against it while paused", call(CallPhase.PENDING, paused=True), Decision(cause="admitted")),
@@ -282,6 +293,12 @@ def test_nothing_starts_that_a_rule_forbids_or_that_nobody_approved(seen: CallFa
 
 
 @given(seen=facts)
+def test_nothing_starts_for_which_a_limit_of_calls_leaves_no_room(seen: CallFacts) -> None:
+    if seen.used_up:
+        assert decide(seen, now=NOW).cause not in STARTS | {"admitted", "approval_needed"}
+
+
+@given(seen=facts)
 def test_nobody_is_asked_by_a_run_that_asks_too_much_already(seen: CallFacts) -> None:
     if seen.open_requests >= MOST_OPEN:
         assert decide(seen, now=NOW).cause not in {"approval_needed", "asked"}
@@ -331,8 +348,8 @@ def test_of_what_may_have_happened_and_must_not_be_doubled_a_person_says_what_be
 
 
 def test_every_outcome_that_is_no_success_has_words_of_its_own() -> None:
-    assert set(kind._TEMPLATES) == {what for what in OutcomeKind if what is not OutcomeKind.SUCCEEDED}
-    assert len(set(kind._TEMPLATES.values())) == len(kind._TEMPLATES)
+    assert set(recording.TEMPLATES) == {what for what in OutcomeKind if what is not OutcomeKind.SUCCEEDED}
+    assert len(set(recording.TEMPLATES.values())) == len(recording.TEMPLATES)
 
 
 @given(what=st.sampled_from(OutcomeKind), effects=st.sampled_from(Effects), attempts=st.integers(1, 9), retries=st.integers(0, 9))

@@ -49,7 +49,12 @@ def test_a_message_of_a_model_has_its_request_and_reply_and_one_of_a_person_has_
 
 @pytest.mark.parametrize("answer", [{}, {"item": None, "related": 5}, {"item": {"line": "x", "spec": 7, "arguments": 5}}])
 def test_an_answer_of_any_form_is_a_thing(answer: dict[str, Any]) -> None:
-    things = [parts.toolcall(answer, GLYPHS, now=NOW), parts.event(answer), parts.resource("agent", answer, GLYPHS), parts.exchange(answer)]
+    things = [
+        parts.toolcall(answer, GLYPHS, now=NOW),
+        parts.event(answer),
+        parts.resource("agent", answer, GLYPHS, now=NOW),
+        parts.exchange(answer),
+    ]
 
     assert all(thing.parts and thing.facts for thing in [*things, parts.message(answer, answer, "r")])
 
@@ -59,7 +64,12 @@ def test_hostile_fields_are_written_out_in_the_facts() -> None:
         ("name", "tool", "phase", "detail", "child", "run", "effects", "status", "file", "level", "reason", "id"), HOSTILE_LINES
     )
     answer = {"item": item | {"line": 1}}
-    things = [parts.toolcall(answer, GLYPHS, now=NOW), parts.event(answer), parts.resource(HOSTILE, answer, GLYPHS), parts.exchange(item)]
+    things = [
+        parts.toolcall(answer, GLYPHS, now=NOW),
+        parts.event(answer),
+        parts.resource(HOSTILE, answer, GLYPHS, now=NOW),
+        parts.exchange(item),
+    ]
     things.append(parts.message(item | {"role": HOSTILE, "ours": True, "template": HOSTILE}, item, HOSTILE))
 
     for thing in things:

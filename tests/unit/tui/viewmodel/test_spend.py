@@ -8,7 +8,8 @@ import pytest
 from smallchain.model.money import NANO
 from smallchain_tui.viewmodel.glyphs import Glyphs
 from smallchain_tui.viewmodel.line import text_of
-from smallchain_tui.viewmodel.spend import DAY, HOUR, Budget, Spend, budget_lines, by, per, sparkline, spend_lines
+from smallchain_tui.viewmodel.spend import DAY, HOUR, Spend, by, per, sparkline, spend_lines, spoken
+from support.hostile import HOSTILE, came_through
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 GLYPHS = Glyphs(ascii=True)
@@ -40,8 +41,8 @@ def test_what_lies_outside_the_window_is_in_no_bucket() -> None:
 
 
 def test_models_and_agents_come_dearest_first() -> None:
-    assert [name for name, _, _ in by(SPENDS, "agent")] == ["writer", "researcher"]
-    assert by(SPENDS, "llm") == [("fast", 5_500_000_000, 6), ("large", 250_000_000, 2)]
+    assert [name for name, _ in by(SPENDS, "agent")] == ["writer", "researcher"]
+    assert [(name, len(own)) for name, own in by(SPENDS, "llm")] == [("fast", 3), ("large", 1)]
 
 
 def test_the_least_amount_is_seen_beside_the_largest() -> None:
@@ -49,52 +50,55 @@ def test_the_least_amount_is_seen_beside_the_largest() -> None:
     assert sparkline([0, 0], GLYPHS) == "  "
 
 
+def lines_of(spends: list[Spend], cells: int = 100) -> list[str]:
+    return [text_of(line) for line in spend_lines(spends, cells, GLYPHS, now=NOW)]
+
+
+def test_charts_of_several_rows_have_one_scale() -> None:
+    assert sparkline([0, 5], GLYPHS, most=10) == " ="
+    assert sparkline([0, 5], GLYPHS) == " #"
+
+
 def test_the_pane_says_what_has_no_price() -> None:
-    lines = [text_of(line) for line in spend_lines([spend("23T09", "0.00", unpriced=3)], 78, GLYPHS, now=NOW)]
-
-    assert "3 calls are of models without a price: what they cost is not known" in lines
+    assert "3 calls are of models without a price: what they cost is not known" in lines_of([spend("23T09", "0.00", unpriced=3)])
 
 
-def test_the_pane_has_hour_day_model_and_agent() -> None:
-    text = "\n".join(text_of(line) for line in spend_lines(SPENDS, 78, GLYPHS, now=NOW))
+@pytest.mark.parametrize("cells", [44, 75, 100, 160])
+def test_each_model_and_agent_has_this_hour_today_and_two_weeks(cells: int) -> None:
+    rows = {line.split()[0]: line.split()[1:4] for line in lines_of(SPENDS, cells) if "$" in line}
 
-    assert all(words in text for words in ("this hour       $0.75", "today           $1.75", "by model", "large", "by agent", "researcher"))
-    assert "by run" not in text
-
-
-def budget(**fields: Any) -> Budget:
-    item = {"kind": "budget", "name": "all-of-it", "status": "Ready", "detail": "", "counts": "everything", "limit": "$25.00", "per": "day"}
-    return Budget.of(item | fields)
-
-
-def test_a_budget_shows_spent_held_limit_and_share() -> None:
-    line = text_of(budget_lines([budget(spent="$7.40", held="$1.00", used=0.336)], 100, GLYPHS)[0])
-
-    assert "$7.40 + $1.00 held of $25.00/day  34%" in line
-    assert "#" in line
+    assert rows == {
+        "all": ["$0.75", "$1.75", "$5.75"],
+        "fast": ["$0.50", "$1.50", "$5.50"],
+        "large": ["$0.25", "$0.25", "$0.25"],
+        "writer": ["$0.75", "$0.75", "$4.75"],
+        "researcher": ["$0.00", "$1.00", "$1.00"],
+    }
+    assert all(len(line) <= cells for line in lines_of(SPENDS, cells))
 
 
-def test_a_budget_of_tokens_or_time_is_told_in_them() -> None:
-    line = text_of(budget_lines([budget(limit="2h", spent="30m", held="0s", used=0.25)], 100, GLYPHS)[0])
-
-    assert "30m of 2h/day  25%" in line
-
-
-def test_a_cap_that_each_run_has_for_itself_draws_no_bar() -> None:
-    lines = [text_of(line) for line in budget_lines([budget(counts="agent crawler", per="run", spent=None)], 100, GLYPHS)]
-
-    assert lines == ["all-of-it             $25.00/run over agent crawler"]
-
-
-def test_a_budget_that_is_used_up_has_a_sign_beside_its_colour() -> None:
-    assert "  !#" in text_of(budget_lines([budget(spent="$25.01", used=1.0004)], 100, GLYPHS)[0])
+def test_with_room_a_row_has_its_hours_and_then_its_days() -> None:
+    for cells, charts in ((44, 0), (75, 24), (100, 38)):
+        drawn = {
+            line.split()[0]: sum(line.count(sign) for sign in ".:-=+*#")
+            for line in lines_of([spend("23T09", "1.00")] * 1, cells)
+            if "$" in line
+        }
+        assert drawn["all"] - 3 == (2 if charts > 24 else 1 if charts else 0), (
+            "a sign for the hour and one for the day, beside three points"
+        )
 
 
-@pytest.mark.parametrize("cells", [20, 44, 60])
-@pytest.mark.parametrize("odd", [{"limit": None}, {"limit": 5, "used": "much"}, {"used": 1e300}, {"per": [], "counts": {}}, {"used": -3}])
-def test_a_budget_of_any_form_is_a_line(odd: dict[str, Any], cells: int) -> None:
-    assert budget_lines([budget(spent="$1.00", **odd)], cells, GLYPHS)
+def test_what_hears_it_is_told_the_same_without_what_cost_nothing() -> None:
+    told = spoken([*SPENDS, spend("23T09", "0.00", llm="free")], now=NOW)
+
+    assert told[0] == "Spent: $0.75 this hour, $1.75 today, $5.75 in 14 days."
+    assert "Model fast: $0.50 this hour, $1.50 today, $5.50 in 14 days." in told
+    assert not any("free" in line for line in told)
 
 
-def test_without_budgets_it_says_how_one_is_made() -> None:
-    assert "budgets:" in "".join(text_of(line) for line in budget_lines([], 60, GLYPHS))
+def test_hostile_names_and_figures_of_any_form_are_lines() -> None:
+    odd = [spend("23T09", "1.00", agent=HOSTILE, llm=HOSTILE), Spend.of({"hour": 5, "cost_usd": "much", "calls": "many", "agent": None})]
+
+    assert came_through("\n".join(lines_of(odd)).encode()) == set()
+    assert came_through("\n".join(spoken(odd, now=NOW)).encode()) == set()

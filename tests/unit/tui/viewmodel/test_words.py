@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from smallchain_tui.viewmodel.words import age, clock, count, dollars, span
+from smallchain_tui.viewmodel.words import age, clock, count, dollars, span, when
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -41,3 +41,16 @@ def test_what_is_not_known_is_a_dash() -> None:
     assert age(NOW - timedelta(minutes=2), NOW) == "2m"
     assert clock(NOW) == "09:00:00"
     assert (count(1, "run"), count(2, "run"), count(2, "reply", "replies")) == ("1 run", "2 runs", "2 replies")
+
+
+@pytest.mark.parametrize(
+    ("far", "shown"),
+    [
+        ({"minutes": 12}, "09:12:00, in 12m"),
+        ({"minutes": -28}, "08:32:00, 28m ago"),
+        ({"seconds": 0}, "09:00:00, 0s ago"),
+        ({"days": 7, "hours": 14}, "Nov 30 23:00:00, in 7d14h"),
+    ],
+)
+def test_a_moment_says_how_near_it_is_and_its_date_where_that_is_another(far: dict[str, float], shown: str) -> None:
+    assert when(NOW + timedelta(**far), NOW) == shown
