@@ -89,7 +89,7 @@ def gone(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
     except (OSError, IndexError):
-        return not Path("/proc/self/stat").exists() and not _signalled(pid)
+        return not _signalled(pid)
     return state in "ZX"
 
 

@@ -18,6 +18,9 @@ from smallchain.store.contract import Tx
 from smallchain.store.mcptools import Listing
 from smallchain.store.resources import Written
 
+SETTLING = "what it needs is being looked at"
+"""What a run waits for while something was not looked at yet."""
+
 
 @dataclass(slots=True)
 class Reach:
@@ -28,6 +31,8 @@ class Reach:
     broken: list[str] = field(default_factory=list)
     llm: str | None = None
     """The LLM of the agent itself, if that is decided."""
+    asked: list[str] = field(default_factory=list)
+    """Ids of the requests of which an answer lets what is lacking be used."""
     settling: bool = False
     """Something was not looked at yet: there will be news in a moment, and until then nothing is worth telling."""
 
@@ -143,6 +148,8 @@ def _take_server(tx: Tx, reach: Reach, name: str, entry: AgentTool) -> None:
             _say(reach.lacking, f"MCP server '{name}' has no tool '{tool}'" + (f"; {near}" if near else ""))
         elif each.state == mcptools.CHANGED:
             _say(reach.lacking, f"MCP server '{name}' changed its tool '{tool}': `smallchain inbox` asks whether it may be used")
+            if each.request_id:
+                reach.asked.append(each.request_id)
         elif each.state == mcptools.REFUSED:
             _say(reach.lacking, f"the tool '{tool}' of MCP server '{name}' was refused: {each.detail}")
         elif each.state == mcptools.UNUSABLE:

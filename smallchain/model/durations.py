@@ -12,6 +12,11 @@ _GRAMMAR = re.compile(r"(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9}
 _LONGEST = timedelta(days=3660)
 
 
+def is_written_as_duration(text: str) -> bool:
+    """Whether a text has the form of a duration, however long or short."""
+    return bool(text.strip()) and _GRAMMAR.fullmatch(text.strip()) is not None
+
+
 def parse_duration(text: str) -> timedelta:
     """The length of a written duration, above zero and at most ten years; raises BadInput with the grammar."""
     match = _GRAMMAR.fullmatch(text.strip()) if text.strip() else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -24,12 +24,13 @@ from pydantic import (
     StrictInt,
     Tag,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from smallchain.model.code import CALLABLE, PLUGIN
-from smallchain.model.durations import parse_duration
+from smallchain.model.durations import is_written_as_duration, parse_duration
 from smallchain.model.errors import BadInput
 from smallchain.model.ids import did_you_mean, fault_in_name, is_function_name
 from smallchain.model.money import parse_dollars, show_dollars
@@ -42,6 +43,8 @@ UNSAFE_VARIABLES = frozenset(
     | {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "NODE_OPTIONS", "NODE_PATH", "PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT"}
     | {"JAVA_TOOL_OPTIONS", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"}
 )
+_NO_ZONES = ("localtime", "posixrules", "posix/", "right/")
+"""What lies among the files of time zones and is none, or counts leap seconds."""
 _UNSAFE_PREFIXES = ("LD_", "DYLD_", "BASH_FUNC_", "SMALLCHAIN_")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CLEAR_SECRET = re.compile(
@@ -50,6 +53,7 @@ _CLEAR_SECRET = re.compile(
 _SIZE = re.compile(r"[1-9][0-9]{0,11}(?:\.[0-9]{1,3})?(?:[KMGT]i?B?|B)")
 CONTEXTS = ("full", "window", "summarise")
 _TOKENS = re.compile(r"([1-9][0-9]{0,14}) tokens?")
+_ANY_TOKENS = re.compile(r"[0-9]+ tokens?")
 
 
 def fault(message: str, *, hint: str = "") -> PydanticCustomError:
@@ -61,6 +65,16 @@ class Section(BaseModel):
     """What a person writes as a mapping: no unknown keys, nothing changes after reading."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    null_is_a_value: ClassVar[tuple[str, ...]] = ()
+    """Fields in which null says something."""
+
+    @field_validator("*", mode="before", check_fields=False)
+    @classmethod
+    def _has_a_value(cls, value: Any, info: ValidationInfo) -> Any:
+        """A key with nothing behind it is no key that is left out: a cap or an approval that somebody began to write is asked about."""
+        if value is None and info.field_name not in cls.null_is_a_value:
+            raise fault("has no value", hint="write one, or take the line out")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -125,24 +139,30 @@ def _amount(value: Any) -> Any:
         return value
     text = value.strip()
     if text.startswith("$"):
+        if "/" in text:
+            raise fault(f"{text[:40]!r} has a period in it", hint="`per` says it: `{limit: $5, per: day}`, in short `budget: $5/day`")
         shown = _dollars(text)
         if parse_dollars(shown) == 0:
             raise fault(f"{text} is no cap that anything fits", hint="write an amount above zero")
         return f"${shown}"
     if _TOKENS.fullmatch(text):
         return text
-    try:
-        parse_duration(text)
-    except BadInput as error:
-        raise fault(f"{text[:40]!r} is not an amount", hint="write $5, 200000 tokens or 2h") from error
-    return text
+    if _ANY_TOKENS.fullmatch(text):
+        raise fault(f"{text[:40]!r} is out of range", hint="write from 1 to 999999999999999 tokens, without a leading zero")
+    if not is_written_as_duration(text):
+        raise fault(f"{text[:40]!r} is not an amount", hint="write $5, 200000 tokens or 2h")
+    return _duration(text)
 
 
 def _time_zone(value: str) -> str:
     try:
+        if value.startswith(_NO_ZONES):
+            raise ValueError("a file beside the zones, which other machines do not have or read in another way")
         ZoneInfo(value)
     except (ValueError, OSError, LookupError) as error:
-        hint = did_you_mean(value, available_timezones()) or "write it as Europe/Berlin"
+        hint = (
+            did_you_mean(value, {zone for zone in available_timezones() if not zone.startswith(_NO_ZONES)}) or "write it as Europe/Berlin"
+        )
         raise fault(f"{value[:60]!r} is not a time zone", hint=hint) from error
     return value
 
@@ -242,6 +262,18 @@ def one_of(words: tuple[str, ...], *, what: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(check, json_schema_input_type=Literal[words])
+
+
+def a_word_or(words: tuple[str, ...], *, hint: str) -> BeforeValidator:
+    """For `a word | a mapping`: what is neither is told what to write."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, dict | BaseModel) or value in words:
+            return value
+        near = did_you_mean(value, words) if isinstance(value, str) else ""
+        raise fault(f"{str(value)[:40]!r} says nothing here", hint=near or hint)
+
+    return BeforeValidator(check)
 
 
 def by_shape(value: Any) -> str:

@@ -18,6 +18,7 @@ from smallchain.model.fields import (
     Section,
     Url,
     Whole,
+    a_word_or,
     by_shape,
     fault,
     one_of_or_installed,
@@ -123,7 +124,12 @@ class LLMSpec(Section):
     headers: Headers = Field(default_factory=dict, description="Sent with every request beside the key: text, or references to secrets")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Sent as they are: temperature, max_tokens, ...")
     price: (
-        Annotated[Annotated[Literal["unknown_ok"], Tag("<text>")] | Annotated[PriceSpec, Tag("<mapping>")], Discriminator(by_shape)] | None
+        Annotated[
+            Annotated[Literal["unknown_ok"], Tag("<text>")] | Annotated[PriceSpec, Tag("<mapping>")],
+            Discriminator(by_shape),
+            a_word_or(("unknown_ok",), hint="write {input: $2.50, output: $10}, dollars per million tokens, or unknown_ok"),
+        ]
+        | None
     ) = Field(None, description="Dollars per million tokens, or unknown_ok to run without a price")
     limits: LLMLimits | None = Field(None, description="How hard the endpoint may be used")
     timeout: Duration | None = Field(None, description="Of one call")

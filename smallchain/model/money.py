@@ -12,12 +12,15 @@ NANO = 1_000_000_000
 MOST = NANO * NANO
 """More nano-dollars than any amount that can be written: what a server that lies tells counts as this, so that sums can be kept."""
 _GRAMMAR = re.compile(r"\$?(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
+_PLAIN = re.compile(r"\$?\d+(?:\.\d+)?", re.ASCII)
 
 
 def parse_dollars(text: str) -> int:
     """Nano-dollars of `$2.50` or `2.50`; raises BadInput for anything else (signs, currencies, exponents)."""
     match = _GRAMMAR.fullmatch(text.strip())
     if match is None:
+        if _PLAIN.fullmatch(text.strip()):
+            raise BadInput(f"{text[:40]!r} is out of range", hint="at most $999999999, and nine places behind the point")
         raise BadInput(f"{text[:40]!r} is not an amount of dollars", hint="write it as $2.50")
     return int(Decimal(match[1]) * NANO)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+Command = tuple[str, ...]
+"""The words of a command line, without the program."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -15,8 +18,8 @@ class Reason:
     words: str
     since: datetime | None = None
     until: datetime | None = None
-    """When it goes on by itself at the latest, where that is known."""
-    commands: tuple[tuple[str, ...], ...] = ()
+    """When it goes on, or is looked at again, by itself at the latest, where that is known."""
+    commands: tuple[Command, ...] = ()
     """Commands of which each moves it, as words."""
     because: tuple[Reason, ...] = ()
     """What it waits for in turn."""

@@ -30,6 +30,7 @@ from smallchain.model.fields import (
     Turns,
     Url,
     Whole,
+    a_word_or,
     by_shape,
     exactly_one,
     fault,
@@ -44,6 +45,8 @@ OWN_WAYS = ("terminal", "file", "dashboard")
 PERIODS = ("run", "minute", "hour", "day", "week", "month")
 _SHORTEST_INTERVAL = timedelta(seconds=1)
 _GAPS_LOOKED_AT = 64
+_CRON = 'five fields: minute, hour, day of month, month, day of week, as "0 7 * * 1-5"'
+_LONGEST_CRON = 500
 
 
 class Budget(Section):
@@ -59,6 +62,13 @@ class Budget(Section):
     def _zone_of_a_calendar(self) -> Self:
         if self.time_zone != "UTC" and (self.window != "calendar" or self.per == "run"):
             raise fault("`time_zone` goes with `window: calendar`")
+        return self
+
+    @model_validator(mode="after")
+    def _window_of_what(self, info: ValidationInfo) -> Self:
+        """Of what a person writes (the context is theirs): what was taken before is still read."""
+        if info.context is not None and self.per == "run" and "window" in self.model_fields_set:
+            raise fault("`window` goes with `per: hour`, `day`, `week` or `month`", hint="a run is counted from its start to its end")
         return self
 
 
@@ -180,6 +190,7 @@ class GivenCall(Section):
 class ChatMessage(Section):
     """A message of a given transcript."""
 
+    null_is_a_value = ("content",)
     role: Literal["system", "user", "assistant", "tool"] = Field(description="Who says it")
     content: str | tuple[dict[str, Any], ...] | None = Field(None, description="Text, or content parts")
     name: str | None = Field(None, description="Which of several speakers")
@@ -329,13 +340,18 @@ class Over(Section):
         return next((kind, getattr(self, kind)) for kind in type(self).model_fields if getattr(self, kind) is not None)
 
 
+_OVER = "everything, {agent: N}, {llm: N}, {task: N} or {run: N}"
+
+
 class BudgetSpec(Budget):
     """A cap over several runs."""
 
     name: Name = Field(description="What messages call it")
-    over: Annotated[Annotated[Literal["everything"], Tag("<text>")] | Annotated[Over, Tag("<mapping>")], Discriminator(by_shape)] = Field(
-        description="everything, {agent: N}, {llm: N}, {task: N} or {run: N}"
-    )
+    over: Annotated[
+        Annotated[Literal["everything"], Tag("<text>")] | Annotated[Over, Tag("<mapping>")],
+        Discriminator(by_shape),
+        a_word_or(("everything",), hint=_OVER),
+    ] = Field(description=_OVER)
 
 
 class ScheduleSpec(Section):
@@ -357,14 +373,14 @@ class ScheduleSpec(Section):
             return None
         from cronsim import CronSim, CronSimError
 
-        if len(value.split()) != 5:
-            raise fault(f"{value[:60]!r} is not a cron line", hint='five fields, as "0 7 * * 1-5"')
+        if len(value.split()) != 5 or len(value) > _LONGEST_CRON:
+            raise fault(f"{value[:60]!r} is not a cron line", hint=_CRON)
         try:
             first = next(CronSim(value, datetime(2024, 1, 1)), None)
         except CronSimError as error:
-            raise fault(f"{value[:60]!r} is not a cron line: {str(error).lower()}") from error
+            raise fault(f"{value[:60]!r} is not a cron line: {str(error).lower()}", hint=_CRON) from error
         if first is None:
-            raise fault(f"{value[:60]!r} names a day that never comes")
+            raise fault(f"{value[:60]!r} names a day that never comes", hint=_CRON)
         return re.sub(r"\s+", " ", value.strip())
 
     @model_validator(mode="after")

@@ -182,6 +182,7 @@ class ExecutorSpec(Section):
 class Condition(Section):
     """What one argument must be; all that is given must hold."""
 
+    null_is_a_value = ("equals",)
     matches: Pattern | None = Field(None, description="A regular expression found in the text")
     equals: str | int | float | bool | None = Field(None, description="Exactly this")
     one_of: tuple[str | int | float | bool, ...] | None = Field(None, min_length=1, description="One of these")

@@ -22,6 +22,12 @@ def drop(tx: Tx, kind: str, key: str, /) -> None:
     tx.run("alarms.drop", kind=kind, key=key)
 
 
+def due_at(tx: Tx, kind: str, key: str, /) -> datetime | None:
+    """When a row is looked at again, or None."""
+    row = tx.one("alarms.of", kind=kind, key=key)
+    return maybe(row["due_at"]) if row else None
+
+
 def due(tx: Tx, /, *, most: int) -> list[tuple[str, str]]:
     """Kind and key of what is due by now, oldest first."""
     return [(row["kind"], row["key"]) for row in tx.all("alarms.due", now=to_text(tx.now), most=most)]

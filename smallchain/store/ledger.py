@@ -194,6 +194,11 @@ def raise_limit(tx: Tx, account: int, /, *, by: int, until: datetime | None, ove
     tx.run("ledger.raise", account=account, amount=by, until=to_text(until) if until is not None else None, over=over)
 
 
+def holders(tx: Tx, account: int, /, *, most: int) -> list[str]:
+    """Ids of runs whose calls hold something in an account."""
+    return [row["run_id"] for row in tx.all("ledger.holders", account=account, most=most)]
+
+
 def cap_of(tx: Tx, account: int, /) -> tuple[str, str] | None:
     """The key of the cap that an account is of, and its subject; None where there is no such account."""
     row = tx.one("ledger.account_by_id", id=account)

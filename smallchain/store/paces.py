@@ -167,6 +167,12 @@ def tidy(tx: Tx, llm: str, /, *, before: datetime) -> None:
         tx.run("paces.leave_line", llm=llm)
 
 
+def highest_of_others(tx: Tx, run: Run, llm: str, /) -> int | None:
+    """The highest priority of the other runs that wait for a place at an LLM; None where there are none."""
+    row = tx.one("paces.highest_of_others", llm=llm, run_id=run.id)
+    return row["priority"] if row is not None else None
+
+
 def waits(tx: Tx, llm: str, /) -> int:
     """How many attempts wait for a place at an LLM."""
     row = tx.one("paces.waits", llm=llm)
@@ -203,6 +209,11 @@ def out(tx: Tx, llm: str, /) -> int:
     """How many calls of an LLM are out."""
     row = tx.one("paces.out", llm=llm)
     return int(row["count"]) if row else 0
+
+
+def callers(tx: Tx, llm: str, /, *, most: int) -> list[str]:
+    """Ids of the runs whose calls of an LLM are out, the oldest runs first."""
+    return [row["run_id"] for row in tx.all("paces.callers", llm=llm, most=most)]
 
 
 def started(tx: Tx, llm: str, /, *, since: datetime) -> list[tuple[datetime, int]]:

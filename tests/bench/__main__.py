@@ -14,8 +14,9 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
-from bench import containers, dashboard, growth, inbox, mcp, parked, start, tools, turns
+from bench import containers, dashboard, growth, inbox, mcp, parked, sleepers, start, tools, turns
 from bench.processes import end_with_everything, file_system
 from bench.report import Figure
 
@@ -28,6 +29,7 @@ FULL: Benches = {
     "fsyncs": lambda: turns.fsyncs(50, 10),
     "growth": lambda: growth.growth({(100, 10): 1.5, (500, 5): 3.0}, 3, 1),
     "parked": lambda: parked.parked({10_000: 0.5, 100_000: 1.0}, 60, 65.0),
+    "sleepers": lambda: sleepers.sleepers(10_000, 1000, 3),
     "inbox": lambda: inbox.inbox(10_000, 60, 1000, 10),
     "mcp": lambda: mcp.calls(500, 5),
     "paint": lambda: start.paint(15, 20),
@@ -43,6 +45,7 @@ SMALL: Benches = {
     "fsyncs": lambda: turns.fsyncs(2, 2),
     "growth": lambda: growth.growth({(10, 5): 10.0}, 1, 1),
     "parked": lambda: parked.parked({20: 5.0}, 3, 0.5),
+    "sleepers": lambda: sleepers.sleepers(20, 5, 1, lead=timedelta(seconds=5)),
     "inbox": lambda: inbox.inbox(20, 3, 10, 2),
     "mcp": lambda: mcp.calls(5, 1),
     "paint": lambda: start.paint(1, 2),

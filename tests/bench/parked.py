@@ -175,14 +175,14 @@ class _Parked:
         self.daemon.client().post(f"/v1/settle/{call}", {"happened": "it did"})
         resumable = ready + time.monotonic() - sent
         self.model.asked_at(name, after=sent)  # it really goes on
-        quiet = _await_rest(kernel) - began
+        quiet = await_rest(kernel) - began
         return _Life(kernel.rss_kib, ready, resumable, quiet)
 
     def _size(self) -> int:
         return sum(path.stat().st_size for path in self.daemon.state.glob("smallchain.db*"))
 
 
-def _await_rest(kernel: Kernel) -> float:
+def await_rest(kernel: Kernel) -> float:
     """The moment from which a process did nothing for half a second."""
     until = time.monotonic() + PATIENCE_S
     since, before = time.monotonic(), kernel.cpu_s

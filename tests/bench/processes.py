@@ -116,9 +116,10 @@ class Model:
 
 
 @contextmanager
-def a_model(*, turns: int, latency_s: float = 0.0, tool: str = "add") -> Iterator[Model]:
-    """A model's server whose agents make so many turns."""
-    model = Model("--turns", str(turns), "--latency", str(latency_s), "--tool", tool)
+def a_model(*, turns: int, latency_s: float = 0.0, tool: str = "add", arguments: dict[str, Any] | None = None) -> Iterator[Model]:
+    """A model's server whose agents make so many turns, and call a tool in each; `arguments` None: with two numbers."""
+    more = ["--arguments", json.dumps(arguments)] if arguments is not None else []
+    model = Model("--turns", str(turns), "--latency", str(latency_s), "--tool", tool, *more)
     try:
         yield model
     finally:

@@ -26,9 +26,10 @@ def cpu_s(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def reply(turn: int, last: int, tool: str) -> bytes:
-    """The answer to the request of a turn, from 0; after `last` turns the agent is done."""
-    call = {"id": f"call_{turn + 1}", "type": "function", "function": {"name": tool, "arguments": json.dumps({"a": turn, "b": 1})}}
+def reply(turn: int, last: int, tool: str, arguments: dict[str, Any] | None = None) -> bytes:
+    """The answer to the request of a turn, from 0; after `last` turns the agent is done. `arguments` None: two numbers."""
+    given = {"a": turn, "b": 1} if arguments is None else arguments
+    call = {"id": f"call_{turn + 1}", "type": "function", "function": {"name": tool, "arguments": json.dumps(given)}}
     asks = turn < last
     message = {"role": "assistant", "content": None, "tool_calls": [call]} if asks else {"role": "assistant", "content": "done"}
     body = {
@@ -49,8 +50,8 @@ def _http(body: bytes) -> bytes:
 class Model:
     """The server; `serve` until ended. Times are those of the monotonic clock, which all processes of a machine share."""
 
-    def __init__(self, *, turns: int, latency_s: float, tool: str) -> None:
-        self._replies = [reply(turn, turns, tool) for turn in range(turns + 1)]
+    def __init__(self, *, turns: int, latency_s: float, tool: str, arguments: dict[str, Any] | None = None) -> None:
+        self._replies = [reply(turn, turns, tool, arguments) for turn in range(turns + 1)]
         self._latency_s = latency_s
         self._poll = select.epoll()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
@@ -181,8 +182,9 @@ def main() -> None:
     parser.add_argument("--turns", type=int, required=True)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds from a request to its reply")
     parser.add_argument("--tool", default="add")
+    parser.add_argument("--arguments", type=json.loads, help="of each call, a JSON object; two numbers when not given")
     given = parser.parse_args()
-    model = Model(turns=given.turns, latency_s=given.latency, tool=given.tool)
+    model = Model(turns=given.turns, latency_s=given.latency, tool=given.tool, arguments=given.arguments)
     print(model.base_url, flush=True)
     os.close(1)
     model.serve()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -82,7 +83,7 @@ def routes(house: House) -> APIRouter:
     @router.get("/v1/why/{ref:path}")
     async def why(ref: str) -> dict[str, Any]:
         """Why a run does not go on: a chain of reasons down to what would move it, with the commands that do."""
-        return await house.database.read(lambda tx: _why(tx, ref))
+        return await house.database.read(lambda tx: _why(tx, ref, stopping=house.stopping.is_set()))
 
     @router.get("/v1/diff/{ref:path}")
     async def diff(ref: str) -> dict[str, Any]:
@@ -92,9 +93,17 @@ def routes(house: House) -> APIRouter:
     return router
 
 
-def _why(tx: Tx, ref: str) -> dict[str, Any]:
+_STOPPING = Reason(
+    "daemon", "smallchaind", "it is stopping and begins nothing new; what is not over goes on once it runs again", commands=(("restart",),)
+)
+
+
+def _why(tx: Tx, ref: str, *, stopping: bool) -> dict[str, Any]:
     run = finding.find_run(tx, ref)
-    return {"run": items.run_item(tx, run.id), "reason": _reason(reasons.why(tx, run))}
+    reason = reasons.why(tx, run)
+    if stopping and not run.is_over:
+        reason = replace(reason, because=(_STOPPING, *reason.because))
+    return {"run": items.run_item(tx, run.id), "reason": _reason(reason)}
 
 
 def _reason(reason: Reason) -> Item:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from smallchain.cli.console import out
 from smallchain.cli.render import Item, add_output, age, moment_of, show_value, text_of
 from smallchain.cli.session import Session
+from smallchain.model.durations import show_duration
 from smallchain.model.errors import SmallchainError
 from smallchain.protocol.client import path_of
 from smallchain.protocol.text import one_line
@@ -65,5 +68,11 @@ def _times(reason: Item) -> str:
         parts.append(f"since {age(reason['since'])}")
     until = moment_of(reason.get("until"))
     if until is not None:
-        parts.append(f"until {until:%Y-%m-%d %H:%M:%S} UTC at the latest")
+        parts.append(f"until {until:%Y-%m-%d %H:%M:%S} UTC at the latest, {_away(until)}")
     return f" ({', '.join(parts)})" if parts else ""
+
+
+def _away(moment: datetime) -> str:
+    """How far away a moment is, for who does not carry UTC in their head."""
+    left = (moment - datetime.now(UTC)).total_seconds()
+    return f"in {show_duration(timedelta(seconds=math.ceil(left)))}" if left > 0 else "which is now"

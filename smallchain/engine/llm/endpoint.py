@@ -11,12 +11,18 @@ from smallchain.model.llm import Endpoint
 from smallchain.model.llmspec import LLMSpec
 
 STANDARD_TIMEOUT = timedelta(minutes=10)
+RETRY_FOR = timedelta(hours=6)
 
 
 def timeout_of(spec: LLMSpec, default: str | None, /) -> timedelta:
     """How long one call of an LLM may take; `default`: what the defaults say, if anything."""
     written = spec.timeout or default
     return parse_duration(written) if written else STANDARD_TIMEOUT
+
+
+def retry_for_of(spec: LLMSpec | None, /) -> timedelta:
+    """How long a call of an LLM that fails for now is tried again."""
+    return parse_duration(spec.retry_for) if spec is not None and spec.retry_for else RETRY_FOR
 
 
 async def resolve(spec: LLMSpec, secrets: Secrets, /, *, folder: str, timeout: str | None = None) -> Endpoint:

@@ -119,7 +119,7 @@ def _room(facts: PaceFacts, *, out: int, started: list[Started], tokens: int, no
     most = limits.requests_per_minute
     if most is not None and len(started) >= most:
         free_at = started[len(started) - most].at + WINDOW
-        return free_at, f"{most} requests a minute are used up until {_clock(free_at)}"
+        return free_at, f"{_used_up(most, 'request')} until {_clock(free_at)}"
     most = limits.tokens_per_minute
     if most is not None:
         over = sum(each.tokens for each in started) + min(tokens, most) - most
@@ -128,8 +128,12 @@ def _room(facts: PaceFacts, *, out: int, started: list[Started], tokens: int, no
             over -= oldest.tokens
             free_at = oldest.at + WINDOW
             if over <= 0:
-                return free_at, f"{most} tokens a minute are used up until {_clock(free_at)}"
+                return free_at, f"{_used_up(most, 'token')} until {_clock(free_at)}"
     return None, ""
+
+
+def _used_up(most: int, what: str) -> str:
+    return f"{most} {what} a minute is used up" if most == 1 else f"{most} {what}s a minute are used up"
 
 
 def _clock(moment: datetime) -> str:

@@ -61,11 +61,13 @@ class PaceKind:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an LLM is used now, for people. `why`: what stops a call that would go now, empty when nothing does."""
+    """How an LLM is used now, for people. `why`: what stops a call that would go now, empty when nothing does;
+    `room_at`: when that may be over (None: when a call ends)."""
 
     out: int
     waiting: int
     why: str
+    room_at: datetime | None
     held_until: datetime | None
     held_why: str
 
@@ -75,10 +77,12 @@ def standing(tx: Tx, llm: str, /) -> Standing:
     row = resources.get(tx, "llm", llm)
     held = paces.held(tx, llm, digest=row.digest) if row is not None else None
     facts = _observe(tx, llm, row)
+    pace = room(facts, now=tx.now)
     return Standing(
         out=facts.out,
         waiting=paces.waits(tx, llm),
-        why=room(facts, now=tx.now).why,
+        why=pace.why,
+        room_at=pace.look_at,
         held_until=held.until if held else None,
         held_why=held.why if held else "",
     )

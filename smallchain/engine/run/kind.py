@@ -38,7 +38,6 @@ from smallchain.store.contract import Tx
 from smallchain.store.times import show_moment
 
 _MOVES = 8
-_SETTLING = "what it needs is being looked at"
 
 
 class RunKind:
@@ -76,7 +75,7 @@ class RunKind:
             _keep_waiting(tx, run, facts.fit)
         elif decision.detail and decision.detail != run.detail:
             runs.save(tx, run, detail=decision.detail)
-            if decision.detail != _SETTLING and run.phase is not RunPhase.AWAITING_WORK:
+            if decision.detail != reach.SETTLING and run.phase is not RunPhase.AWAITING_WORK:
                 eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
         runs.keep_time(tx, runs.get(tx, key), at_work=facts.at_work)
         effects = tuple(effect.carrying(_carried(tx, run, effect, facts.llm)) for effect in decision.effects)
@@ -186,7 +185,7 @@ def _lacking_to_start(tx: Tx, run: Run) -> str:
     task: TaskSpec = typed(task_row)
     found = reach.reach_of(tx, task.agent)
     if found.settling:
-        return _SETTLING
+        return reach.SETTLING
     if found.lacking or found.broken:
         return "; ".join((*found.lacking, *found.broken))
     return "" if found.llm else reach.why_no_llm(tx, task.agent)

@@ -8,6 +8,7 @@ from typing import Any
 from smallchain.engine.backoff import delay
 from smallchain.engine.budget import desk as money
 from smallchain.engine.llm import kind as llm_loop
+from smallchain.engine.llm.endpoint import retry_for_of
 from smallchain.engine.pace import desk
 from smallchain.engine.run import contexts, work
 from smallchain.engine.run import decide as rules
@@ -15,7 +16,7 @@ from smallchain.engine.run.execute import ModelOutcome
 from smallchain.engine.specs import ServerInUse, ToolInUse, pins_of, typed
 from smallchain.model import jsonmode
 from smallchain.model.context import SUMMARY
-from smallchain.model.durations import parse_duration, show_duration
+from smallchain.model.durations import show_duration
 from smallchain.model.lifecycles import RunPhase
 from smallchain.model.llm import Failure, FailureKind, Reply
 from smallchain.model.run import Run
@@ -24,7 +25,6 @@ from smallchain.model.toolcall import Effects
 from smallchain.store import eventlog, messages, modelcalls, resources, runs, toolcalls
 from smallchain.store.contract import Tx
 
-RETRY_FOR = timedelta(hours=6)
 AT_WORST = "the worst case"
 """What prices a call under a cap that does not say what it used."""
 
@@ -208,7 +208,7 @@ def _tell_success(tx: Tx, run: Run) -> None:
 def _failed_call(tx: Tx, run: Run, failure: Failure, llm: str) -> None:
     own = resources.get(tx, "llm", run.llm)
     spec = typed(own) if own is not None else pins_of(tx, run.root_id).llm(run.llm)
-    retry_for = parse_duration(spec.retry_for) if spec is not None and spec.retry_for else RETRY_FOR
+    retry_for = retry_for_of(spec)
     shorter = contexts.shorter(tx, run) if failure.kind is FailureKind.OVERFLOW else contexts.Shorter()
     cause, why = rules.after_failure(failure, failing_since=run.failing_since, retry_for=retry_for, now=tx.now, not_shorter=shorter.why_not)
     desk.failed(tx, run, llm, failure)

@@ -5,6 +5,9 @@ ON CONFLICT (kind, key) DO UPDATE SET due_at = excluded.due_at WHERE due_at != e
 -- drop: no need to look again
 DELETE FROM alarms WHERE kind = :kind AND key = :key;
 
+-- of: when a row is looked at again
+SELECT due_at FROM alarms WHERE kind = :kind AND key = :key;
+
 -- due: what is to be looked at by a moment, oldest first
 SELECT kind, key FROM alarms WHERE due_at <= :now ORDER BY due_at LIMIT :most;
 

@@ -17,7 +17,7 @@ WHERE seq > :after AND run_no IN (SELECT no FROM tree) ORDER BY seq LIMIT :most;
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS seq;
 
 -- newest_time: when the newest event was told
-SELECT time FROM events ORDER BY seq DESC LIMIT 1;
+SELECT time FROM events WHERE seq = (SELECT max(seq) FROM events);
 
 -- tail: the sequence number before the last n events
 SELECT coalesce(min(seq), 1) - 1 AS seq FROM (SELECT seq FROM events ORDER BY seq DESC LIMIT :most);

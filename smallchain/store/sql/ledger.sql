@@ -86,6 +86,11 @@ WHERE account = :account AND runs.phase = 'over_budget' ORDER BY runs.id LIMIT :
 -- waited_for: the account that a run waits for room in
 SELECT account FROM waits_for_room WHERE run_id = :run_id;
 
+-- holders: runs whose calls are out and hold something in an account
+SELECT runs.id AS run_id FROM runs CROSS JOIN charges ON charges.run_no = runs.no AND charges.attempt = runs.attempts
+WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled') AND runs.phase = 'calling_model' AND charges.account = :account
+  AND charges.open = 1 ORDER BY runs.id LIMIT :most;
+
 -- all_waiting: runs that wait for room in any account
 SELECT run_id FROM waits_for_room;
 

@@ -39,6 +39,9 @@ UPDATE places SET granted_at = NULL, epoch = NULL WHERE llm = :llm AND granted_a
 -- waits: how many wait for a place at an LLM
 SELECT count(*) AS count FROM places WHERE llm = :llm AND granted_at IS NULL;
 
+-- highest_of_others: the highest priority of those that wait for a place at an LLM beside a run
+SELECT max(priority) AS priority FROM places WHERE llm = :llm AND granted_at IS NULL AND run_id != :run_id;
+
 -- is_waited_for: whether anybody waits for a place at an LLM
 SELECT EXISTS (SELECT 1 FROM places WHERE llm = :llm AND granted_at IS NULL) AS found;
 
@@ -68,6 +71,11 @@ WHERE places.llm = :llm AND places.granted_at IS NOT NULL AND modelcalls.no IS N
 -- out: how many calls of an LLM are out
 SELECT count(*) AS count FROM runs CROSS JOIN modelcalls ON modelcalls.run_no = runs.no AND modelcalls.attempt = runs.attempts
 WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled') AND runs.phase = 'calling_model' AND modelcalls.outcome = 'open' AND modelcalls.llm = :llm;
+
+-- callers: the runs whose calls of an LLM are out
+SELECT runs.id AS run_id FROM runs CROSS JOIN modelcalls ON modelcalls.run_no = runs.no AND modelcalls.attempt = runs.attempts
+WHERE runs.phase NOT IN ('succeeded', 'failed', 'cancelled') AND runs.phase = 'calling_model' AND modelcalls.outcome = 'open' AND modelcalls.llm = :llm
+ORDER BY runs.id LIMIT :most;
 
 -- started: what was let go at an LLM since a moment, oldest first, with its tokens as far as they are known
 SELECT places.granted_at, coalesce(modelcalls.input_tokens + modelcalls.output_tokens, places.tokens) AS tokens

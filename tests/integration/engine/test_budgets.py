@@ -88,7 +88,7 @@ def files(server: ModelServer, *names: str, budget: Any = None, llm: Words | Non
     agent = {"name": "clerk", "tools": list(tools), "llm": "fast"} | ({"budget": budget} if budget is not None else {})
     return json.dumps(
         {
-            "llms": [fast | (llm or {})],
+            "llms": [{name: word for name, word in (fast | (llm or {})).items() if word is not None}],
             "agents": [agent],
             "tasks": [{"name": "work", "agent": "clerk", "user_message": "add"}],
             "runs": [{"name": name, "task": "work"} for name in names or ("monday",)],

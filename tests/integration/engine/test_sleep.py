@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +16,12 @@ from smallchain.engine.run.acts import cancel, pause
 from smallchain.engine.run.why import why
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import Run
-from smallchain.store import runs
+from smallchain.store import alarms, runs
 from smallchain.store.contract import Tx
+from smallchain.store.times import to_text
 from support.asking import RUN, text
 from support.house import House, a_house
-from support.rows import NOON
+from support.rows import NOON, all_runs, all_toolcalls
 
 
 @pytest.fixture
@@ -63,6 +67,44 @@ async def test_a_run_asleep_says_until_when(house: House) -> None:
 
     assert found.because[0].words == "it sleeps"
     assert found.because[0].until == house.clock.now() + timedelta(days=2)
+
+
+async def test_a_sleeper_is_rows_with_no_task_thread_or_timer_of_its_own(house: House) -> None:
+    names = [f"run-{number:03}" for number in range(300)]
+    moment = house.clock.now() + timedelta(hours=8)
+    await house.apply(sleeps("sleep_until", time=moment.isoformat()))
+    await house.call(RUN, CallPhase.SLEEPING)
+    await house.idle()
+    before = in_memory()
+    await house.driver.transact(lambda tx: [runs.create(tx, name=name, task="write") for name in names])
+    await house.until(lambda tx: sum(row["phase"] == CallPhase.SLEEPING for row in all_toolcalls(tx)) == 301)
+    await house.idle()
+
+    assert all(now < then + 10 for now, then in zip(in_memory(), before, strict=True)), "of three hundred, none has one"
+    assert await house.database.read(lambda tx: {row["due_at"] for row in all_toolcalls(tx)}) == {to_text(moment)}
+
+
+async def test_all_that_wake_at_one_moment_go_on_once_each_and_none_before(house: House) -> None:
+    names = [f"run-{number:03}" for number in range(300)]
+    moment = house.clock.now() + timedelta(hours=8)
+    await house.apply(sleeps("sleep_until", time=moment.isoformat()))
+    await house.driver.transact(lambda tx: [runs.create(tx, name=name, task="write") for name in names])
+    await house.until(lambda tx: sum(row["phase"] == CallPhase.SLEEPING for row in all_toolcalls(tx)) == 301)
+    await house.wait(timedelta(hours=8) - timedelta(seconds=1))
+    await house.quiet()
+    assert await house.database.read(lambda tx: {row["phase"] for row in all_toolcalls(tx)}) == {CallPhase.SLEEPING}
+    await house.wait(timedelta(seconds=1))
+    await house.until(lambda tx: all(row["phase"] == RunPhase.SUCCEEDED for row in all_runs(tx)))
+
+    assert await house.database.read(lambda tx: [row["attempts"] for row in all_runs(tx)]) == [2] * 301
+    assert await house.database.read(alarms.nearest) is None
+
+
+def in_memory() -> tuple[int, int, int]:
+    """The tasks, threads and timers that there are."""
+    gc.collect()
+    timers = sum(isinstance(each, asyncio.TimerHandle) and not each.cancelled() for each in gc.get_objects())
+    return len(asyncio.all_tasks()), threading.active_count(), timers
 
 
 async def test_a_moment_that_has_passed_wakes_at_once(house: House) -> None:

@@ -128,7 +128,7 @@ async def test_read_only_changes_nothing_and_says_so(tmp_path: Path) -> None:
         async with dashboard(fake, now=Clock(), read_only=True, size=NARROW) as seen:
             await seen.sees("digest-41")
             assert "read-only" in seen.lines()[0]
-            for key in ("p", "R", "K", "F", "S", "b"):
+            for key in ("p", "R", "K", "F", "S"):
                 seen.app.tell("")
                 await seen.press(key)
                 await seen.sees("this is --read-only: nothing is changed from here")

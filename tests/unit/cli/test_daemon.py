@@ -194,6 +194,13 @@ def test_the_demo_shows_the_work_and_leaves_nothing_behind(tmp_path: Path, env: 
     assert not (tmp_path / "state").exists()
 
 
+def test_a_process_that_was_waited_for_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+
+        assert daemon.gone(process.pid)
+
+
 def test_a_dead_process_counts_as_gone_before_anybody_has_waited_for_it() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert not daemon.gone(process.pid)

@@ -7,8 +7,12 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smallchain.model import yamlfile
+from smallchain.model.canonical import canonical
+from smallchain.model.cap import parse_amount
 from smallchain.model.errors import BadInput, Place, Problem
 from smallchain.model.manifest import SPECS, LLMSpec, Resource, json_schema, parse_manifest
 from smallchain.model.money import Price, Rates
@@ -336,6 +340,156 @@ def test_all_independent_problems_are_reported_at_their_places() -> None:
 )
 def test_a_mistake_is_told_where_it_is_and_what_to_do(text: str, expected: str) -> None:
     assert expected in fault(text)
+
+
+def cap(value: str) -> str:
+    return f"agents: [{{name: a, budget: {value}}}]"
+
+
+def shared(words: str) -> str:
+    return f"budgets: [{{name: b, {words}}}]"
+
+
+def price(value: str) -> str:
+    return f"llms: [{{name: l, provider: openai, model: m, price: {value}}}]"
+
+
+def schedule(words: str) -> str:
+    return f"schedules: [{{name: s, task: t, {words}}}]"
+
+
+AMOUNT = "is not an amount; write $5, 200000 tokens or 2h"
+DOLLARS = "is not an amount of dollars; write it as $2.50"
+MOST = "is out of range; at most $999999999, and nine places behind the point"
+TOKENS = "is out of range; write from 1 to 999999999999999 tokens"
+LENGTH = "is out of range; a duration lies above zero and within ten years"
+UNIT = "has no unit; write $5, 200000 tokens or 2h"
+PERIODS = "one of run, hour, day, week, month"
+WINDOW = "`window` goes with `per: hour`, `day`, `week` or `month`; a run is counted from its start to its end"
+OVER = "says nothing here; everything, {agent: N}, {llm: N}, {task: N} or {run: N}"
+PRICE = "says nothing here; write {input: $2.50, output: $10}, dollars per million tokens, or unknown_ok"
+CRON = 'is not a cron line; five fields: minute, hour, day of month, month, day of week, as "0 7 * * 1-5"'
+ZONE = "is not a time zone"
+EMPTY = "has no value; write one, or take the line out"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (cap("-5"), f"1:28: agent 'a': `budget` -5 {UNIT}"),
+        (cap("0"), f"1:28: agent 'a': `budget` 0 {UNIT}"),
+        (cap("5"), f"1:28: agent 'a': `budget` 5 {UNIT}"),
+        (cap("'$-5'"), f"1:28: agent 'a': `budget` '$-5' {DOLLARS}"),
+        (cap("$0"), "1:28: agent 'a': `budget` $0 is no cap that anything fits; write an amount above zero"),
+        (cap("$0.000"), "is no cap that anything fits; write an amount above zero"),
+        (cap("10 USD"), f"1:28: agent 'a': `budget` '10 USD' {AMOUNT}"),
+        (cap("5 dollars"), f"'5 dollars' {AMOUNT}"),
+        (cap("€5"), f"'€5' {AMOUNT}"),
+        (cap("5$"), f"'5$' {AMOUNT}"),
+        (cap("$"), f"'$' {DOLLARS}"),
+        (cap("$1e9999"), f"'$1e9999' {DOLLARS}"),
+        (cap("'$1,000'"), f"'$1,000' {DOLLARS}"),
+        (cap("$٣"), f"'$٣' {DOLLARS}"),
+        (cap("$５"), f"'$５' {DOLLARS}"),
+        (cap("٣ tokens"), f"'٣ tokens' {AMOUNT}"),
+        (cap("1e400"), "1:28: `1e400` is ambiguous"),
+        (cap(".nan"), "1:28: `.nan` is ambiguous: it is not a number that can be counted with"),
+        (cap("NaN"), AMOUNT),
+        (cap("true"), "1:28: agent 'a': `budget` should be a mapping"),
+        (cap("{limit: true}"), "1:36: agent 'a': `budget.limit` should be text"),
+        (cap(""), f"1:20: agent 'a': `budget` {EMPTY}"),
+        (cap("{limit: }"), f"`budget.limit` {EMPTY}"),
+        (cap("$9223372036.854775808"), f"'$9223372036.854775808' {MOST}"),
+        (cap("$0.0000000001"), f"'$0.0000000001' {MOST}"),
+        (cap("$" + "9" * 5000), f"'${'9' * 39}' {MOST}"),
+        (cap("0 tokens"), f"'0 tokens' {TOKENS}"),
+        (cap("9223372036854775808 tokens"), f"'9223372036854775808 tokens' {TOKENS}"),
+        (cap("1.5 tokens"), AMOUNT),
+        (cap("0s"), f"'0s' {LENGTH}"),
+        (cap("4000d"), f"'4000d' {LENGTH}"),
+        (cap("$5/fortnight"), f"1:28: agent 'a': `budget` 'fortnight' is not a period; {PERIODS}"),
+        (cap("$5/"), f"'' is not a period; {PERIODS}"),
+        (cap("$5/Day"), "'Day' is not a period; did you mean 'day'?"),
+        (cap("{limit: $5, per: fortnight}"), "1:45: agent 'a': `budget.per` should be one of run, hour, day, week, month"),
+        (cap("{limit: $5/day, per: day}"), "`budget.limit` '$5/day' has a period in it; `per` says it"),
+        (cap("{window: rolling}"), "1:28: agent 'a': `budget.limit` is missing"),
+        (cap("{limit: $5, window: rolling}"), WINDOW),
+        (cap("{limit: $5, per: run, window: calendar}"), WINDOW),
+        (cap("{limit: $5, on_limit: beg}"), "`budget.on_limit` should be one of wait, ask, stop"),
+        (shared("limit: $5, over: everybody"), f"1:38: budget 'b': `over` 'everybody' {OVER}"),
+        (shared("limit: $5, over: 5"), f"`over` '5' {OVER}"),
+        (shared("limit: $5, over: [everything]"), OVER),
+        (shared("limit: $5, over: {team: x}"), "1:39: budget 'b': unknown key 'team' in `over`"),
+        (shared("limit: $5, over: {agents: x}"), "did you mean 'agent'?"),
+        (shared("limit: $5, over: {}"), "needs exactly one of `agent`, `llm`, `task`, `run`; it has none"),
+        (shared("limit: $5, over: "), f"`over` {EMPTY}"),
+        (shared("over: everything"), "1:11: budget 'b': `limit` is missing"),
+        (shared("limit: $5"), "1:11: budget 'b': `over` is missing"),
+        (shared("limit: $5, over: everything, window: calendar"), WINDOW),
+        (price("5"), f"1:53: LLM 'l': `price` '5' {PRICE}"),
+        (price("free"), f"`price` 'free' {PRICE}"),
+        (price("unknown"), "did you mean 'unknown_ok'?"),
+        (price(""), f"`price` {EMPTY}"),
+        (price("{input: $1}"), "1:53: LLM 'l': `price.output` is missing"),
+        (price("{input: -1, output: 1}"), f"1:61: LLM 'l': `price.input` '-1' {DOLLARS}"),
+        (price("{input: .inf, output: 1}"), "1:61: `.inf` is ambiguous"),
+        (price("{input: true, output: 1}"), "1:61: LLM 'l': `price.input` should be text"),
+        (price("{input: $9999999999, output: 1}"), f"'$9999999999' {MOST}"),
+        (price("{input: 1, output: 1, cached: 1}"), "unknown key 'cached' in `price`; did you mean 'cached_input'?"),
+        (schedule("every: 0s"), f"1:39: schedule 's': `every` '0s' {LENGTH}"),
+        (schedule("every: 10"), "`every` 10 has no unit; write a duration as 30s, 2m, 1h30m or 2d"),
+        (schedule("every: 1h30"), "'1h30' is not a duration; write it as 30s, 2m, 1h30m or 2d"),
+        (schedule("every: ١h"), "'١h' is not a duration"),
+        (schedule("every: "), f"`every` {EMPTY}"),
+        (schedule("every: 1h, jitter: 2h"), "`jitter: 2h` is as long as what lies between two starts; choose a shorter one"),
+        (schedule("every: 1h, jitter: 0s"), f"`jitter` '0s' {LENGTH}"),
+        (schedule("cron: 0 7 30 2 *"), "1:38: schedule 's': `cron` '0 7 30 2 *' is not a cron line: bad day-of-month; five fields"),
+        (schedule("cron: 0 7 31 4 *"), "is not a cron line: bad day-of-month; five fields"),
+        (schedule("cron: 60 * * * *"), "is not a cron line: bad minute; five fields"),
+        (schedule("cron: ٣ 7 * * *"), "is not a cron line: bad minute; five fields"),
+        (schedule("cron: '@daily'"), f"'@daily' {CRON}"),
+        (schedule("cron: ''"), f"'' {CRON}"),
+        (schedule("cron: '" + "1," * 3000 + "1 * * * *'"), CRON),
+        (schedule("cron: 0 7 * * *, time_zone: Mars/Phobos"), f"1:60: schedule 's': `time_zone` 'Mars/Phobos' {ZONE}; write it as Europe/Berlin"),
+        (schedule("cron: 0 7 * * *, time_zone: Europe/berlin"), "did you mean 'Europe/Berlin'?"),
+        (schedule("cron: 0 7 * * *, time_zone: localtime"), f"'localtime' {ZONE}"),
+        (schedule("cron: 0 7 * * *, time_zone: right/UTC"), f"'right/UTC' {ZONE}"),
+        (schedule("cron: 0 7 * * *, time_zone: CET-1CEST"), ZONE),
+        (schedule("cron: 0 7 * * *, time_zone: ''"), ZONE),
+    ],
+)  # fmt: skip
+def test_bad_money_and_times_are_told_with_their_place_their_cause_and_what_to_write(text: str, expected: str) -> None:
+    told = fault(text)
+
+    assert expected in told
+    assert len(told) < 400
+
+
+@given(
+    st.sampled_from([cap, price, schedule]),
+    st.sampled_from(["{}", "{{limit: {}, per: day}}", "{{input: {}, output: 1}}", "every: {}", "every: 1d, jitter: {}", "cron: {}",
+                     "cron: 0 7 * * *, time_zone: {}"]),
+    st.one_of(st.text(max_size=60), st.from_regex(r"[$]?-?[0-9.]{1,25}( tokens?|/[a-z]+|[a-z]{0,2})", fullmatch=True),
+              st.from_regex(r"([0-9*/,\-#L]{1,8} ){4}[0-9*/,\-#L]{1,8}", fullmatch=True), st.integers().map(str), st.floats().map(str)),
+)  # fmt: skip
+def test_whatever_stands_for_money_or_a_time_is_refused_at_its_place_or_taken_for_good(where: Any, form: str, written: str) -> None:
+    text = where(form.format(json.dumps(written)))
+    try:
+        (resource,) = parse_manifest(text.encode(), file="a.yaml")
+    except BadInput as error:
+        refused = error.problems
+    else:
+        refused = ()
+        assert_taken(resource)
+
+    assert all(problem.place.line == 1 and problem.place.column for problem in refused)
+
+
+def assert_taken(resource: Resource) -> None:
+    """What was taken is read again, and no cap is beyond what the database can add up."""
+    assert canonical(SPECS[resource.kind].model_validate(resource.spec).model_dump(mode="json", exclude_none=True))
+    if budget := resource.spec.get("budget"):
+        assert 0 < parse_amount(budget["limit"])[1] < 2**60
 
 
 @pytest.mark.parametrize("timeout", ["0", "-1", "1.0e+12", '"5"', "5 parsecs", "0s", "99999d", "true", "[1]"])

@@ -132,7 +132,6 @@ _WHOLE = {
     "toolcalls.by_part": "a person gives a part of an id",
     "runs.names": "the newest names, so many, for one that is nearly what a person wrote",
     "events.tail": "the newest events, so many",
-    "events.newest_time": "the newest event alone",
     "ledger.seed": "once for a cap, when it is written",
 }
 """Statements that read a whole table, and why they may."""
