@@ -364,7 +364,7 @@ MOST = "is out of range; at most $999999999, and nine places behind the point"
 TOKENS = "is out of range; write from 1 to 999999999999999 tokens"
 LENGTH = "is out of range; a duration lies above zero and within ten years"
 UNIT = "has no unit; write $5, 200000 tokens or 2h"
-PERIODS = "one of run, hour, day, week, month"
+PERIODS = "one of run, minute, hour, day, week, month"
 WINDOW = "`window` goes with `per: hour`, `day`, `week` or `month`; a run is counted from its start to its end"
 OVER = "says nothing here; everything, {agent: N}, {llm: N}, {task: N} or {run: N}"
 PRICE = "says nothing here; write {input: $2.50, output: $10}, dollars per million tokens, or unknown_ok"
@@ -410,7 +410,7 @@ EMPTY = "has no value; write one, or take the line out"
         (cap("$5/fortnight"), f"1:28: agent 'a': `budget` 'fortnight' is not a period; {PERIODS}"),
         (cap("$5/"), f"'' is not a period; {PERIODS}"),
         (cap("$5/Day"), "'Day' is not a period; did you mean 'day'?"),
-        (cap("{limit: $5, per: fortnight}"), "1:45: agent 'a': `budget.per` should be one of run, hour, day, week, month"),
+        (cap("{limit: $5, per: fortnight}"), "1:45: agent 'a': `budget.per` should be one of run, minute, hour, day, week, month"),
         (cap("{limit: $5/day, per: day}"), "`budget.limit` '$5/day' has a period in it; `per` says it"),
         (cap("{window: rolling}"), "1:28: agent 'a': `budget.limit` is missing"),
         (cap("{limit: $5, window: rolling}"), WINDOW),
