@@ -105,6 +105,19 @@ def server_in_use(spec: McpServerSpec, defaults: DefaultsSpec | None, /) -> Serv
     return ServerInUse(spec, Effects(effects), parse_duration(timeout).total_seconds() if timeout else 60.0)
 
 
+def as_of_now(pinned: LLMSpec, now: LLMSpec, /) -> LLMSpec:
+    """Endpoint, key, limits and price of an LLM as they are written now; provider, model, parameters and mode as they are pinned.
+
+    A price is that of the model it is written beside: where another model is written now, the pinned price goes on with the pinned one.
+    """
+    if now is pinned:
+        return pinned
+    kept = {name: getattr(pinned, name) for name in ("provider", "model", "parameters", "tool_mode")}
+    if (now.provider, now.model) != (pinned.provider, pinned.model):
+        kept["price"] = pinned.price
+    return now.model_copy(update=kept)
+
+
 def pins_of(tx: Tx, root_id: str) -> Pins:
     """What a run's tree is pinned to."""
     return tx.recall("pins", root_id, lambda: _shared(tx, resources.pinned(tx, root_id)))

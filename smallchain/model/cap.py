@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import assert_never
+from zoneinfo import ZoneInfo
 
 from smallchain.model.durations import parse_duration, show_duration
 from smallchain.model.money import parse_dollars, show_dollars
 
-_TOKENS = re.compile(r"([0-9][0-9_]*)\s*tokens?")
+_TOKENS = re.compile(r"([0-9][0-9_]{0,18})\s*tokens?")
 _ROLLING = {
     "minute": timedelta(minutes=1),
     "hour": timedelta(hours=1),
@@ -23,6 +24,8 @@ _ROLLING = {
     "month": timedelta(days=30),
 }
 """A rolling month has 30 days."""
+_TICK = timedelta(microseconds=1)
+"""What lies between two moments."""
 
 
 class Unit(StrEnum):
@@ -56,11 +59,15 @@ class Cap:
     on_limit: OnLimit
     counts: tuple[str, str] = ("everything", "")
     """Which calls: of an `agent` (with what it delegates), a `task`, an `llm`, or `everything`; within the subject where there is one."""
+    time_zone: str = "UTC"
+    """Where a calendar's days begin."""
 
     @property
     def key(self) -> str:
         """What tells its account apart: other words about what is counted are another account."""
-        return "/".join((self.kind, self.name, *self.counts, self.unit, self.per, self.window))
+        zone = () if self.time_zone == "UTC" else (self.time_zone,)
+        parts = (self.kind, self.name, *self.counts, self.unit, self.per, self.window, *zone)
+        return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
     @property
     def is_shared(self) -> bool:
@@ -144,45 +151,59 @@ def show_amount(unit: Unit, amount: int, /) -> str:
 
 
 def counts_from(cap: Cap, /, *, now: datetime) -> datetime | None:
-    """Since when what was spent counts; None: since the beginning. Calendars are UTC's, weeks begin on Monday."""
-    return window_start(cap.per, cap.window, now=now)
+    """The first moment whose spending counts; None: the beginning. A calendar's weeks begin on Monday."""
+    return window_start(cap.per, cap.window, now=now, time_zone=cap.time_zone)
 
 
-def window_start(per: str, window: str, /, *, now: datetime) -> datetime | None:
-    """When the window began that ends now; None for what has no window."""
+def window_start(per: str, window: str, /, *, now: datetime, time_zone: str = "UTC") -> datetime | None:
+    """The first moment of the window that ends now; None for what has no window.
+
+    What was exactly a period ago has left a rolling window: whoever wakes at the moment that `leaves_window` names finds room.
+    """
     if per == "run":
         return None
-    return now - _ROLLING[per] if window == "rolling" else _calendar_start(per, now)
+    return now - _ROLLING[per] + _TICK if window == "rolling" else _calendar_start(per, now, ZoneInfo(time_zone))
 
 
-def _calendar_start(per: str, now: datetime) -> datetime:
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def _calendar_start(per: str, now: datetime, zone: ZoneInfo) -> datetime:
+    local = now.astimezone(zone)
+    if per in ("minute", "hour"):
+        minutes = local.minute if per == "hour" else 0
+        return now.astimezone(UTC) - timedelta(minutes=minutes, seconds=local.second, microseconds=local.microsecond)
+    return _midnight(_first_day(per, local.date()), zone)
+
+
+def _first_day(per: str, day: date) -> date:
     match per:
-        case "minute":
-            return now.astimezone(UTC).replace(second=0, microsecond=0)
-        case "hour":
-            return now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        case "day":
-            return midnight
         case "week":
-            return midnight - timedelta(days=midnight.weekday())
+            return day - timedelta(days=day.weekday())
+        case "month":
+            return day.replace(day=1)
         case _:
-            return midnight.replace(day=1)
+            return day
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """When a day begins; where the clocks leave midnight out, that is when they do, and where they bring it twice, the first."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def next_window(cap: Cap, /, *, now: datetime) -> datetime | None:
     """When a calendar's next window begins; None for what has no calendar."""
-    return None if cap.is_rolling else window_end(cap.per, cap.window, now=now)
+    return None if cap.is_rolling else window_end(cap.per, cap.window, now=now, time_zone=cap.time_zone)
 
 
-def window_end(per: str, window: str, /, *, now: datetime) -> datetime | None:
+def window_end(per: str, window: str, /, *, now: datetime, time_zone: str = "UTC") -> datetime | None:
     """When a calendar's window ends, or a rolling one that begins now; None for what has no window."""
     if per == "run":
         return None
     if window == "rolling":
         return now + _ROLLING[per]
-    start = _calendar_start(per, now)
-    return (start + timedelta(days=32)).replace(day=1) if per == "month" else start + _ROLLING[per]
+    zone = ZoneInfo(time_zone)
+    if per in ("minute", "hour"):
+        return _calendar_start(per, now, zone) + _ROLLING[per]
+    first = _first_day(per, now.astimezone(zone).date())
+    return _midnight(_first_day(per, first + timedelta(days={"day": 1, "week": 7, "month": 32}[per])), zone)
 
 
 def leaves_window(cap: Cap, at: datetime, /) -> datetime | None:

@@ -11,6 +11,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -42,6 +43,8 @@ UNSAFE_VARIABLES = frozenset(
     | {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "NODE_OPTIONS", "NODE_PATH", "PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT"}
     | {"JAVA_TOOL_OPTIONS", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"}
 )
+_NO_ZONES = ("localtime", "posixrules", "posix/", "right/")
+"""What lies among the files of time zones and is none, or counts leap seconds."""
 _UNSAFE_PREFIXES = ("LD_", "DYLD_", "BASH_FUNC_", "SMALLCHAIN_")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CLEAR_SECRET = re.compile(
@@ -149,6 +152,19 @@ def _amount(value: Any) -> Any:
     if not is_written_as_duration(text):
         raise fault(f"{text[:40]!r} is not an amount", hint="write $5, 200000 tokens or 2h")
     return _duration(text)
+
+
+def _time_zone(value: str) -> str:
+    try:
+        if value.startswith(_NO_ZONES):
+            raise ValueError("a file beside the zones, which other machines do not have or read in another way")
+        ZoneInfo(value)
+    except (ValueError, OSError, LookupError) as error:
+        hint = (
+            did_you_mean(value, {zone for zone in available_timezones() if not zone.startswith(_NO_ZONES)}) or "write it as Europe/Berlin"
+        )
+        raise fault(f"{value[:60]!r} is not a time zone", hint=hint) from error
+    return value
 
 
 def _secret(value: Any) -> Any:
@@ -270,6 +286,7 @@ ToolName = Annotated[str, AfterValidator(_tool_name)]
 Duration = Annotated[str, BeforeValidator(_duration, json_schema_input_type=str)]
 Dollars = Annotated[str, BeforeValidator(_dollars, json_schema_input_type=str | float)]
 Amount = Annotated[str, BeforeValidator(_amount, json_schema_input_type=str)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Variable = Annotated[str, AfterValidator(_variable)]
 FilePath = Annotated[str, AfterValidator(_path)]
 Url = Annotated[str, AfterValidator(_url)]

@@ -9,6 +9,8 @@ from decimal import Decimal
 from smallchain.model.errors import BadInput
 
 NANO = 1_000_000_000
+MOST = NANO * NANO
+"""More nano-dollars than any amount that can be written: what a server that lies tells counts as this, so that sums can be kept."""
 _GRAMMAR = re.compile(r"\$?(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
 _PLAIN = re.compile(r"\$?\d+(?:\.\d+)?", re.ASCII)
 
@@ -49,7 +51,7 @@ class Rates:
             + written * (self.input if self.cache_write is None else self.cache_write)
             + usage.output_tokens * self.output
         )
-        return -(-total // 1_000_000)
+        return min(-(-total // 1_000_000), MOST)
 
     @property
     def dearest_input(self) -> int:

@@ -6,7 +6,6 @@ import itertools
 import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
@@ -27,6 +26,7 @@ from smallchain.model.fields import (
     Name,
     Secret,
     Section,
+    TimeZone,
     Turns,
     Url,
     Whole,
@@ -47,8 +47,6 @@ _SHORTEST_INTERVAL = timedelta(seconds=1)
 _GAPS_LOOKED_AT = 64
 _CRON = 'five fields: minute, hour, day of month, month, day of week, as "0 7 * * 1-5"'
 _LONGEST_CRON = 500
-_NO_ZONES = ("localtime", "posixrules", "posix/", "right/")
-"""What lies among the files of time zones and is none, or counts leap seconds."""
 
 
 class Budget(Section):
@@ -57,7 +55,14 @@ class Budget(Section):
     limit: Amount = Field(description="$5, 200000 tokens or 2h")
     per: Literal["run", "minute", "hour", "day", "week", "month"] = Field("run", description="What the cap is counted over")
     window: Literal["rolling", "calendar"] = Field("rolling", description="The last 24 hours, or since midnight")
+    time_zone: TimeZone = Field("UTC", description="Of `window: calendar`, as Europe/Berlin")
     on_limit: Literal["wait", "ask", "stop"] = Field("wait", description="wait until there is room, ask a person, or stop the run")
+
+    @model_validator(mode="after")
+    def _zone_of_a_calendar(self) -> Self:
+        if self.time_zone != "UTC" and (self.window != "calendar" or self.per == "run"):
+            raise fault("`time_zone` goes with `window: calendar`")
+        return self
 
     @model_validator(mode="after")
     def _window_of_what(self, info: ValidationInfo) -> Self:
@@ -356,7 +361,7 @@ class ScheduleSpec(Section):
     task: Name = Field(description="What starts")
     cron: str | None = Field(None, description="Minute, hour, day of month, month, day of week")
     every: Duration | None = Field(None, description="An interval")
-    time_zone: str = Field("UTC", description="Of `cron`, as Europe/Berlin")
+    time_zone: TimeZone = Field("UTC", description="Of `cron`, as Europe/Berlin")
     overlap: Literal["skip", "queue", "replace"] = Field("skip", description="When the last one still runs")
     misfire: Literal["once", "skip"] = Field("once", description="What becomes of starts that were missed")
     jitter: Duration | None = Field(None, description="Start up to so much later, less than what lies between two starts")
@@ -377,21 +382,6 @@ class ScheduleSpec(Section):
         if first is None:
             raise fault(f"{value[:60]!r} names a day that never comes", hint=_CRON)
         return re.sub(r"\s+", " ", value.strip())
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        try:
-            if value.startswith(_NO_ZONES):
-                raise ValueError("a file beside the zones, which other machines do not have or read in another way")
-            ZoneInfo(value)
-        except (ValueError, OSError, LookupError) as error:
-            hint = (
-                did_you_mean(value, {zone for zone in available_timezones() if not zone.startswith(_NO_ZONES)})
-                or "write it as Europe/Berlin"
-            )
-            raise fault(f"{value[:60]!r} is not a time zone", hint=hint) from error
-        return value
 
     @model_validator(mode="after")
     def _one(self) -> Self:

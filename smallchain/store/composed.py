@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from smallchain.store.contract import Tx
 
 
-def put(tx: Tx, run_id: str, attempt: int, body: str, /) -> None:
-    """Keep the body of an attempt, before it is sent."""
-    tx.run("composed.put", run_id=run_id, attempt=attempt, body=body)
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """The body of an attempt, for which LLM it was made and of how many messages of the conversation."""
+
+    body: str
+    llm: str
+    messages: int
+
+
+def put(tx: Tx, run_id: str, attempt: int, made: Composed, /) -> None:
+    """Keep the body of an attempt that is not recorded yet; takes the place of an earlier one."""
+    tx.run("composed.put", run_id=run_id, attempt=attempt, body=made.body, llm=made.llm, messages=made.messages)
+
+
+def find(tx: Tx, run_id: str, attempt: int, /) -> Composed | None:
+    """What was kept for an attempt, or None."""
+    row = tx.one("composed.get", run_id=run_id, attempt=attempt)
+    return Composed(row["body"], row["llm"], row["messages"]) if row else None
 
 
 def get(tx: Tx, run_id: str, attempt: int, /) -> str | None:
     """The body of an attempt, or None when none was kept."""
-    row = tx.one("composed.get", run_id=run_id, attempt=attempt)
-    return row["body"] if row else None
+    found = find(tx, run_id, attempt)
+    return found.body if found is not None else None

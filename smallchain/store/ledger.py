@@ -8,14 +8,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from smallchain.model.canonical import canonical
-from smallchain.model.cap import Cap, Standing, Unit, Worst, counts_from, window_end
-from smallchain.model.money import Price, Rates
+from smallchain.model.cap import Cap, Standing, Unit, Worst, counts_from
+from smallchain.model.money import MOST, Price, Rates
 from smallchain.model.run import Run
 from smallchain.store.contract import Row, Tx
 from smallchain.store.times import from_text, maybe, to_text
 
 _EVER = "0000"
 """Sorts before every moment."""
+_NEVER = "9999"
+"""Sorts behind every moment: nothing is counted yet."""
 _PAGE = 500
 MOST_PARKED = 1_000
 """Runs that stand still at one cap are counted up to here: with a hundred thousand, each look would take a tenth of a second."""
@@ -34,7 +36,7 @@ def find(tx: Tx, cap: Cap, /) -> Account | None:
     row = tx.one("ledger.account", cap=cap.key, subject=cap.subject)
     if row is None:
         return None
-    return Account(row["id"], Standing(cap, _spent(tx, cap, row), row["held"], _raised(tx, row) + row["raised_for_good"]))
+    return Account(row["id"], Standing(cap, _spent(tx, cap, row), row["held"], _raised(tx, cap, row["id"])))
 
 
 def look(tx: Tx, cap: Cap, /) -> Standing:
@@ -48,30 +50,40 @@ def bring_up(tx: Tx, cap: Cap, /) -> Account:
     since = _since(tx, cap)
     row = tx.one("ledger.account", cap=cap.key, subject=cap.subject)
     if row is None:
-        row = _open(tx, cap, since)
-    spent, raised = _spent(tx, cap, row), _raised(tx, row)
-    until = row["raised_until"] if raised else None
-    if (row["counted_from"], row["spent"], row["raised"]) != (since, spent, raised):
+        tx.run("ledger.open_account", cap=cap.key, subject=cap.subject, unit=cap.unit, counted_from=since)
+        row = _seed(tx, cap, since)
+    elif since < row["counted_from"]:  # it was let go, or the clock was set back: there is more within the window than it knows
+        row = _seed(tx, cap, since)
+    spent = _spent(tx, cap, row)
+    if (row["counted_from"], row["spent"]) != (since, spent):
         if since != row["counted_from"]:
             tx.run("ledger.forget", account=row["id"], since=since)
-        tx.run("ledger.write", id=row["id"], counted_from=since, spent=spent, raised=raised, raised_until=until)
-    return Account(row["id"], Standing(cap, spent, row["held"], raised + row["raised_for_good"]))
+        tx.run("ledger.write", id=row["id"], counted_from=since, spent=spent, held=row["held"])
+    return Account(row["id"], Standing(cap, spent, row["held"], _raised(tx, cap, row["id"])))
 
 
-def _open(tx: Tx, cap: Cap, since: str) -> Row:
-    tx.run("ledger.open_account", cap=cap.key, subject=cap.subject, unit=cap.unit, counted_from=_EVER)
+def _seed(tx: Tx, cap: Cap, since: str) -> Row:
+    """Charge an account with the calls that count and that it does not know; what a clock that ran ahead recorded counts as now."""
     row = tx.one("ledger.account", cap=cap.key, subject=cap.subject)
-    assert row is not None, "it was made just now"
+    assert row is not None, "it is there or was made just now"
     kind, name = cap.counts
     scope = {each: name if each == kind else "" for each in ("agent", "task", "llm")}
     if cap.subject:
         scope |= {"agent": "", "task": ""}  # the subject's tree is what counts
-    tx.run("ledger.seed", account=row["id"], subject=cap.subject, unit=cap.unit, since=since, **scope)
-    total = tx.one("ledger.total", account=row["id"], since=_EVER)
-    tx.run("ledger.write", id=row["id"], counted_from=since, spent=total["amount"] if total else 0, raised=0, raised_until=None)
+    now = to_text(tx.now)
+    tx.run("ledger.come_back", account=row["id"], now=now)
+    tx.run("ledger.seed", account=row["id"], subject=cap.subject, unit=cap.unit, since=since, now=now, most=MOST, **scope)
+    total = tx.one("ledger.total", account=row["id"], since=since)
+    spent, held = (total["spent"], total["held"]) if total else (0, 0)
+    tx.run("ledger.write", id=row["id"], counted_from=since, spent=spent, held=held)
     found = tx.one("ledger.account_by_id", id=row["id"])
-    assert found is not None, "it was made just now"
+    assert found is not None, "it is there"
     return found
+
+
+def let_go(tx: Tx, cap: str, /) -> None:
+    """Let go of the accounts of a cap, told by its key, that is not written any more: no call is charged to them meanwhile."""
+    tx.run("ledger.let_go", cap=cap, never=_NEVER)
 
 
 def _since(tx: Tx, cap: Cap) -> str:
@@ -87,10 +99,10 @@ def _spent(tx: Tx, cap: Cap, row: Row) -> int:
     return max(0, int(row["spent"]) - (int(gone["amount"]) if gone else 0))
 
 
-def _raised(tx: Tx, row: Row) -> int:
-    """What has been added to the limit for a while that is not over."""
-    until = maybe(row["raised_until"])
-    return 0 if until is not None and tx.now >= until else int(row["raised"])
+def _raised(tx: Tx, cap: Cap, account: int) -> int:
+    """What has been added to the limit as it is written now, for good or for a while that is not over."""
+    row = tx.one("ledger.raised", account=account, now=to_text(tx.now), over=cap.limit)
+    return int(row["amount"]) if row else 0
 
 
 def hold(tx: Tx, account: Account, run: Run, /, *, attempt: int, amount: int) -> None:
@@ -106,12 +118,15 @@ def settle(tx: Tx, run_id: str, attempt: int, used: Worst | None, /) -> list[int
     """
     accounts = []
     for row in tx.all("ledger.of_call", run_id=run_id, attempt=attempt):
-        amount = row["amount"] if used is None else used.of(Unit(row["unit"]))
+        unit, amount = Unit(row["unit"]), row["amount"]
+        if used is not None:  # a clock that was set, or a machine that slept, makes no call longer than its time-out
+            most = amount if unit is Unit.TIME and amount else MOST
+            amount = min(most, used.of(unit))
         before = 0 if row["open"] else row["amount"]
         counts = row["at"] >= row["counted_from"]  # what began before the window began is no part of it
         tx.run("ledger.settle", no=row["no"], amount=amount)
         spent = amount - before if counts else 0
-        tx.run("ledger.settle_account", id=row["account"], released=row["amount"] if row["open"] else 0, spent=spent)
+        tx.run("ledger.settle_account", id=row["account"], released=row["amount"] if row["open"] else 0, spent=spent, most=8 * MOST)
         accounts.append(row["account"])
     return accounts
 
@@ -174,6 +189,11 @@ def all_waiting(tx: Tx, /) -> list[str]:
     return [row["run_id"] for row in tx.all("ledger.all_waiting")]
 
 
+def raise_limit(tx: Tx, account: int, /, *, by: int, until: datetime | None, over: int) -> None:
+    """Add to the limit of an account as it is written now (`over`), until a moment or for as long as it is written so."""
+    tx.run("ledger.raise", account=account, amount=by, until=to_text(until) if until is not None else None, over=over)
+
+
 def holders(tx: Tx, account: int, /, *, most: int) -> list[str]:
     """Ids of runs whose calls hold something in an account."""
     return [row["run_id"] for row in tx.all("ledger.holders", account=account, most=most)]
@@ -183,38 +203,6 @@ def cap_of(tx: Tx, account: int, /) -> tuple[str, str] | None:
     """The key of the cap that an account is of, and its subject; None where there is no such account."""
     row = tx.one("ledger.account_by_id", id=account)
     return (row["cap"], row["subject"]) if row is not None else None
-
-
-def raise_limit(tx: Tx, account: int, /, *, by: int, until: datetime | None) -> None:
-    """Add to an account's limit, until a moment or for as long as it is written so."""
-    if until is None:
-        tx.run("ledger.raise_for_good", id=account, by=by)
-        return
-    row = tx.one("ledger.account_by_id", id=account)
-    tx.run("ledger.raise", id=account, raised=by + (_raised(tx, row) if row else 0), raised_until=to_text(until))
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """An account as far as raising its limit needs it."""
-
-    id: int
-    unit: Unit
-    per: str
-    window: str
-
-    def window_ends(self, now: datetime) -> datetime | None:
-        """When an addition for this window ends: with the calendar's window, or a whole period from now; None: with the run."""
-        return window_end(self.per, self.window, now=now)
-
-
-def by_id(tx: Tx, account: int, /) -> Raised | None:
-    """An account by its number, or None."""
-    row = tx.one("ledger.account_by_id", id=account)
-    if row is None:
-        return None
-    _, per, window = row["cap"].rsplit("/", 2)
-    return Raised(row["id"], Unit(row["unit"]), per, window)
 
 
 def held_by_tree(tx: Tx, run_id: str, /) -> int:

@@ -45,6 +45,8 @@ class ModelCall:
     """The message that stands for those that are left out; 0: none does."""
     summarises: int
     """The request asks for a summary of what stands before this message; 0: it is a turn."""
+    around: int | None
+    """How many bytes stand around the messages of its request, as far as a cap wanted to know."""
 
 
 _COLUMNS = tuple(field.name for field in fields(ModelCall))
@@ -74,6 +76,7 @@ def open_call(
     model: str,
     first_message: int = 0,
     summarises: int = 0,
+    around: int | None = None,
     held_nanousd: int | None = None,
     max_output: int | None = None,
 ) -> None:
@@ -102,6 +105,7 @@ def open_call(
         first_message=first_message,
         summary=run.summary,
         summarises=summarises,
+        around=around,
     )
     tx.add(_CALL, call)
 

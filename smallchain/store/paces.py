@@ -235,9 +235,9 @@ def waiting_runs(tx: Tx, /) -> dict[tuple[str, int], str]:
 # ---- what a call will use
 
 
-def last_usage(tx: Tx, run_id: str, /) -> Row | None:
-    """The newest call of a run that told its tokens: `messages`, `input_tokens`, `output_tokens`; or None."""
-    return tx.one("paces.last_usage", run_id=run_id)
+def last_usage(tx: Tx, run_id: str, /, *, llm: str, model: str) -> Row | None:
+    """The newest call of a run to a model of an LLM that told its tokens, with what its request held; or None."""
+    return tx.one("paces.last_usage", run_id=run_id, llm=llm, model=model)
 
 
 def bytes_since(tx: Tx, run_id: str, after: int, upto: int, /) -> int:

@@ -18,6 +18,7 @@ class By(StrEnum):
     DAY = "day"
     AGENT = "agent"
     LLM = "llm"
+    MODEL = "model"
     TASK = "task"
     RUN = "run"
 
@@ -31,6 +32,7 @@ class Spent:
     day: str | None
     agent: str | None
     llm: str | None
+    model: str | None
     task: str | None
     run_id: str | None
     run: str | None

@@ -29,6 +29,7 @@ from smallchain.store import (
     composed,
     detached,
     eventlog,
+    ledger,
     mcptools,
     messages,
     modelcalls,
@@ -236,11 +237,17 @@ def _run(tx: Tx, ref: str) -> dict[str, Any]:
     calls = items.toolcalls(tx, toolcalls.ids_of_run(tx, run.id))
     after = eventlog.before_tail(tx, _EVENTS, run_id=run.id)
     return {
-        "item": item | {"limits": items.limits(tx, run), "plan": [step.shown() for step in plans.of_run(tx, run)]},
+        "item": item
+        | {
+            "tree_held_usd": show_dollars(ledger.held_by_tree(tx, run.id)),
+            "limits": items.limits(tx, run),
+            "plan": [step.shown() for step in plans.of_run(tx, run)],
+        },
         "related": {
             "toolcalls": calls,
             "children": children,
             "work": _work(tx, run, children),
+            "budgets": budgets.over(tx, run),
             "requests": items.requests(tx, requests.ids_of_run(tx, run.id)),
             "artifacts": [items.artifact(row) for row in artifacts.of_descendants(tx, run.id)],
             "events": [items.event(row) for row in eventlog.after(tx, after, most=_EVENTS, run_id=run.id)],

@@ -359,7 +359,9 @@ def grant(row: Row, /) -> Item:
 def spent(sum: Spent, /) -> Item:
     """What model calls came to; its name says what it is a sum of."""
     hour = f"{sum.hour}:00:00Z" if sum.hour is not None else None
-    name = " ".join(part for part in (hour or sum.day, sum.agent, sum.llm, sum.task, sum.run) if part is not None) or "everything"
+    name = (
+        " ".join(part for part in (hour or sum.day, sum.agent, sum.llm, sum.model, sum.task, sum.run) if part is not None) or "everything"
+    )
     return {
         "kind": "spend",
         "name": name,
@@ -368,6 +370,7 @@ def spent(sum: Spent, /) -> Item:
         "day": sum.day,
         "agent": sum.agent,
         "llm": sum.llm,
+        "model": sum.model,
         "task": sum.task,
         "run": sum.run,
         "run_id": sum.run_id,

@@ -35,7 +35,7 @@ smallchain get spend --since 24h --by hour --by llm
 """
 _OF_A_RUN = ("runs", "toolcalls", "requests", "events", "spend", "budgets", "grants", "artifacts")
 _EVENT_FLAGS = ("pretty", "local", "tail", "after", "follow")
-_BY = ("agent", "llm", "task", "run", "day", "hour")
+_BY = ("agent", "llm", "model", "task", "run", "day", "hour")
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smallchain.engine.specs import typed
+from smallchain.engine.specs import pins_of, typed
 from smallchain.model.cap import Cap, OnLimit, parse_amount
 from smallchain.model.run import Run
 from smallchain.model.sections import Budget, BudgetSpec
@@ -52,10 +52,13 @@ def _line(tx: Tx, run: Run) -> list[Run]:
 
 
 def _of_agents(tx: Tx, line: list[Run]) -> list[Cap]:
-    found = []
+    """Those of agents as they are written now; of one that is written no more, as the run is pinned to it: only who takes the budget
+    away lets go of it."""
+    found, pins = [], pins_of(tx, line[-1].id)
     for each in line:
         row = resources.get(tx, "agent", each.agent) if each.agent else None
-        budget = typed(row).budget if row is not None else None
+        agent = typed(row) if row is not None else pins.agent(each.agent)
+        budget = agent.budget if agent is not None else None
         if budget is not None:
             found.append(_cap("agent", each.agent, budget, each.id if budget.per == "run" else "", ("agent", each.agent)))
     return found
@@ -101,4 +104,4 @@ def _of_budget(row: Written, line: list[Run], llm: str) -> list[Cap]:
 
 def _cap(kind: str, name: str, budget: Budget, subject: str, counts: tuple[str, str]) -> Cap:
     unit, limit = parse_amount(budget.limit)
-    return Cap(kind, name, subject, unit, limit, budget.per, budget.window, OnLimit(budget.on_limit), counts)
+    return Cap(kind, name, subject, unit, limit, budget.per, budget.window, OnLimit(budget.on_limit), counts, budget.time_zone)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from smallchain.model.cap import Standing, Unit, Worst, show_amount
-from smallchain.model.money import Price
+from smallchain.model.cap import OnLimit, Standing, Unit, Worst, show_amount
+from smallchain.model.money import MOST, Price
 
 LEAST_OUTPUT = 256
 """Tokens of a reply that are asked for at least, where nothing else says how many."""
-MOST_OUTPUT = 32_768
-"""What a model is taken to write at most, where nobody says."""
+MOST_OUTPUT = 8_192
+"""Tokens of a reply that are asked for at most, where nothing else says how many: most models refuse more than they can write."""
 
 
 class Word(StrEnum):
@@ -37,7 +37,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What bounds a call: tokens of the prompt at most, of the reply at most (None: nothing is written), and the time-out.
+    """What bounds a call: tokens of the prompt at most, of one reply at most (None: nothing is written), how many replies are asked for,
+    and the time-out.
 
     `price` None: it costs nothing that is known, which its YAML allows.
     """
@@ -46,14 +47,15 @@ class Bounds:
     output: int | None
     price: Price | None
     time_ms: int
+    replies: int = 1
 
 
 def output_of(bounds: Bounds, standings: Sequence[Standing], /) -> int:
-    """Tokens of the reply that may be asked for: what is written, else what the tightest cap leaves."""
+    """Tokens of one reply that may be asked for: what is written, else what the tightest cap leaves for each."""
     if bounds.output is not None:
         return bounds.output
     left = [_tokens_left(bounds, each) for each in standings]
-    return max(LEAST_OUTPUT, min([*left, MOST_OUTPUT]))
+    return max(LEAST_OUTPUT, min([each // bounds.replies for each in left] + [MOST_OUTPUT]))
 
 
 def _tokens_left(bounds: Bounds, standing: Standing) -> int:
@@ -62,22 +64,28 @@ def _tokens_left(bounds: Bounds, standing: Standing) -> int:
             return standing.room - bounds.prompt
         case Unit.DOLLARS if bounds.price is not None:
             left = bounds.price.output_within(standing.room, bounds.prompt)
-            return MOST_OUTPUT if left is None else left
+            return MOST_OUTPUT * bounds.replies if left is None else left
         case _:
-            return MOST_OUTPUT
+            return MOST_OUTPUT * bounds.replies
 
 
 def worst_of(bounds: Bounds, output: int, /) -> Worst:
-    """What a call may use at worst, rounded up."""
+    """What a call may use at worst where each reply is of so many tokens, rounded up; what is beyond every cap is the most there is."""
+    output *= bounds.replies
     nanousd = bounds.price.worst(bounds.prompt, output) if bounds.price is not None else 0
-    return Worst(nanousd, bounds.prompt + output, bounds.time_ms)
+    return Worst(min(nanousd, MOST), min(bounds.prompt + output, MOST), min(bounds.time_ms, MOST))
 
 
 def admit(standings: Sequence[Standing], worst: Worst, /) -> Verdict:
-    """Whether a call that may use so much fits; the strictest refusal where it does not."""
+    """Whether a call that may use so much fits; the strictest refusal where it does not: who waits for one cap while another stops it
+    would wait for nothing."""
     refusals = [found for each in standings if (found := _refusal(each, worst.of(each.cap.unit))) is not None]
-    order = (Word.NEVER, Word.OVER, Word.AWAITS_OTHERS)
-    return min(refusals, key=lambda each: order.index(each.word), default=Verdict(Word.FITS))
+    return min(refusals, key=_strictness, default=Verdict(Word.FITS))
+
+
+def _strictness(verdict: Verdict) -> tuple[int, int]:
+    words, limits = (Word.NEVER, Word.OVER, Word.AWAITS_OTHERS), (OnLimit.STOP, OnLimit.ASK, OnLimit.WAIT)
+    return words.index(verdict.word), limits.index(verdict.standing.cap.on_limit) if verdict.standing is not None else 0
 
 
 def _refusal(standing: Standing, worst: int) -> Verdict | None:

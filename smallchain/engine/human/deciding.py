@@ -155,7 +155,7 @@ def _raise_cap(tx: Tx, request: HumanRequest, said: Said) -> Heard:
     by, for_good = wanted.get("by"), wanted.get("for_good")
     if wanted.keys() != {"by", "for_good"} or not isinstance(by, str) or not isinstance(for_good, bool):
         raise BadInput("a cap is raised `by` an amount, `for_good` or not", hint="as --set by=$5 --set for_good=true")
-    done = money.raise_cap(tx, request.digest, by, for_good=for_good)
+    done = money.raise_cap(tx, runs.get(tx, request.run_id), request.digest, by, for_good=for_good)
     _close(tx, request, said, f"{request.rule} is {done}", by=by, for_good=for_good)
     return Heard(True, f"{request.rule} is {done}")
 

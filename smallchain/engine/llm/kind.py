@@ -86,7 +86,7 @@ class LLMKind:
     async def _price(self, row: Written) -> tuple[Price | None, str]:
         """What a list says that the model costs, for who caps money; nothing where the price is written, or no list is asked."""
         spec: LLMSpec = typed(row)
-        if spec.price is not None or spec.provider != "openai":
+        if not (spec.price is None or isinstance(spec.price, str)) or spec.provider != "openai":
             return None, ""
         endpoint = await resolve(spec, self._secrets, folder=row.folder)
         return await self._prices.price(spec.provider, endpoint.model, endpoint.base_url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from smallchain.engine.budget.bounds import prompt_bound, written_output
+from smallchain.engine.budget.bounds import prompt_bound, replies_asked, written_output
 from smallchain.engine.pace.fallback import SHORT, Link, choose
 from smallchain.engine.specs import typed
 from smallchain.model.events import Object
@@ -95,11 +95,11 @@ def _tokens(tx: Tx, run: Run, spec: LLMSpec) -> int:
     limits: LLMLimits | None = spec.limits
     if limits is None or limits.tokens_per_minute is None:
         return 0
-    output = written_output(spec)
-    if output is None:
-        usage = paces.last_usage(tx, run.id)
-        output = int(usage["output_tokens"]) if usage is not None else 0
-    return prompt_bound(tx, run, spec) + output
+    output = written_output(spec.parameters)
+    if output is not None:
+        return prompt_bound(tx, run, spec) + output * replies_asked(spec.parameters)
+    usage = paces.last_usage(tx, run.id, llm=spec.name, model=spec.model or spec.name)
+    return prompt_bound(tx, run, spec) + (int(usage["output_tokens"]) if usage is not None else 0)
 
 
 def tell_switch(tx: Tx, run: Run, llm: str, why: str, /) -> None:

@@ -1,7 +1,8 @@
 """Requests other than the plain one: `tool_mode: json`, and a context strategy of a person's own.
 
-`tool_mode: json` is computed from what is recorded, like the plain one. What a person's function makes can't be made again, so it is
-recorded before it is sent, and what is sent is what is recorded.
+`tool_mode: json` is computed from what is recorded, like the plain one. What a person's function makes can't be made again, and nobody
+knows what it may cost before it is made: so it is made and kept first, the attempt that holds for it is recorded then, and what is sent
+is what is kept.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ from smallchain.engine.agent import kind as agent_loop
 from smallchain.engine.agent import strategy
 from smallchain.engine.llm import kind as llm_loop
 from smallchain.engine.ports import Code
-from smallchain.engine.specs import Pins
+from smallchain.engine.specs import Pins, pins_of
 from smallchain.model import context, jsonmode
 from smallchain.model.canonical import canonical
 from smallchain.model.code import Fault, Function
+from smallchain.model.errors import Unknown
 from smallchain.model.functions import as_openai_tools
 from smallchain.model.llm import Failure, FailureKind
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.run import Run
 from smallchain.model.sections import AgentSpec
 from smallchain.store import composed, messages, runs
-from smallchain.store.contract import Store, Tx
+from smallchain.store.contract import Tx
 
 TIMEOUT = timedelta(seconds=60)
 """Of one call of a context strategy."""
@@ -35,10 +37,12 @@ LARGEST = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """A person's function and what it is given."""
+    """A person's function and what it is given, for the next attempt of a run on an LLM, of so many messages."""
 
     function: Function
     arguments: list[Any]
+    llm: str
+    messages: int
 
 
 def code_changed(tx: Tx, /) -> None:
@@ -62,8 +66,15 @@ def json_body(agent: AgentSpec, llm: LLMSpec, pins: Pins, lines: Sequence[tuple[
     return context.body(around, [canonical(message) for message in sent])
 
 
-def composition_of(tx: Tx, run: Run, agent: AgentSpec, llm: LLMSpec, pins: Pins, /) -> Composition:
-    """What an agent's own strategy is given: the agent, the run, the messages as they would be sent without it."""
+def composition_of(tx: Tx, run: Run, llm: LLMSpec, /) -> Composition:
+    """What an agent's own strategy is given for the next attempt: the agent, the run, the messages as they would be sent without it.
+
+    Raises Unknown when the run is not pinned to its agent.
+    """
+    pins = pins_of(tx, run.root_id)
+    agent = pins.agent(run.agent)
+    if agent is None:
+        raise Unknown(f"run {run.name!r} is not pinned to its agent")
     functions = as_openai_tools(pins.functions(agent))
     lines = [(json.loads(row["wire"]), row["template"]) for row in messages.of_run(tx, run.id)]
     sent = [message for message, _ in lines]
@@ -87,13 +98,14 @@ def composition_of(tx: Tx, run: Run, agent: AgentSpec, llm: LLMSpec, pins: Pins,
         "parent_id": run.parent_id,
         "depth": run.depth,
         "turn": run.turns + 1,
-        "attempt": run.attempts,
+        "attempt": run.attempts + 1,
     }
-    return Composition(strategy.function_of(agent, pins.folder("agent", agent.name)), [about_agent, about_run, sent])
+    function = strategy.function_of(agent, pins.folder("agent", agent.name))
+    return Composition(function, [about_agent, about_run, sent], llm.name, run.messages)
 
 
-async def compose(store: Store, code: Code, wanted: Composition, /, *, run_id: str, attempt: int) -> bytes | Failure | None:
-    """The body a strategy made, recorded; None when the run moved on meanwhile."""
+async def compose(code: Code, wanted: Composition, /) -> str | Failure:
+    """The body a strategy makes, or why there is none."""
     made = await code.call(wanted.function, wanted.arguments, timeout=TIMEOUT)
     if isinstance(made, Fault):
         return Failure(FailureKind.TRANSIENT, f"the context strategy {made.message}", retry_after=made.retry_after)
@@ -101,16 +113,13 @@ async def compose(store: Store, code: Code, wanted: Composition, /, *, run_id: s
     if body is None or len(body) > LARGEST:
         what = "is larger than 16 MiB" if body else "is neither an object nor a text that can be sent"
         return Failure(FailureKind.TRANSIENT, f"what the context strategy {wanted.function.name} returned {what}")
+    return body
 
-    def keep(tx: Tx) -> str | None:
-        run = runs.find(tx, run_id)
-        if run is None or run.attempts != attempt or run.is_over:
-            return None
-        composed.put(tx, run_id, attempt, body)
-        return composed.get(tx, run_id, attempt)
 
-    kept = await store.write(keep)
-    return kept.encode() if kept is not None else None
+def made_for(tx: Tx, run: Run, llm: str, /) -> str | None:
+    """The body that is kept for the next attempt of a run, where it was made for this LLM and of the conversation as it stands."""
+    made = composed.find(tx, run.id, run.attempts + 1)
+    return made.body if made is not None and (made.llm, made.messages) == (llm, run.messages) else None
 
 
 def _as_text(made: Any) -> str | None:

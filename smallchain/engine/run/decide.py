@@ -69,6 +69,8 @@ class RunFacts:
     """Whether the attempt fits under every cap over it; `money_why` says which it does not fit, `on_limit` what that one wants."""
     money_why: str = ""
     on_limit: OnLimit = OnLimit.WAIT
+    composes: bool = False
+    """Whether a person's own strategy has to make the request first."""
     fit: object = None
     """What was looked at for it; no part of the decision."""
 
@@ -147,6 +149,8 @@ def _call_model(facts: RunFacts) -> Decision:
         return Decision(cause="dependencies_lost", detail=facts.lacking)
     if not facts.has_place:
         return Decision(to=facts.llm)
+    if facts.composes:
+        return Decision(effects=(Effect("run", "compose", facts.id, facts.attempts + 1),))
     if facts.money is not Word.FITS:
         return _over(facts)
     return Decision(cause="model_called", to=facts.llm, detail=facts.llm_why)

@@ -8,12 +8,13 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from smallchain.engine.agent import strategy
+from smallchain.engine.budget.bounds import MAXIMA
 from smallchain.engine.llm.endpoint import resolve
 from smallchain.engine.memo import Memo
 from smallchain.engine.ports import Code, Prices, Provider, Secrets
-from smallchain.engine.run.compose import Composition, compose, composition_of, in_json, json_body
+from smallchain.engine.run.compose import Composition, compose, in_json, json_body
 from smallchain.engine.run.conversations import Conversations
-from smallchain.engine.specs import Pins, pins_of, typed
+from smallchain.engine.specs import Pins, as_of_now, pins_of, typed
 from smallchain.model import context
 from smallchain.model.canonical import canonical
 from smallchain.model.errors import BadInput, Unknown
@@ -23,7 +24,7 @@ from smallchain.model.jsonmode import as_canonical
 from smallchain.model.llm import Failure, FailureKind, ModelRequest, Reply
 from smallchain.model.llmspec import LLMSpec
 from smallchain.model.run import Run
-from smallchain.store import messages, modelcalls, resources
+from smallchain.store import composed, messages, modelcalls, resources
 from smallchain.store.contract import Store, Tx
 from smallchain.store.modelcalls import ModelCall
 
@@ -55,8 +56,8 @@ class Prepared:
     agent: str
     turn: int
     attempt: int
-    way: Plain | bytes | Composition
-    """What the body is made from: appended to, made already, or yet to be made by a person's own strategy."""
+    way: Plain | bytes
+    """What the body is made from: appended to, or made already."""
     in_json: bool
     """Whether the reply is to be read as JSON that stands for calls (`tool_mode: json`)."""
     pinned: LLMSpec
@@ -77,15 +78,17 @@ class ModelCaller:
         self.conversations = Conversations()
         """Those of the runs at work."""
 
-    async def call(self, prepared: Prepared) -> ModelOutcome | None:
-        """Send an attempt once its transaction stands; None when the run moved on before it went out."""
+    async def compose(self, wanted: Composition) -> str | Failure:
+        """Let a person's own strategy make the body of an attempt that is not recorded yet."""
+        return await compose(self._code, wanted)
+
+    async def call(self, prepared: Prepared) -> ModelOutcome:
+        """Send an attempt once its transaction stands."""
         try:
             endpoint = await resolve(prepared.current, self._secrets, folder=prepared.folder, timeout=prepared.timeout)
         except BadInput as error:
             return ModelOutcome(Failure(FailureKind.UNUSABLE, str(error)))
         body = await self._body(prepared)
-        if not isinstance(body, bytes):
-            return ModelOutcome(body) if body is not None else None
         request = ModelRequest(body=body, run_id=prepared.run_id, agent=prepared.agent, turn=prepared.turn, attempt=prepared.attempt)
         answer = await self._providers[prepared.pinned.provider].complete(endpoint, request)
         if isinstance(answer, Failure):
@@ -100,12 +103,10 @@ class ModelCaller:
             self.conversations.forget(prepared.run_id)  # it is over: nothing is sent after it
         return await self._priced(answer, prepared, endpoint.base_url)
 
-    async def _body(self, prepared: Prepared) -> bytes | Failure | None:
+    async def _body(self, prepared: Prepared) -> bytes:
         match prepared.way:
             case bytes() as made:
                 return made
-            case Composition() as wanted:
-                return await compose(self._store, self._code, wanted, run_id=prepared.run_id, attempt=prepared.attempt)
             case Plain() as plain:
                 return context.enclosed(plain.around, await self._conversation(prepared.run_id, plain))
             case _:
@@ -159,9 +160,9 @@ def prepare(tx: Tx, run: Run) -> Prepared:
         raise Unknown(f"run {run.name!r} is not pinned to its agent and LLM")
     pinned = bounded(pinned, opened.max_output)
     told_in_json = in_json(agent, pinned, pins)
-    way: Plain | bytes | Composition
+    way: Plain | bytes
     if strategy.is_own(agent):
-        way = composition_of(tx, run, agent, pinned, pins)
+        way = _kept(tx, run)
     elif told_in_json or opened.summarises:
         way = body_of(tx, run, pins, opened)
     else:
@@ -174,22 +175,25 @@ def prepare(tx: Tx, run: Run) -> Prepared:
         way=way,
         in_json=told_in_json,
         pinned=pinned,
-        current=_current(pinned, typed(row) if row is not None else pinned),
+        current=as_of_now(pinned, typed(row) if row is not None else pinned),
         folder=pins.folder("llm", llm),
         timeout=typed(defaults).timeout if defaults is not None else None,
     )
 
 
-def _current(pinned: LLMSpec, now: LLMSpec) -> LLMSpec:
-    """Endpoint, key, price and limits as they are written now; provider, model and parameters as they are pinned."""
-    if now is pinned:
-        return pinned
-    return now.model_copy(update={"provider": pinned.provider, "model": pinned.model, "parameters": pinned.parameters})
+def _kept(tx: Tx, run: Run) -> bytes:
+    body = composed.get(tx, run.id, run.attempts)
+    if body is None:
+        raise Unknown(f"run {run.name!r} has no body for its attempt {run.attempts}")
+    return body.encode()
 
 
 def bounded(llm: LLMSpec, max_output: int | None, /) -> LLMSpec:
     """An LLM as an attempt sends it: with the tokens of the reply that a cap makes it ask for, where nothing written bounds them."""
-    return llm if max_output is None else llm.model_copy(update={"parameters": {**llm.parameters, bounding(llm): max_output}})
+    if max_output is None:
+        return llm
+    names = [name for name in MAXIMA if name in llm.parameters] or [bounding(llm)]
+    return llm.model_copy(update={"parameters": {**llm.parameters, **dict.fromkeys(names, max_output)}})
 
 
 def bounding(llm: LLMSpec, /) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from smallchain.engine import reach
 from smallchain.engine.budget import desk as money
+from smallchain.engine.budget.bounds import around
 from smallchain.engine.budget.decide import Word
 from smallchain.engine.human.asking import ask, stop_and_ask
 from smallchain.engine.kind import Step, Transact
@@ -15,16 +16,20 @@ from smallchain.engine.pace import desk
 from smallchain.engine.run import contexts, work
 from smallchain.engine.run import decide as rules
 from smallchain.engine.run.acts import cancel, end_what_is_open, fail_whole
+from smallchain.engine.run.compose import Composition
+from smallchain.engine.run.composing import is_wanted, record_made, wanted
 from smallchain.engine.run.execute import ModelCaller, Prepared, prepare
 from smallchain.engine.run.replies import book_lost, fail, llm_of_attempt, record_outcome
 from smallchain.engine.run.results import append_results, repeats
 from smallchain.engine.specs import pins_of, typed, why_unsupported
 from smallchain.model.agent import llm_of
+from smallchain.model.canonical import canonical
 from smallchain.model.decision import Decision, Effect
 from smallchain.model.errors import Unknown
 from smallchain.model.human import RequestKind
 from smallchain.model.ids import did_you_mean
 from smallchain.model.lifecycles import CALL_TERMINAL, CallPhase, RunPhase
+from smallchain.model.llm import Failure, FailureKind
 from smallchain.model.run import Run
 from smallchain.model.sections import AgentSpec, TaskSpec
 from smallchain.model.templates import render
@@ -73,21 +78,26 @@ class RunKind:
             if decision.detail != reach.SETTLING and run.phase is not RunPhase.AWAITING_WORK:
                 eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
         runs.keep_time(tx, runs.get(tx, key), at_work=facts.at_work)
-        effects = tuple(effect.carrying(_prepared(tx, run)) for effect in decision.effects)
+        effects = tuple(effect.carrying(_carried(tx, run, effect, facts.llm)) for effect in decision.effects)
         return Step(effects=effects, look_at=decision.look_at, at_rest=decision.at_rest, has_settled=True)
 
     async def perform(self, effect: Effect, transact: Transact, /) -> None:
-        """Call the model and record what came back."""
+        """Have a person's own strategy make the request, or call the model; record what came of it."""
+        if isinstance(effect.carries, Composition):
+            wanted, made = effect.carries, await self._caller.compose(effect.carries)
+            await transact(lambda tx: record_made(tx, effect.target, effect.attempt, wanted, made))
+            return
         if not isinstance(effect.carries, Prepared):
             raise Unknown(f"run {effect.target} is not pinned to its agent and LLM")
         outcome = await self._caller.call(effect.carries)
-        if outcome is not None:
-            await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, outcome))
+        await transact(lambda tx: record_outcome(tx, effect.target, effect.attempt, outcome))
 
     def lost(self, tx: Tx, effect: Effect, error: str, /) -> None:
         """A call that ended by a fault of ours fails the run: calling again would meet the same fault."""
         run = runs.find(tx, effect.target)
-        if run is not None and run.phase is RunPhase.CALLING_MODEL and run.attempts == effect.attempt:
+        if isinstance(effect.carries, Composition):
+            record_made(tx, effect.target, effect.attempt, effect.carries, Failure(FailureKind.TRANSIENT, error))
+        elif run is not None and run.phase is RunPhase.CALLING_MODEL and run.attempts == effect.attempt:
             run = book_lost(tx, run, outcome="failed", error=error)
             desk.ended(tx, llm_of_attempt(tx, run))
             fail(tx, run, "call_failed", error)
@@ -97,10 +107,10 @@ class RunKind:
         return runs.unsettled_ids(tx)
 
 
-def _prepared(tx: Tx, run: Run) -> Prepared | None:
-    """What the attempt sends; None, which fails the call and not the look at the run, when it cannot be sent."""
+def _carried(tx: Tx, run: Run, effect: Effect, llm: str) -> Prepared | Composition | None:
+    """What the attempt sends, or its strategy is given; None, which fails the call and not the look at the run, when there is no such."""
     try:
-        return prepare(tx, run)
+        return wanted(tx, run, llm) if effect.name == "compose" else prepare(tx, run)
     except Unknown:
         return None
 
@@ -118,10 +128,12 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
             facts.lacking = _lacking_to_start(tx, run) if run.started_at is None else _lacking_to_go_on(tx, run)
         case RunPhase.READY:
             turn = desk.look(tx, run)
-            facts.turns, facts.lacking = run.turns, turn.lacking
+            facts.turns, facts.attempts, facts.lacking = run.turns, run.attempts, turn.lacking
             facts.llm, facts.llm_why, facts.has_place = turn.llm, turn.why, turn.has_place
             if turn.has_place and not turn.lacking and not run.paused:
-                _observe_money(tx, run, turn.llm, facts)
+                facts.composes = is_wanted(tx, run, turn.llm)
+                if not facts.composes:
+                    _observe_money(tx, run, turn.llm, facts)
         case RunPhase.CALLING_MODEL:
             attempt = modelcalls.get(tx, run.id, run.attempts)
             facts.attempts, facts.at_work = run.attempts, not run.paused
@@ -139,18 +151,20 @@ def _observe(tx: Tx, run: Run) -> rules.RunFacts:
         case RunPhase.BACKING_OFF:
             facts.due_at = run.due_at
         case RunPhase.OVER_BUDGET:
-            facts.due_at = run.due_at
-            _observe_money(tx, run, desk.look(tx, run).llm, facts)
+            fit = _observe_money(tx, run, desk.look(tx, run).llm, facts)
+            facts.due_at = fit.room_at
     return facts
 
 
-def _observe_money(tx: Tx, run: Run, llm: str, facts: rules.RunFacts) -> None:
-    """Put whether the next call fits under all caps to the other facts."""
-    fit = money.look(tx, run, llm)
+def _observe_money(tx: Tx, run: Run, llm: str, facts: rules.RunFacts) -> money.Fit:
+    """Put whether the next call fits under all caps to the other facts; of a run that stood still, with what it will be told of that."""
+    more = len(canonical(_stood_still(tx, run)).encode()) + 1 if run.phase is RunPhase.OVER_BUDGET else 0  # what it is told at first
+    fit = money.look(tx, run, llm, more=more)
     facts.fit, facts.money, facts.money_why = fit, fit.verdict.word, fit.verdict.why
     if fit.verdict.standing is not None:
         facts.on_limit = fit.verdict.standing.cap.on_limit
     facts.lacking = facts.lacking or fit.lacking
+    return fit
 
 
 def _lacking_to_go_on(tx: Tx, run: Run) -> str:
@@ -265,6 +279,7 @@ def _call(tx: Tx, run: Run, decision: Decision) -> None:
         model=(pinned.model if pinned else None) or decision.to,
         first_message=first,
         summarises=summarises,
+        around=around(tx, run, pinned) if pinned is not None else None,
         held_nanousd=fit.worst.nanousd if fit.worst is not None else None,
         max_output=fit.output,
     )
@@ -314,21 +329,22 @@ def _lost_dependencies(tx: Tx, run: Run, decision: Decision) -> None:
 
 def _over_cap(tx: Tx, run: Run, decision: Decision) -> None:
     fit = money.look(tx, run, desk.look(tx, run).llm)
-    due = money.wait(tx, run, fit)
+    due = fit.room_at
     run = runs.move(tx, run, "over_cap", due_at=due, detail=decision.detail)
     when = f"until {show_moment(due)}" if due is not None else "until a cap is raised"
     eventlog.tell(tx, "RunOverBudget", eventlog.about(run), of=run, when=when, detail=decision.detail)
-    _keep_waiting(tx, run, fit)
+    money.wait(tx, run, fit)
 
 
 def _keep_waiting(tx: Tx, run: Run, fit: money.Fit) -> None:
     """Note what a run waits for, and ask a person to raise the cap where that is written and nobody has said no to it."""
-    due = money.wait(tx, run, fit)
+    digest = money.wait(tx, run, fit)
     parked = run.phase is RunPhase.OVER_BUDGET
-    if run.detail != fit.verdict.why or (parked and run.due_at != due):
-        runs.save(tx, run, due_at=due if parked else run.due_at, detail=fit.verdict.why)
+    if run.detail != fit.verdict.why or (parked and run.due_at != fit.room_at):
+        runs.save(tx, run, due_at=fit.room_at if parked else run.due_at, detail=fit.verdict.why)
     if not parked:
         return
+    _withdraw(tx, run, "it waits for another cap now", but=digest)
     wish = money.wish_of(tx, fit)
     if wish is not None:
         ask(tx, run, kind=RequestKind.BUDGET, question=wish.question, arguments=wish.arguments, digest=wish.digest, rule=wish.rule)
@@ -336,31 +352,41 @@ def _keep_waiting(tx: Tx, run: Run, fit: money.Fit) -> None:
 
 def _room(tx: Tx, run: Run, decision: Decision) -> None:
     """Go on, and tell the model why it stood still."""
-    text = render("was_over_budget", pins_of(tx, run.root_id).templates(), detail=run.detail, now=show_moment(tx.now))
     number = run.messages + 1
-    messages.append(tx, run, {"role": "user", "content": text}, number=number, template="was_over_budget")
+    messages.append(tx, run, _stood_still(tx, run), number=number, template="was_over_budget")
     ledger.stop_waiting(tx, run)
-    for request in requests.open_of_run(tx, run.id):
-        if request.kind is RequestKind.BUDGET:
-            requests.decide(tx, request, "withdrawn", decision="", by="time", note="there is room again")
-            requests.tell(tx, "RequestWithdrawn", request, why="there is room again")
+    _withdraw(tx, run, "there is room again")
     run = runs.move(tx, run, "room", messages=number, due_at=None, detail="")
     eventlog.tell(tx, "RunHasRoom", eventlog.about(run), of=run)
+
+
+def _withdraw(tx: Tx, run: Run, why: str, *, but: str = "") -> None:
+    """Withdraw what a run has asked about caps, but for one."""
+    for request in requests.open_of_run(tx, run.id):
+        if request.kind is RequestKind.BUDGET and request.digest != but:
+            requests.decide(tx, request, "withdrawn", decision="", by="time", note=why)
+            requests.tell(tx, "RequestWithdrawn", request, why=why)
+
+
+def _stood_still(tx: Tx, run: Run) -> dict[str, Any]:
+    text = render("was_over_budget", pins_of(tx, run.root_id).templates(), detail=run.detail, now=show_moment(tx.now))
+    return {"role": "user", "content": text}
 
 
 def _stopped_by_cap(tx: Tx, run: Run, decision: Decision) -> None:
     """Fail the run that owns the cap; what it had started, the caller among it, is cancelled."""
     fit = money.look(tx, run, desk.look(tx, run).llm)
     standing = fit.verdict.standing
+    why = f"{decision.detail}; {fit.reset}" if fit.reset else decision.detail
     owner = money.owner_of(tx, run, standing.cap) if standing is not None else run
     if owner.id != run.id:
         for child in [each for each in runs.tree(tx, owner.id) if each.id != owner.id]:
-            cancel(tx, child, by="a cap", note=decision.detail, only=True)
+            cancel(tx, child, by="a cap", note=why, only=True)
         owner = runs.get(tx, owner.id)
         if owner.phase is not RunPhase.AWAITING_TOOLS:
             return  # it moves by itself, and meets the cap at its own next call
-    count = end_what_is_open(tx, owner, by="a cap", detail=decision.detail)
-    fail(tx, owner, "stopped_by_cap", f"{decision.detail}; {_way_on(owner)}", messages=count)
+    count = end_what_is_open(tx, owner, by="a cap", detail=why)
+    fail(tx, owner, "stopped_by_cap", f"{why}; {_way_on(owner)}", messages=count)
 
 
 def _limit(tx: Tx, run: Run, decision: Decision) -> None:

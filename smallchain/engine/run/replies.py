@@ -57,13 +57,12 @@ def record_outcome(tx: Tx, run_id: str, attempt: int, outcome: ModelOutcome, /) 
     if not settled:
         return
     desk.ended(tx, llm)
-    if call is not None and call.held_nanousd is not None:
-        if isinstance(outcome.answer, Reply):
-            money.settle_reply(tx, run_id, attempt, usage=outcome.answer.usage, cost_nanousd=cost)
-        else:
-            money.settle_failure(tx, run_id, attempt, outcome.answer)
-        if priced_by == AT_WORST:
-            eventlog.tell(tx, "CostAtWorst", eventlog.about(run), of=run)
+    if isinstance(outcome.answer, Reply):  # also of one that went out before a cap was written over it
+        money.settle_reply(tx, run_id, attempt, usage=outcome.answer.usage, cost_nanousd=cost)
+    else:
+        money.settle_failure(tx, run_id, attempt, outcome.answer)
+    if priced_by == AT_WORST:
+        eventlog.tell(tx, "CostAtWorst", eventlog.about(run), of=run)
     if (cost or 0) != booked:
         run = runs.save(tx, run, cost_nanousd=run.cost_nanousd + (cost or 0) - booked)
     if run.phase is not RunPhase.CALLING_MODEL or run.attempts != attempt:
@@ -90,10 +89,8 @@ def book_lost(tx: Tx, run: Run, /, *, outcome: str, error: str) -> Run:
     priced_by = AT_WORST if held is not None else ""
     if not modelcalls.settle(tx, run.id, run.attempts, outcome=outcome, error=error, cost_nanousd=held, priced_by=priced_by):
         return run
-    if held is None:
-        return run
     money.settle_lost(tx, run.id, run.attempts)
-    return runs.save(tx, run, cost_nanousd=run.cost_nanousd + held)
+    return runs.save(tx, run, cost_nanousd=run.cost_nanousd + held) if held else run
 
 
 def llm_of_attempt(tx: Tx, run: Run, attempt: int | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from smallchain.engine.budget.caps import written_caps
 from smallchain.engine.run.acts import cancel, create_from_entry
 from smallchain.model.canonical import digest as digest_of
 from smallchain.model.errors import Place, Problem, Unconfirmed
@@ -13,7 +14,7 @@ from smallchain.model.manifest import Resource
 from smallchain.model.plan import Key, Plan, Standing, plan
 from smallchain.model.sections import RunSpec
 from smallchain.services.config.folder import ConfigFile
-from smallchain.store import eventlog, files, meta, resources, runs
+from smallchain.store import eventlog, files, ledger, meta, resources, runs
 from smallchain.store.contract import Tx
 
 _INODE = "config_inode"
@@ -64,12 +65,15 @@ def apply(tx: Tx, wanted: Wanted, /) -> Applied:
     if wanted.changed_sources is not None and not wanted.prune:
         _refuse_to_cancel(tx, planned, wanted.changed_sources)
     result = Applied(held=list(planned.held))
+    caps = {cap.key for cap, _ in written_caps(tx)}
     if any(row["status"] != "Applied" for row in files.everything(tx)):
         eventlog.tell(tx, "ConfigHealed", Object("file", "the config folder"))
     for resource in planned.put:
         _put(tx, resource, result)
     for key in planned.remove:
         _remove(tx, key, result, wanted.by)
+    for gone in sorted(caps - {cap.key for cap, _ in written_caps(tx)}):
+        ledger.let_go(tx, gone)
     _record_files(tx, wanted, planned)
     if meta.get(tx, _REJECTED):
         meta.put(tx, _REJECTED, "")

@@ -18,6 +18,8 @@ from smallchain.services.llm import ratelimits, wordings
 _LONGEST_WORDS = 500
 _MOST_READ = 16_000
 _SAY_WHEN = (429, 503, 529)
+_GAVE_UP = (408, 499, 504, 524)
+"""Who stands in front of a model tells that it waited in vain: the model may have gone on, and be billed."""
 
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -38,7 +40,7 @@ def classify(status: int, body: bytes, headers: Mapping[str, str], *, now: datet
     if kind in (FailureKind.TRANSIENT, FailureKind.UNUSABLE):
         wait = _wait(status, lowered, now)
         wait = ratelimits.bounded(told) if wait is None and told is not None and status in _SAY_WHEN else wait
-    return Failure(kind, message, status=status, retry_after=wait, raw=wordings.kept(text))
+    return Failure(kind, message, status=status, retry_after=wait, raw=wordings.kept(text), may_have_cost=status in _GAVE_UP)
 
 
 def _kind(status: int, words: str, told_s: float | None) -> FailureKind:

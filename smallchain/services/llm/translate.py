@@ -65,7 +65,7 @@ def translate(raw: bytes | str, *, asked: bytes = b"") -> Reply | Failure:
         content=content,
         calls=tuple(call for call, _ in calls),
         finish_reason=reason,
-        usage=_usage(body.get("usage"), notes),
+        usage=_usage(body.get("usage"), notes, has_said=bool(calls or content.strip())),
         model=_word(body.get("model")),
         notes=tuple(notes),
     )
@@ -103,7 +103,9 @@ def _message(body: dict[str, Any], text: str, notes: list[str]) -> tuple[dict[st
     if error:
         # Gateways answer 200 and put the error of the provider behind them, with its status as `code`, into the body.
         wrapped = json.dumps({"error": error}).encode()
-        return replace(classify(_status_in(error), wrapped, {}), raw=wordings.kept(text))
+        failure = classify(_status_in(error), wrapped, {})
+        has_begun = bool(found) or isinstance(body.get("usage"), dict)  # what was written before the error is billed
+        return replace(failure, raw=wordings.kept(text), may_have_cost=failure.may_have_cost or has_begun)
     if not found:
         return _unread("the endpoint's reply holds no choices", text)
     if not usable:
@@ -265,17 +267,18 @@ def _is_blank(given: Any) -> bool:
     return given is None or (isinstance(given, str) and not given.strip())
 
 
-def _usage(given: Any, notes: list[str]) -> Usage | None:
+def _usage(given: Any, notes: list[str], *, has_said: bool) -> Usage | None:
     """The counts if they can be true; None, with a note, where money must be booked at the worst case instead."""
     if not isinstance(given, dict):
         notes.append("the reply says no usage")
         return None
     prompt, completion = given.get("prompt_tokens", given.get("input_tokens")), given.get("completion_tokens", given.get("output_tokens"))
-    if not _is_count(prompt) or not _is_count(completion) or not prompt:
+    total = given.get("total_tokens")
+    is_silent = not completion and not (_is_count(total) and _is_count(prompt) and total > prompt)
+    if not _is_count(prompt) or not _is_count(completion) or not prompt or (has_said and is_silent):
         shown = f"prompt_tokens {str(prompt)[:20]}, completion_tokens {str(completion)[:20]}"
         notes.append(f"the usage cannot be true ({shown}); it is left out")
         return None
-    total = given.get("total_tokens")
     if _is_count(total) and total > prompt + completion:  # reasoning, which xAI and some ways to Gemini bill and count nowhere else
         notes.append(f"{total - prompt - completion} tokens of the total stand in no other count; they are counted as the reply's")
         completion = total - prompt

@@ -2,26 +2,37 @@
 SELECT * FROM accounts WHERE cap = :cap AND subject = :subject;
 
 -- open_account: an account that begins with nothing
-INSERT INTO accounts (cap, subject, unit, counted_from, spent, held, raised, raised_until, raised_for_good)
-VALUES (:cap, :subject, :unit, :counted_from, 0, 0, 0, NULL, 0);
+INSERT INTO accounts (cap, subject, unit, counted_from, spent, held) VALUES (:cap, :subject, :unit, :counted_from, 0, 0);
 
--- seed: what was spent before the account was opened, as far as it counts: calls of a run (where one is given), of an agent with what it
--- delegated, of a task, on an LLM
+-- let_go: accounts of a cap that is not written any more: what is spent until it is again is looked up then
+UPDATE accounts SET counted_from = :never WHERE cap = :cap;
+
+-- come_back: what a clock that ran ahead recorded
+UPDATE charges SET at = :now WHERE account = :account AND at > :now;
+
+-- seed: what an account does not know of what was spent or is out (held as under another cap), as far as it counts: calls of a run (where one is given), of an agent with what it delegated, of a task, on an LLM
 WITH RECURSIVE counted (id) AS (
   SELECT id FROM runs WHERE (:subject = '' OR id = :subject) AND (:agent = '' OR agent = :agent) AND (:task = '' OR task = :task)
   UNION SELECT runs.id FROM runs JOIN counted ON runs.parent_id = counted.id
 )
 INSERT INTO charges (account, run_no, attempt, at, amount, open)
-SELECT :account, modelcalls.run_no, attempt, modelcalls.started_at, CASE :unit
-    WHEN 'dollars' THEN coalesce(modelcalls.cost_nanousd, 0)
-    WHEN 'tokens' THEN coalesce(input_tokens, 0) + coalesce(output_tokens, 0)
+SELECT :account, modelcalls.run_no, attempt, min(modelcalls.started_at, :now), min(:most, CASE
+    WHEN outcome = 'open' THEN coalesce((
+      SELECT max(charges.amount) FROM charges JOIN accounts ON accounts.id = charges.account
+      WHERE charges.run_no = modelcalls.run_no AND charges.attempt = modelcalls.attempt AND charges.open = 1 AND accounts.unit = :unit
+    ), iif(:unit = 'dollars', modelcalls.held_nanousd, 0), 0)
+    WHEN :unit = 'dollars' THEN coalesce(modelcalls.cost_nanousd, 0)
+    WHEN :unit = 'tokens' THEN coalesce(input_tokens, 0) + coalesce(output_tokens, 0)
     ELSE max(0, CAST((julianday(modelcalls.finished_at) - julianday(modelcalls.started_at)) * 86400000 AS INTEGER))
-  END, 0
+  END), outcome = 'open'
 FROM counted JOIN runs ON runs.id = counted.id JOIN modelcalls ON modelcalls.run_no = runs.no
-WHERE (:llm = '' OR modelcalls.llm = :llm) AND modelcalls.started_at >= :since AND outcome != 'open';
+WHERE (:llm = '' OR modelcalls.llm = :llm) AND modelcalls.started_at >= :since AND NOT EXISTS (
+  SELECT 1 FROM charges WHERE charges.account = :account AND charges.run_no = modelcalls.run_no AND charges.attempt = modelcalls.attempt
+);
 
--- total: what an account's settled charges since a moment add up to
-SELECT coalesce(sum(amount), 0) AS amount FROM charges WHERE account = :account AND open = 0 AND at >= :since;
+-- total: what an account's settled charges since a moment add up to, and what its open ones hold
+SELECT coalesce(sum(iif(open = 0 AND at >= :since, amount, 0)), 0) AS spent, coalesce(sum(iif(open = 1, amount, 0)), 0) AS held
+FROM charges WHERE account = :account;
 
 -- left: what an account's settled charges add up to that counted, and count no longer
 SELECT coalesce(sum(amount), 0) AS amount FROM charges WHERE account = :account AND open = 0 AND at >= :counted_from AND at < :since;
@@ -30,7 +41,7 @@ SELECT coalesce(sum(amount), 0) AS amount FROM charges WHERE account = :account 
 DELETE FROM charges WHERE account = :account AND open = 0 AND at < :since;
 
 -- write: how an account stands
-UPDATE accounts SET counted_from = :counted_from, spent = :spent, raised = :raised, raised_until = :raised_until WHERE id = :id;
+UPDATE accounts SET counted_from = :counted_from, spent = :spent, held = :held WHERE id = :id;
 
 -- hold: a call that goes out holds so much
 INSERT INTO charges (account, run_no, attempt, at, amount, open)
@@ -47,7 +58,7 @@ WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND attempt = :attempt;
 UPDATE charges SET amount = :amount, open = 0 WHERE no = :no;
 
 -- settle_account: a hold is let go, and what the call came to is spent
-UPDATE accounts SET held = held - :released, spent = max(0, spent + :spent) WHERE id = :id;
+UPDATE accounts SET held = held - :released, spent = min(:most, max(0, spent + :spent)) WHERE id = :id;
 
 -- counted: settled charges since a moment, and after one of that moment, oldest first
 SELECT no, at, amount FROM charges WHERE account = :account AND open = 0 AND (at, no) > (:at, :no) ORDER BY at, no LIMIT :most;
@@ -88,11 +99,12 @@ WITH RECURSIVE tree (id) AS (SELECT :id UNION SELECT runs.id FROM runs JOIN tree
 SELECT coalesce(sum(held_nanousd), 0) AS amount FROM tree JOIN runs ON runs.id = tree.id JOIN modelcalls ON modelcalls.run_no = runs.no
 WHERE outcome = 'open';
 
--- raise: people have added to a limit, for a while
-UPDATE accounts SET raised = :raised, raised_until = :raised_until WHERE id = :id;
+-- raise: people have added to a limit as it is written, for a while or for good
+INSERT INTO raises (account, amount, until, over) VALUES (:account, :amount, :until, :over);
 
--- raise_for_good: people have added to a limit for as long as it is written as it is
-UPDATE accounts SET raised_for_good = raised_for_good + :by WHERE id = :id;
+-- raised: what has been added to a limit as it is written now; what was added to another is gone with it
+SELECT coalesce(sum(amount), 0) AS amount FROM raises
+WHERE account = :account AND (until IS NULL OR until > :now) AND coalesce(over, :over) = :over;
 
 -- account_by_id: an account
 SELECT * FROM accounts WHERE id = :id;

@@ -1,8 +1,8 @@
 -- insert: an attempt, recorded before its request goes out
 INSERT INTO modelcalls (run_no, attempt, turn, epoch, llm, model, messages, outcome, error, finish_reason, input_tokens, output_tokens,
-  cached_tokens, cost_nanousd, priced_by, raw, started_at, finished_at, held_nanousd, max_output, first_message, summary, summarises)
+  cached_tokens, cost_nanousd, priced_by, raw, started_at, finished_at, held_nanousd, max_output, first_message, summary, summarises, around)
 VALUES ((SELECT no FROM runs WHERE id = :run_id), :attempt, :turn, :epoch, :llm, :model, :messages, :outcome, :error, :finish_reason, :input_tokens, :output_tokens,
-  :cached_tokens, :cost_nanousd, :priced_by, :raw, :started_at, :finished_at, :held_nanousd, :max_output, :first_message, :summary, :summarises);
+  :cached_tokens, :cost_nanousd, :priced_by, :raw, :started_at, :finished_at, :held_nanousd, :max_output, :first_message, :summary, :summarises, :around);
 
 -- get: one attempt
 SELECT modelcalls.*, runs.id AS run_id FROM runs JOIN modelcalls ON modelcalls.run_no = runs.no

@@ -106,9 +106,10 @@ SELECT llm FROM places UNION SELECT llm FROM paces WHERE full_since IS NOT NULL;
 -- waiting_runs: which run waits at which LLM
 SELECT run_id, attempt, llm FROM places WHERE granted_at IS NULL;
 
--- last_usage: the newest call of a run that told its tokens
-SELECT messages, input_tokens, output_tokens FROM modelcalls WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND input_tokens IS NOT NULL
-AND summarises = 0 ORDER BY attempt DESC LIMIT 1;
+-- last_usage: the newest call of a run to a model that told its tokens, which another model would count otherwise
+SELECT messages, input_tokens, output_tokens, first_message, summary, coalesce(around, 0) AS around FROM modelcalls
+WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND input_tokens IS NOT NULL AND summarises = 0 AND llm = :llm AND model = :model
+ORDER BY attempt DESC LIMIT 1;
 
 -- bytes_since: how long the messages of a run are that came after a number
 SELECT coalesce(sum(length(CAST(wire AS BLOB))), 0) AS bytes FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND seq > :after AND seq <= :upto;

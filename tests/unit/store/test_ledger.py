@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from smallchain.engine.budget.decide import Word, admit
 from smallchain.model.cap import Cap, OnLimit, Unit, Worst, counts_from
+from smallchain.model.money import Usage
+from smallchain.model.run import Run
 from smallchain.store import ledger, migrate, modelcalls, runs
 from smallchain.store.transaction import SqliteTx
 from support.rows import NOON, put_run
@@ -108,7 +111,7 @@ class Ledger(RuleBasedStateMachine):
             return
         for cap in self.caps:
             account = ledger.bring_up(self.tx, cap)
-            ledger.raise_limit(self.tx, account.id, by=by, until=None)
+            ledger.raise_limit(self.tx, account.id, by=by, until=None, over=LIMIT)
         self.raised += by
 
     @invariant()
@@ -178,8 +181,110 @@ def test_runs_that_stand_still_are_counted_with_the_moment_at_which_the_first_go
 def test_what_is_added_for_a_while_ends_and_what_is_added_for_good_stays(tx: SqliteTx) -> None:
     cap = Cap("budget", "b", "", Unit.TOKENS, 100, "hour", "rolling", OnLimit.ASK)
     account = ledger.bring_up(tx, cap).id
-    ledger.raise_limit(tx, account, by=10, until=NOON + timedelta(hours=1))
-    ledger.raise_limit(tx, account, by=5, until=None)
+    ledger.raise_limit(tx, account, by=10, until=NOON + timedelta(hours=1), over=100)
+    ledger.raise_limit(tx, account, by=5, until=None, over=100)
     assert ledger.bring_up(tx, cap).standing.limit == ledger.look(tx, cap).limit == 115
     tx.begin(NOON + timedelta(hours=1))
     assert ledger.look(tx, cap).limit == ledger.bring_up(tx, cap).standing.limit == 105
+
+
+def test_what_is_added_to_a_limit_goes_when_another_limit_is_written(tx: SqliteTx) -> None:
+    cap = Cap("budget", "b", "", Unit.TOKENS, 100, "hour", "rolling", OnLimit.ASK)
+    ledger.raise_limit(tx, ledger.bring_up(tx, cap).id, by=100, until=None, over=100)
+
+    assert ledger.bring_up(tx, cap).standing.limit == 200
+    assert ledger.bring_up(tx, replace(cap, limit=50)).standing.limit == 50, "who writes less gets less"
+    assert ledger.bring_up(tx, cap).standing.limit == 200
+
+
+def test_what_is_added_twice_ends_each_at_its_own_time(tx: SqliteTx) -> None:
+    cap = Cap("budget", "b", "", Unit.TOKENS, 100, "hour", "rolling", OnLimit.ASK)
+    account = ledger.bring_up(tx, cap).id
+    ledger.raise_limit(tx, account, by=10, until=NOON + timedelta(hours=1), over=100)
+    ledger.raise_limit(tx, account, by=5, until=NOON + timedelta(hours=2), over=100)
+    assert ledger.look(tx, cap).limit == 115
+    tx.begin(NOON + timedelta(hours=1))
+    assert ledger.look(tx, cap).limit == 105
+
+
+def call(tx: SqliteTx, run: Run, attempt: int, *caps: Cap, amount: int = 0) -> None:
+    """A call that goes out under some caps."""
+    accounts = [ledger.bring_up(tx, cap) for cap in caps]
+    modelcalls.open_call(tx, run, attempt=attempt, llm="fast", model="m")
+    for account in accounts:
+        ledger.hold(tx, account, run, attempt=attempt, amount=amount)
+
+
+def ends(tx: SqliteTx, run: Run, attempt: int, tokens: int) -> None:
+    """A reply that used so much."""
+    modelcalls.settle(tx, run.id, attempt, outcome="replied", usage=Usage(tokens, 0))
+    ledger.settle(tx, run.id, attempt, Worst(0, tokens, 0))
+
+
+DAY = Cap("budget", "b", "", Unit.TOKENS, 100, "day", "calendar", OnLimit.WAIT)
+
+
+@pytest.mark.parametrize("cap", [DAY, replace(DAY, window="rolling"), replace(DAY, per="run")], ids=["calendar", "rolling", "run"])
+def test_a_cap_that_is_written_while_calls_are_out_books_them(tx: SqliteTx, cap: Cap) -> None:
+    run, before = put_run(tx), replace(DAY, name="written before")
+    call(tx, run, 1)
+    call(tx, run, 2, before, amount=40)
+    opened = ledger.bring_up(tx, cap).standing
+    ends(tx, run, 1, 30)
+    ends(tx, run, 2, 20)
+    found = ledger.bring_up(tx, cap).standing
+
+    assert (opened.spent, opened.held) == (0, 40), "what holds nothing under any cap is bounded by nothing"
+    assert (found.spent, found.held) == (50, 0)
+
+
+@pytest.mark.parametrize("back", [timedelta(microseconds=1), timedelta(hours=1), timedelta(hours=30), timedelta(days=400)])
+@pytest.mark.parametrize("window", ["calendar", "rolling"])
+def test_a_clock_that_is_set_back_makes_no_room(tx: SqliteTx, back: timedelta, window: str) -> None:
+    run, cap = put_run(tx), replace(DAY, window=window)
+    midnight = NOON.replace(hour=0) + timedelta(days=1)
+    tx.begin(midnight - timedelta(minutes=5))
+    call(tx, run, 1, cap, amount=60)
+    ends(tx, run, 1, 60)
+    tx.begin(midnight)
+    call(tx, run, 2, cap, amount=30)
+    ends(tx, run, 2, 30)
+    tx.begin(midnight - back)
+    assert ledger.bring_up(tx, cap).standing.spent >= 30, "what was spent just before the clock was set counts"
+    assert ledger.bring_up(tx, cap).standing.spent >= 90 or back > timedelta(hours=29)
+    call(tx, run, 3, cap, amount=10)
+    ends(tx, run, 3, 10)
+    assert ledger.bring_up(tx, cap).standing.spent >= 40, "what is spent after it too"
+    tx.begin(midnight - back + timedelta(days=1, hours=1))
+    found = ledger.bring_up(tx, cap).standing
+    assert found.spent == 0, "and it leaves the window as if the clock had always gone so"
+
+
+def test_a_clock_that_ran_years_ahead_holds_nothing_up_once_it_is_set_right(tx: SqliteTx) -> None:
+    run = put_run(tx)
+    tx.begin(NOON + timedelta(days=2000))
+    call(tx, run, 1, DAY, amount=100)
+    ends(tx, run, 1, 100)
+    tx.begin(NOON)
+    assert ledger.bring_up(tx, DAY).standing.room == 0
+    tx.begin(NOON + timedelta(days=1))
+    assert ledger.bring_up(tx, DAY).standing.room == 100
+
+
+def test_time_at_models_is_no_longer_than_the_time_out_of_the_call(tx: SqliteTx) -> None:
+    run, cap = put_run(tx), replace(DAY, unit=Unit.TIME, limit=1_000_000)
+    call(tx, run, 1, cap, amount=120_000)
+    ledger.settle(tx, run.id, 1, Worst(0, 0, 8 * 3_600_000))
+
+    assert ledger.look(tx, cap).spent == 120_000, "a machine that slept, or a clock that was set, is no time at a model"
+
+
+def test_a_server_that_lies_about_its_tokens_breaks_no_account(tx: SqliteTx) -> None:
+    run = put_run(tx)
+    for attempt in range(1, 12):
+        call(tx, run, attempt, DAY, amount=1)
+        ledger.settle(tx, run.id, attempt, Worst(0, 10**30, 0))
+    found = ledger.look(tx, DAY)
+
+    assert found.held == 0
+    assert found.room < 0

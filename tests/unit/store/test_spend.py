@@ -101,7 +101,7 @@ def test_a_tree_is_summed_without_its_neighbours(tx: SqliteTx) -> None:
 
 
 def test_sums_read_an_index_and_none_of_the_replies(tx: SqliteTx) -> None:
-    values = {name: None for name in ("hour", "day", "agent", "llm", "task", "run", "tree_of")} | {"since": ""}
+    values = {name: None for name in (*By, "tree_of")} | {"since": ""}
 
     plan = [row["detail"] for row in tx.connection.execute(f"EXPLAIN QUERY PLAN {queries.load()['spend.sums']}", values)]
 

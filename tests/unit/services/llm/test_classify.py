@@ -178,3 +178,10 @@ def test_any_answer_is_classified_without_an_exception(status: int, body: bytes,
 )
 def test_any_json_error_is_classified_without_an_exception(value: object) -> None:
     assert classify(500, json.dumps(value).encode(), {}).message
+
+
+@pytest.mark.parametrize(
+    ("status", "may_have_cost"), [(408, True), (499, True), (504, True), (524, True), (400, False), (429, False), (500, False)]
+)
+def test_who_waited_in_vain_for_a_model_does_not_know_what_it_cost(status: int, may_have_cost: bool) -> None:
+    assert classify(status, b"{}", {}).may_have_cost is may_have_cost

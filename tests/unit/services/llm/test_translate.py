@@ -434,3 +434,21 @@ def test_any_bytes_are_read_without_an_exception(raw: bytes) -> None:
 def test_any_json_is_read_without_an_exception(value: Any) -> None:
     assert isinstance(translate(json.dumps(value)), Reply | Failure)
     assert isinstance(translate(json.dumps({"choices": value, "error": value})), Reply | Failure)
+
+
+@pytest.mark.parametrize(
+    ("body", "may_have_cost"),
+    [
+        ({"error": {"message": "slow down", "code": 429}}, False),
+        ({"error": {"message": "upstream broke", "code": 502}}, False),
+        ({"error": {"message": "upstream gave up", "code": 504}}, True),
+        ({"error": {"message": "upstream broke", "code": 502}, "usage": USAGE}, True),
+        ({"choices": [{"message": {"content": "half"}, "error": {"message": "upstream broke", "code": 502}}]}, True),
+        ({"choices": []}, True),
+    ],
+)
+def test_an_error_behind_which_a_model_may_have_written_may_have_cost(body: dict[str, Any], may_have_cost: bool) -> None:
+    found = translate(json.dumps(body))
+
+    assert isinstance(found, Failure)
+    assert found.may_have_cost is may_have_cost
