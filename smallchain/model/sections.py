@@ -68,7 +68,7 @@ class Budget(Section):
     def _window_of_what(self, info: ValidationInfo) -> Self:
         """Of what a person writes (the context is theirs): what was taken before is still read."""
         if info.context is not None and self.per == "run" and "window" in self.model_fields_set:
-            raise fault("`window` goes with `per: hour`, `day`, `week` or `month`", hint="a run is counted from its start to its end")
+            raise fault("`window` goes with a `per` that is a time", hint="a run is counted from its start to its end")
         return self
 
 

@@ -432,7 +432,7 @@ async def test_a_loop_names_what_it_asks_and_how_it_goes_on(house: House) -> Non
     await house.request(MONDAY, "loop")
     found = await reason(house)
 
-    assert found.words.startswith("it is paused: publish was called 5 times in a row")
+    assert "publish was called 5 times in a row" in found.words
     assert list(commands(found)) == [("resume", MONDAY), ("cancel", MONDAY)]
     assert found.because[0].words.startswith("a person has to decide (loop)")
 

@@ -22,4 +22,4 @@ from smallchain.model.llmspec import LLMSpec
     ],
 )
 def test_a_reply_is_bounded_by_the_name_that_its_server_knows(base_url: str | None, name: str) -> None:
-    assert bounding(LLMSpec(name="x", provider="openai", model="x", base_url=base_url)) == name
+    assert bounding(LLMSpec(name="x", provider="openai", model="x", **({"base_url": base_url} if base_url else {}))) == name
