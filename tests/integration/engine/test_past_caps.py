@@ -525,3 +525,16 @@ async def test_units_do_not_mix(house: House) -> None:
 
     assert (money.spent, words.spent, time.held) == (PRICE.cost(Usage(100, 50)), 150, 0)
     assert time.spent < timedelta(minutes=10) / timedelta(milliseconds=1)
+
+
+async def test_a_run_that_stood_still_while_its_model_failed_has_its_whole_time_to_fail_again(house: House) -> None:
+    async with ModelServer(lambda asked: uses(adds(asked, 1), prompt=1000, reply=100) if asked.turn == 1 else fails(503, "down")) as server:
+        await house.apply(files(llm(server)))
+        await house.run("monday", RunPhase.BACKING_OFF)
+        await house.apply(files(llm(server), budgets=[EVERYTHING | {"limit": "$0.003"}]))
+        await house.wait(timedelta(seconds=1))
+        await house.run("monday", RunPhase.OVER_BUDGET)
+        await house.wait(timedelta(days=1))
+        run = await house.until(lambda tx: (found := _run(tx)).attempts == 3 and found.phase != RunPhase.CALLING_MODEL and found)
+
+    assert (run.phase, run.failing_since) == (RunPhase.BACKING_OFF, house.clock.now())
