@@ -582,7 +582,7 @@ async def test_a_model_that_cannot_be_reached_is_given_up_after_the_time_it_says
     assert len(server.requests) == 2
 
 
-async def test_a_run_that_was_paused_while_its_model_failed_has_its_whole_time_to_fail_again(house: House, server: ModelServer) -> None:
+async def test_a_run_that_was_paused_has_its_whole_time_to_fail_again(house: House, server: ModelServer) -> None:
     server.brain = lambda asked: fails(503, "down")
     await house.apply(at(server, retry_for="1h"), "llm.yaml")
     await house.apply(work())
@@ -595,7 +595,7 @@ async def test_a_run_that_was_paused_while_its_model_failed_has_its_whole_time_t
     assert (again.phase, again.failing_since) == (RunPhase.BACKING_OFF, house.clock.now())
 
 
-async def test_a_run_whose_model_could_not_be_used_after_it_failed_has_its_whole_time_to_fail_again(house: House, server: ModelServer) -> None:
+async def test_a_run_whose_model_could_not_be_used_has_its_whole_time_to_fail_again(house: House, server: ModelServer) -> None:
     server.brain = lambda asked: fails(503, "down") if len(server.requests) == 1 else fails(401, "no such key")
     server.models = lambda asked: fails(401, "no such key")  # type: ignore[method-assign]
     await house.apply(at(server, retry_for="1h"), "llm.yaml")
