@@ -71,6 +71,11 @@ def _whose(item: Item) -> str:
     return "replaced" if item.get("replaced") else "ours"
 
 
+def _limit(item: Item) -> str:
+    """The limit of a cap as it is written, and what people added to it: `$5.00 + $5.00`."""
+    return " + ".join(text_of(item[name]) for name in ("limit", "raised") if item.get(name))
+
+
 def _way(item: Item) -> str:
     """How a tool runs: `builtin add`, or its executor's name."""
     written = spec(item)
@@ -245,7 +250,7 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
     "budgets": (
         _NAME,
         _STATUS,
-        column("LIMIT", "limit"),
+        Column("LIMIT", _limit),
         column("PER", "per"),
         column("SPENT", "spent"),
         column("HELD", "held"),
@@ -253,7 +258,6 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         column("ON LIMIT", "on_limit"),
         column("COUNTS", "counts", wide=True),
         column("WINDOW", "window", wide=True),
-        column("RAISED BY", "raised", wide=True),
         Column("NEXT ROOM", _moment("next_room_at"), wide=True),
         Column("NEXT WINDOW", _moment("next_window"), wide=True),
         column("WAITING", "waiting", wide=True),

@@ -404,6 +404,34 @@ def test_the_inbox_gives_the_command_that_answers(run: Run, fake: FakeDaemon) ->
     assert json.loads(run("inbox", "-o", "json")[1]) == {"items": []}
 
 
+def test_the_inbox_gives_the_commands_that_raise_a_cap_or_leave_it(run: Run, fake: FakeDaemon) -> None:
+    wish = {
+        "kind": "budget",
+        "id": "0000-deadbeef",
+        "run": "monday",
+        "arguments": {"by": "$5.00", "for_good": False},
+        "digest": "0" * 63 + "3",
+    }
+    fake.answers[("GET", "/v1/requests")] = {"items": [wish | {"question": "May it be raised by $5.00?"}]}
+
+    out = run("inbox")[1]
+
+    assert "  smallchain approve deadbeef\n" in out
+    assert "  smallchain approve deadbeef --set by='$5.00' --set for_good=true\n" in out
+    assert "  smallchain deny deadbeef --note WHY\n" in out
+    assert "digest" not in out, "it tells the cap, which the question names"
+
+
+def test_a_limit_that_somebody_raised_is_told_with_what_was_added(run: Run, fake: FakeDaemon) -> None:
+    cap = {"kind": "budget", "name": "agent/clerk", "status": "Used up", "limit": "$0.06", "per": "day", "spent": "$0.354"}
+    fake.answers[("GET", "/v1/budgets")] = {"items": [cap | {"raised": "$0.30"}, cap | {"name": "agent/other", "raised": None}]}
+
+    raised, plain = run("get", "budgets")[1].splitlines()[1:]
+
+    assert "$0.06 + $0.30" in raised
+    assert "+" not in plain
+
+
 def test_a_transcript_marks_what_is_ours_and_fences_what_is_said(run: Run, fake: FakeDaemon) -> None:
     messages = [
         {"seq": 1, "role": "system", "content": "s", "ours": True, "template": "json_mode"},
