@@ -111,6 +111,16 @@ def _moment(key: str) -> Callable[[Item], str]:
     return lambda item: text_of(item.get(key))[:19] + "Z" if item.get(key) else ""
 
 
+def _why_no_start(item: Item) -> str:
+    """Why a schedule does not start: what is wrong with it, the run that a start waits for, or what was skipped since the last start."""
+    if item.get("detail"):
+        return text_of(item["detail"])
+    if item.get("waiting_since"):
+        return f"a start waits until run '{text_of(item.get('last_run'))}' is over"
+    since, skipped = text_of(item.get("last_start_at")), text_of(item.get("skipped_at"))
+    return f"skipped: {text_of(item.get('skipped_why'))}" if item.get("skipped_at") and skipped > since else ""
+
+
 def _place(item: Item) -> str:
     return f"{text_of(item.get('file'))}:{text_of(item.get('line'))}" if item.get("file") and item.get("line") else ""
 
@@ -302,7 +312,7 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("LAST START", _moment("last_start_at")),
         column("LAST RUN", "last_run"),
         column("SKIPPED", "skipped"),
-        _DETAIL,
+        Column("DETAIL", _why_no_start, cells=80),
         column("PHASE", "last_phase", wide=True),
         Column("OVERLAP", lambda item: spec(item).get("overlap") or "skip", wide=True),
         Column("MISFIRE", lambda item: spec(item).get("misfire") or "once", wide=True),

@@ -432,6 +432,22 @@ def test_a_limit_that_somebody_raised_is_told_with_what_was_added(run: Run, fake
     assert "+" not in plain
 
 
+@pytest.mark.parametrize(
+    ("standing", "words"),
+    [
+        ({"waiting_since": "2026-11-25T02:48:48Z"}, "a start waits until run 'tick-1' is over"),
+        ({"skipped_at": "2026-11-25T02:50:00Z", "skipped_why": "run 'tick-1' still runs"}, "skipped: run 'tick-1' still runs"),
+        ({"skipped_at": "2026-11-25T02:30:00Z", "skipped_why": "long ago"}, "  -"),
+        ({"detail": "task 'digest' does not exist"}, "task 'digest' does not exist"),
+    ],
+)
+def test_the_table_of_schedules_says_why_one_does_not_start(run: Run, fake: FakeDaemon, standing: dict[str, str], words: str) -> None:
+    tick = {"kind": "schedule", "name": "tick", "status": "Ready", "last_start_at": "2026-11-25T02:48:39Z", "last_run": "tick-1"}
+    fake.answers[("GET", "/v1/schedules")] = {"items": [tick | standing]}
+
+    assert run("get", "schedules")[1].splitlines()[1].endswith(words)
+
+
 def test_a_transcript_marks_what_is_ours_and_fences_what_is_said(run: Run, fake: FakeDaemon) -> None:
     messages = [
         {"seq": 1, "role": "system", "content": "s", "ours": True, "template": "json_mode"},
