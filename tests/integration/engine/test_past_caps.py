@@ -311,7 +311,7 @@ async def test_an_agent_that_is_renamed_takes_its_cap_from_no_run_that_goes_on(h
             request = await house.request("monday")
         run = await house.now("monday")
 
-    assert run.error.startswith("agent 'clerk' of $0.002 a day is used up")
+    assert run.error.startswith("agent 'clerk' of $0.002 a day has no room for the next call")
     assert run.cost_nanousd <= 2_000_000
 
 
@@ -441,8 +441,8 @@ async def test_a_cap_that_stops_says_limit_usage_what_is_wanted_and_when_there_i
         await house.apply(files(llm(server), budgets=[cap]))
         run = await house.run("monday", RunPhase.FAILED)
 
-    assert run.error.startswith("budget 'all' of $0.0025 a day is used up: $0.00")
-    assert "spent, and the next call may use $0.00" in run.error
+    assert run.error.startswith("budget 'all' of $0.0025 a day has no room for the next call: $0.00")
+    assert "spent, and it may use $0.00" in run.error
     assert "; there is room again from 2026-01-02 23:00:00 UTC; " in run.error
 
 
@@ -452,7 +452,7 @@ async def test_the_strictest_of_two_caps_is_not_waited_out_by_the_other(house: H
         await house.apply(files(llm(server), budgets=caps))
         run = await house.run("monday", RunPhase.FAILED)
 
-    assert run.error.startswith("budget 'stops' of $0.0025 a day is used up")
+    assert run.error.startswith("budget 'stops' of $0.0025 a day has no room for the next call")
 
 
 # ---- what is ended

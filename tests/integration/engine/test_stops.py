@@ -110,7 +110,7 @@ STOPS = {
         ("agent 'worker' of 5 tokens a run", "one call may use", RETRY), agent={"budget": {"limit": "5 tokens"}}
     ),
     "a budget that stops": Stop(
-        ("agent 'worker' of 2,000 tokens a day is used up", "spent", RETRY),
+        ("agent 'worker' of 2,000 tokens a day has no room for the next call", "spent", RETRY),
         replies=tuple(dear(number) for number in range(9)),
         agent={"budget": {"limit": "2000 tokens", "per": "day", "on_limit": "stop"}},
     ),
@@ -120,13 +120,13 @@ STOPS = {
         run={"budget": {"limit": "2000 tokens", "on_limit": "stop"}},
     ),
     "a budget that waits": Stop(
-        ("agent 'worker' of 2,000 tokens a day is used up", "spent", "the next call may use"),
+        ("agent 'worker' of 2,000 tokens a day has no room for the next call", "spent", "it may use"),
         _detail,
         tuple(dear(number) for number in range(9)),
         {"budget": "2000 tokens/day"},
     ),
     "a budget that asks": Stop(
-        ("gent 'worker' of 2,000 tokens a day is used up", "May it be raised by 2000 tokens?"),
+        ("gent 'worker' of 2,000 tokens a day has no room for the next call", "May it be raised by 2000 tokens?"),
         lambda house: _asked(house, "budget"),
         tuple(dear(number) for number in range(9)),
         {"budget": {"limit": "2000 tokens", "per": "day", "on_limit": "ask"}},
