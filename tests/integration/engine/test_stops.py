@@ -115,7 +115,10 @@ STOPS = {
         agent={"budget": {"limit": "2000 tokens", "per": "day", "on_limit": "stop"}},
     ),
     "a budget of the run alone": Stop(
-        (f"run '{RUN}' of 2,000 tokens is used up", f"; `smallchain retry {RUN}` goes on as another run, which this cap is not over"),
+        (
+            f"run '{RUN}' of 2,000 tokens has no room for the next call",
+            f"; `smallchain retry {RUN}` goes on as another run, which this cap is not over",
+        ),
         replies=tuple(dear(number) for number in range(9)),
         run={"budget": {"limit": "2000 tokens", "on_limit": "stop"}},
     ),

@@ -655,6 +655,16 @@ def test_status_tells_of_a_held_config(run: Run, fake: FakeDaemon) -> None:
     assert err == "a.yaml:2:11: a quote opens here\n"
 
 
+@pytest.mark.parametrize(("count", "words"), [(1, "1 waits for a person"), (3, "3 wait for a person")])
+def test_status_tells_how_much_waits_for_a_person(run: Run, fake: FakeDaemon, count: int, words: str) -> None:
+    fake.answers[("GET", "/v1/status")] = {"pid": 7, "inbox": count}
+    assert f"inbox    {words}: `smallchain inbox`\n" in run("status")[1]
+
+    fake.answers[("GET", "/v1/status")] = {"pid": 7, "inbox": 0}
+
+    assert "inbox" not in run("status")[1]
+
+
 def test_status_tells_of_a_full_disk(run: Run, fake: FakeDaemon) -> None:
     disk: dict[str, Any] = {"full_since": None, "free_bytes": 3 * 2**30}
     fake.answers[("GET", "/v1/status")] = lambda _: (200, {"pid": 7, "disk": disk})
