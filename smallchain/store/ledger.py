@@ -116,6 +116,8 @@ def settle(tx: Tx, run_id: str, attempt: int, used: Worst | None, /) -> list[int
 
     What is booked a second time (a reply that came after all) takes the place of the first.
     """
+    if not _is_any(tx):
+        return []
     accounts = []
     for row in tx.all("ledger.of_call", run_id=run_id, attempt=attempt):
         unit, amount = Unit(row["unit"]), row["amount"]
@@ -129,6 +131,16 @@ def settle(tx: Tx, run_id: str, attempt: int, used: Worst | None, /) -> list[int
         tx.run("ledger.settle_account", id=row["account"], released=row["amount"] if row["open"] else 0, spent=spent, most=8 * MOST)
         accounts.append(row["account"])
     return accounts
+
+
+def _is_any(tx: Tx) -> bool:
+    """Whether there is any account at all: most houses have none, and each reply asks."""
+
+    def read() -> bool:
+        row = tx.one("ledger.newest_account")
+        return row is not None and row["id"] is not None
+
+    return tx.recall("accounts", None, read)
 
 
 def counted(tx: Tx, account: Account, /) -> Iterator[tuple[datetime, int]]:

@@ -98,7 +98,8 @@ def _refusal(standing: Standing, worst: int) -> Verdict | None:
 
     limit = f"{cap.shown}" + (f" (raised to {shown(standing.limit)})" if standing.raised else "")
     if worst > standing.limit:
-        return Verdict(Word.NEVER, standing, f"one call may use {shown(worst)}, which is more than {limit} allows")
+        most = f"{shown(worst)}, the `timeout` of its LLM," if cap.unit is Unit.TIME else f"{shown(worst)},"
+        return Verdict(Word.NEVER, standing, f"one call may use {most} which is more than {limit} allows")
     if standing.spent + worst > standing.limit:
         why = f"{limit} has no room for the next call: {shown(standing.spent)} spent, and it may use {shown(worst)}"
         return Verdict(Word.OVER, standing, why)

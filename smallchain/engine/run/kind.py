@@ -65,7 +65,7 @@ class RunKind:
                 paces.withdraw(tx, run)
             if decision.cause is None:
                 break
-            _RECORD[decision.cause](tx, run, decision)
+            _RECORD[decision.cause](tx, run, facts, decision)
             run = runs.get(tx, key)
         else:
             return Step()
@@ -167,6 +167,12 @@ def _observe_money(tx: Tx, run: Run, llm: str, facts: rules.RunFacts) -> money.F
     return fit
 
 
+def _fit_of(facts: rules.RunFacts) -> money.Fit:
+    """What a decision over a call was taken on: it was looked at in this very step, and nothing has moved since."""
+    assert isinstance(facts.fit, money.Fit), "whoever calls, or may not, was held against the caps"
+    return facts.fit
+
+
 def _lacking_to_go_on(tx: Tx, run: Run) -> str:
     turn = desk.look(tx, run)
     return turn.lacking or money.look(tx, run, turn.llm).lacking
@@ -203,7 +209,7 @@ def _llm_of_child(tx: Tx, run: Run) -> str | None:
 # ---- recording
 
 
-def _start(tx: Tx, run: Run, decision: Decision) -> None:
+def _start(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
     if run.started_at is not None:
         runs.move(tx, run, "dependencies_ready", detail="")
         return
@@ -261,7 +267,7 @@ def _open(tx: Tx, run: Run, opening: list[dict[str, Any]], *, agent: str, llm: s
     return runs.move(tx, run, "dependencies_ready", **changes)
 
 
-def _call(tx: Tx, run: Run, decision: Decision) -> None:
+def _call(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
     attempt = run.attempts + 1
     pinned = pins_of(tx, run.root_id).llm(decision.to)
     if pinned is None and (row := resources.get(tx, "llm", decision.to)) is not None:
@@ -269,7 +275,7 @@ def _call(tx: Tx, run: Run, decision: Decision) -> None:
         pinned = typed(row)
     if decision.detail:
         desk.tell_switch(tx, run, decision.to, decision.detail)
-    fit = money.look(tx, run, decision.to)
+    fit = _fit_of(facts)
     first, summarises = contexts.first_message(tx, run), contexts.summarises(tx, run)
     modelcalls.open_call(
         tx,
@@ -287,7 +293,7 @@ def _call(tx: Tx, run: Run, decision: Decision) -> None:
     runs.move(tx, run, "model_called", attempts=attempt, first_message=first, detail="")
 
 
-def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
+def _interrupted(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
     attempt = modelcalls.get(tx, run.id, run.attempts)
     run = book_lost(tx, run, outcome="interrupted", error="the daemon ended before the reply was recorded")
     if attempt is not None:
@@ -300,7 +306,7 @@ def _interrupted(tx: Tx, run: Run, decision: Decision) -> None:
         stop_and_ask(tx, run, RequestKind.QUARANTINE, question)
 
 
-def _results_in(tx: Tx, run: Run, decision: Decision) -> None:
+def _results_in(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
     calls = toolcalls.of_turn(tx, run.id, run.turns)
     count = append_results(tx, run, calls)
     waits = work.waits(tx, run, calls)
@@ -314,21 +320,21 @@ def _results_in(tx: Tx, run: Run, decision: Decision) -> None:
         stop_and_ask(tx, run, RequestKind.LOOP, question)
 
 
-def _work_finished(tx: Tx, run: Run, decision: Decision) -> None:
+def _work_finished(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
     runs.move(tx, run, "work_finished", detail="")
 
 
-def _waited(tx: Tx, run: Run, decision: Decision) -> None:
+def _waited(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
     runs.move(tx, run, "waited", due_at=None, detail="")
 
 
-def _lost_dependencies(tx: Tx, run: Run, decision: Decision) -> None:
+def _lost_dependencies(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
     run = runs.move(tx, run, "dependencies_lost", detail=decision.detail)
     eventlog.tell(tx, "RunPending", eventlog.about(run), of=run, detail=decision.detail)
 
 
-def _over_cap(tx: Tx, run: Run, decision: Decision) -> None:
-    fit = money.look(tx, run, desk.look(tx, run).llm)
+def _over_cap(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
+    fit = _fit_of(facts)
     due = fit.room_at
     run = runs.move(tx, run, "over_cap", due_at=due, detail=decision.detail)
     when = f"until {show_moment(due)}" if due is not None else "until a cap is raised"
@@ -350,7 +356,7 @@ def _keep_waiting(tx: Tx, run: Run, fit: money.Fit) -> None:
         ask(tx, run, kind=RequestKind.BUDGET, question=wish.question, arguments=wish.arguments, digest=wish.digest, rule=wish.rule)
 
 
-def _room(tx: Tx, run: Run, decision: Decision) -> None:
+def _room(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
     """Go on, and tell the model why it stood still."""
     number = run.messages + 1
     messages.append(tx, run, _stood_still(tx, run), number=number, template="was_over_budget")
@@ -373,9 +379,9 @@ def _stood_still(tx: Tx, run: Run) -> dict[str, Any]:
     return {"role": "user", "content": text}
 
 
-def _stopped_by_cap(tx: Tx, run: Run, decision: Decision) -> None:
+def _stopped_by_cap(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
     """Fail the run that owns the cap; what it had started, the caller among it, is cancelled."""
-    fit = money.look(tx, run, desk.look(tx, run).llm)
+    fit = _fit_of(facts)
     standing = fit.verdict.standing
     why = f"{decision.detail}; {fit.reset}" if fit.reset else decision.detail
     owner = money.owner_of(tx, run, standing.cap) if standing is not None else run
@@ -386,10 +392,11 @@ def _stopped_by_cap(tx: Tx, run: Run, decision: Decision) -> None:
         if owner.phase is not RunPhase.AWAITING_TOOLS:
             return  # it moves by itself, and meets the cap at its own next call
     count = end_what_is_open(tx, owner, by="a cap", detail=why)
-    fail(tx, owner, "stopped_by_cap", f"{why}; {_way_on(owner)}", messages=count)
+    is_over_one = standing is not None and standing.cap.is_over_one_run
+    fail(tx, owner, "stopped_by_cap", f"{why}; {_way_past(owner) if is_over_one else _way_on(owner)}", messages=count)
 
 
-def _limit(tx: Tx, run: Run, decision: Decision) -> None:
+def _limit(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
     """Fail a run at a limit of its agent, with all that it has out and all that it began."""
     fail_whole(tx, run, "limit_reached", f"{decision.detail}; {_way_on(run)}", by="a limit")
 
@@ -397,6 +404,11 @@ def _limit(tx: Tx, run: Run, decision: Decision) -> None:
 def _way_on(run: Run) -> str:
     """What a person may do about a limit at which a run failed; a child is not retried, its parent goes on."""
     return f"raise it, then `smallchain retry {quote(run.name)}`" if run.parent_id is None else "raise it for what is handed over next"
+
+
+def _way_past(run: Run) -> str:
+    """What a person may do about a cap over this one run: a run that goes on from it is another."""
+    return f"`smallchain retry {quote(run.name)}` goes on as another run, which this cap is not over"
 
 
 _RECORD = {

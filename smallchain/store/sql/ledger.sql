@@ -1,6 +1,9 @@
 -- account: the account of a cap over a subject
 SELECT * FROM accounts WHERE cap = :cap AND subject = :subject;
 
+-- newest_account: the number of the newest account, as long as there is any
+SELECT max(id) AS id FROM accounts;
+
 -- open_account: an account that begins with nothing
 INSERT INTO accounts (cap, subject, unit, counted_from, spent, held) VALUES (:cap, :subject, :unit, :counted_from, 0, 0);
 

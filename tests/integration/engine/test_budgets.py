@@ -186,6 +186,23 @@ async def test_a_run_over_its_cap_knows_when_there_is_room_and_goes_on_by_itself
     assert "RunOverBudget" in await house.reasons()
 
 
+@pytest.mark.parametrize("window", ["rolling", "calendar"])
+async def test_a_clock_that_went_back_makes_no_wait_for_room_longer(house: House, server: ModelServer, biller: Biller, window: str) -> None:
+    biller.calls = 5
+    biller.usage = Usage(100, 90)
+    await house.apply(files(server, budget={"limit": "$0.002", "per": "hour", "window": window}))
+    run = await house.run("monday", RunPhase.OVER_BUDGET)
+    assert run.due_at is not None
+    await house.wait(-8 * HOUR)
+    found = await house.until(lambda tx: found if (found := _run(tx)).due_at != run.due_at else None)
+    assert found.phase is RunPhase.OVER_BUDGET, "what was spent is not forgotten"
+    assert found.due_at is not None
+    assert found.due_at <= house.clock.now() + HOUR
+    await house.wait(HOUR)
+
+    await house.until(lambda tx: _run(tx).attempts > run.attempts)
+
+
 async def test_a_raised_cap_wakes_what_it_held_at_once(house: House, server: ModelServer, biller: Biller) -> None:
     biller.calls = 3
     await house.apply(files(server, budget={"limit": "$0.0025", "per": "run"}))

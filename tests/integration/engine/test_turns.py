@@ -90,7 +90,8 @@ async def test_a_request_after_a_crash_is_sent_in_the_bytes_that_are_recorded(tm
         await house.close()
 
 
-async def test_an_instant_tool_is_recorded_as_started_and_ended_in_one_write(house: House) -> None:
+async def statements_of_three_turns(house: House) -> list[str]:
+    """Every statement on the writer's connection from an agent's file to its answer, with three instant calls before it."""
     said: list[str] = []
     await house.database.write(lambda tx: cast("SqliteTx", tx).connection.set_trace_callback(said.append))
     replies: list[dict[str, Any]] = [{"tool_calls": [{"name": "add", "arguments": {"a": n, "b": 1}}]} for n in range(3)]
@@ -100,12 +101,24 @@ async def test_an_instant_tool_is_recorded_as_started_and_ended_in_one_write(hou
     await house.apply(json.dumps({"llms": script, "agents": agents, "tasks": [task], "runs": [{"name": RUN, "task": "sums"}]}))
     await house.run(RUN, RunPhase.SUCCEEDED)
     await house.database.write(lambda tx: cast("SqliteTx", tx).connection.set_trace_callback(None))
+    return said
+
+
+async def test_an_instant_tool_is_recorded_as_started_and_ended_in_one_write(house: House) -> None:
+    said = await statements_of_three_turns(house)
     written = [line.split()[0] for line in said if " toolattempts " in line.split("(")[0] + " " and not line.startswith("SELECT")]
     calls = [line.split()[0] for line in said if " toolcalls " in line.split("(")[0] + " " and not line.startswith("SELECT")]
 
     assert written == ["INSERT"] * 3
     assert calls == ["INSERT"] * 3
     assert await house.results(RUN) == ["1", "2", "3"]
+
+
+async def test_a_turn_under_no_cap_asks_nothing_about_money(house: House) -> None:
+    said = await statements_of_three_turns(house)
+
+    assert [line for line in said if {"charges", "raises"} & set(line.split())] == []
+    assert len([line for line in said if "accounts" in line.split()]) == 1, "that there is no account is looked up once"
 
 
 # ---- a fault in what is done at once

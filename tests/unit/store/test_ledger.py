@@ -221,6 +221,30 @@ def ends(tx: SqliteTx, run: Run, attempt: int, tokens: int) -> None:
     ledger.settle(tx, run.id, attempt, Worst(0, tokens, 0))
 
 
+def test_an_account_that_is_opened_after_replies_were_booked_nowhere_books_the_next(tx: SqliteTx) -> None:
+    run = put_run(tx)
+    call(tx, run, 1)
+    ends(tx, run, 1, 10)
+    call(tx, run, 2, DAY, amount=40)
+    ends(tx, run, 2, 20)
+
+    assert ledger.look(tx, DAY).spent == 30, "what was spent before counts, and what came after is booked"
+
+
+def test_a_reply_is_booked_nowhere_again_where_the_opening_of_an_account_is_taken_back(tx: SqliteTx) -> None:
+    run = put_run(tx)
+
+    def opened_in_vain() -> None:
+        call(tx, run, 1, DAY, amount=40)
+        assert ledger.settle(tx, run.id, 1, Worst(0, 5, 0)) != []
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        tx.attempt(opened_in_vain)
+
+    assert ledger.settle(tx, run.id, 1, Worst(0, 5, 0)) == []
+
+
 DAY = Cap("budget", "b", "", Unit.TOKENS, 100, "day", "calendar", OnLimit.WAIT)
 
 

@@ -78,6 +78,16 @@ def test_a_row_that_is_at_hand_is_not_read_again_in_the_next_transaction(tx: Sql
     tx.connection.set_trace_callback(None)
 
 
+def test_a_run_that_is_moved_is_not_written_for_a_look_at_its_messages(tx: SqliteTx) -> None:
+    run = put_run(tx)
+    heard = said(tx.connection)
+    run = runs.save(tx, run, detail="moved")
+
+    assert messages.wire(tx, run.id, 9) == []
+    assert verbs(heard, "runs") == ["SELECT"], "which looks up its number, and that never changes"
+    tx.connection.set_trace_callback(None)
+
+
 def test_rows_that_are_over_are_let_go_at_the_commit(tx: SqliteTx) -> None:
     call = put_call(tx, put_run(tx), phase=CallPhase.SUCCEEDED)
     tx.flush()
