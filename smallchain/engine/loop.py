@@ -1,7 +1,8 @@
 """The one driver: commits what the loops decide, then performs the effects, and is the only place that catches what goes wrong.
 
 A transaction runs on until nothing it woke moves any more, so that a reply, its tool calls, their admission and the attempts they
-record are one commit. Whatever is left wakes through the queue. A fault in one row's step takes back that step alone.
+record are one commit. Whatever is left wakes through the queue. A fault in one row's step takes back that step alone; rows that wake each
+other without end are looked at again later, like faulty ones.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _STEPS = 512
+_FEW = 16
+"""Rows: a transaction that took all its steps over fewer goes round in circles."""
 _KEYS = 64
 
 
@@ -36,6 +39,14 @@ class _Committed:
     at_rest: list[Key] = field(default_factory=list)
     faulty: list[Key] = field(default_factory=list)
     went_well: list[Key] = field(default_factory=list)
+
+    def go_round(self, waiting: list[Key]) -> None:
+        """All steps are used up: where few rows took them all, those that still want to be looked at would for ever, and are faulty."""
+        rows = set(self.went_well)
+        if len(rows) < _FEW:
+            self.faulty += [key for key in waiting if key in rows]
+            self.went_well = [key for key in self.went_well if key not in self.faulty]
+            log.error("rows wake each other without end: %s; trying again later", ", ".join(" ".join(key) for key in self.faulty))
 
 
 class _Waiting:
@@ -170,8 +181,11 @@ class Driver:
                 alarms.put(tx, *key, step.look_at)
             woken = tx.take_wakes()
             waiting.add([each for each in woken if each != key] if step.has_settled else woken)
+        else:
+            left.go_round(waiting.left())
         for key in (*others, *waiting.left()):
-            tx.wake(*key)
+            if key not in left.faulty:
+                tx.wake(*key)
         return left
 
     def _act(self, committed: _Committed) -> None:

@@ -2,7 +2,8 @@
 
 The one rule: time in which this program did not run is no time of working or of failing, whether the machine slept, the daemon was down
 or somebody set the clock. Moments are left alone: what is due by the wall clock is due, once. Only a wait that was counted from its
-beginning (a backoff) is moved with a clock that goes back, or it would last as much longer.
+beginning (a backoff, or one for room under a cap) follows a clock that goes back, or it would last as much longer; and what was counted
+under the later time counts as made at the moment of the change.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from smallchain.engine.ports import Clock
 from smallchain.model.clocks import Jump, jump_between
 from smallchain.model.durations import show_duration
 from smallchain.model.events import DAEMON
-from smallchain.store import eventlog, meta, runs, toolcalls
+from smallchain.store import countedcalls, eventlog, ledger, meta, runs, toolcalls
 from smallchain.store.contract import Tx
 
 _SETTLED = "jumps_settled"
@@ -78,6 +79,9 @@ def _leave_out(tx: Tx, length: timedelta) -> None:
     if length < timedelta():
         for call in toolcalls.to_try_again(tx):
             toolcalls.save(tx, call, due_at=(call.due_at or tx.now) + length)
+        countedcalls.come_back(tx)
+        for id in ledger.all_waiting(tx):  # what was spent later than now counts as spent now: from when there is room is another moment
+            tx.wake("run", id)
 
 
 def _shown(length: timedelta) -> str:

@@ -121,11 +121,6 @@ BUILTINS: dict[str, Builtin] = {
 }
 
 
-def builtin_schema(name: str) -> Builtin:
-    """The built-in tool of a name; raises KeyError when this version has none."""
-    return BUILTINS[name]
-
-
 def fault_in_builtin(name: str) -> tuple[str, str] | None:
     """Why a name cannot stand under `builtin` and what to do instead, or None when it can."""
     if name in BUILTINS:

@@ -58,7 +58,8 @@ class Cap:
     window: str
     on_limit: OnLimit
     counts: tuple[str, str] = ("everything", "")
-    """Which calls: of an `agent` (with what it delegates), a `task`, an `llm`, or `everything`; within the subject where there is one."""
+    """Which calls: of an `agent` (with what it delegates), a `task`, an `llm`, one `run` (with what it starts), or `everything`; within
+    the subject where there is one."""
     time_zone: str = "UTC"
     """Where a calendar's days begin."""
 
@@ -73,6 +74,11 @@ class Cap:
     def is_shared(self) -> bool:
         """Whether one account stands for all that it counts; else each run (or the run at the top of its tree) has its own."""
         return self.per != "run" or bool(self.subject)
+
+    @property
+    def is_over_one_run(self) -> bool:
+        """Whether it was written for one run by its name, with all that it starts; no run that goes on from that one is under it."""
+        return self.counts[0] == "run"
 
     @property
     def is_rolling(self) -> bool:

@@ -156,6 +156,12 @@ def count_open(tx: Tx, run_id: str, /) -> int:
     return int(row["count"]) if row else 0
 
 
+def count_all_open(tx: Tx, /) -> int:
+    """How many requests of all runs are open."""
+    row = tx.one("requests.count_all_open")
+    return int(row["count"]) if row else 0
+
+
 def timed_ids(tx: Tx, /) -> list[str]:
     """Ids of open requests to which time brings something by now."""
     return [row["id"] for row in tx.all("requests.timed", now=to_text(tx.now))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +22,8 @@ LATER_THAN_ALL = "g"
 """Sorts behind every id, which is hexadecimal."""
 
 
+NOT_FAILING: Mapping[str, Any] = {"failures": 0, "failing_since": None}
+"""The fields of a run whose next failure is the first in a row."""
 _MOST_DIGITS = 9
 _COLUMNS = tuple(field.name for field in fields(Run))
 
@@ -145,6 +147,8 @@ def move(tx: Tx, run: Run, cause: str, /, **changes: Any) -> Run:
         if run.parent_id is None:
             for schedule in schedules.waiting(tx):
                 tx.wake(schedules.KIND, schedule)
+    elif phase in (RunPhase.PENDING, RunPhase.OVER_BUDGET):
+        changes = {**NOT_FAILING, **changes}  # time in which it stands still is no time of failing
     return save(tx, run, phase=phase, **changes)
 
 

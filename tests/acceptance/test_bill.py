@@ -161,4 +161,4 @@ def test_a_daemon_that_is_killed_with_calls_out_passes_no_cap_and_forgets_no_cal
     assert billed <= parse_dollars(shown["spent"]) <= 70_000_000, "what nobody knows the outcome of counts as its worst case"
     assert cost == parse_dollars(shown["spent"])
     assert shown["held"] == "$0.00"
-    assert any("is used up" in run["error"] for run in ended), "the cap was met"
+    assert any("has no room for the next call" in run["error"] for run in ended), "the cap was met"

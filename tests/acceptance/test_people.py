@@ -127,6 +127,7 @@ def test_of_fifty_clients_one_wins_and_the_others_are_told_who(daemon: Daemon) -
     log = team(daemon, "r")
     daemon.start()
     (id_,) = asked(daemon)
+    assert daemon.ask("status")["inbox"] == 1
 
     def approve(_: int) -> str:
         try:
@@ -140,6 +141,7 @@ def test_of_fifty_clients_one_wins_and_the_others_are_told_who(daemon: Daemon) -
     daemon.over("r")
 
     assert told.count("") == 1
+    assert daemon.ask("status")["inbox"] == 0
     assert len({each for each in told if each}) == 1
     assert all(each.startswith("already approved by ") for each in told if each)
     assert posts(log) == ["news"]

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from smallchain import __version__
 from smallchain.protocol.faults import problem_to_wire
 from smallchain.protocol.messages import StopMessage
-from smallchain.store import files, runs, toolcalls
+from smallchain.store import files, requests, runs, toolcalls
 from smallchain.store.contract import Tx
 from smallchaind.api import items
 from smallchaind.compose import House
@@ -24,12 +24,13 @@ def routes(house: House) -> APIRouter:
 
     @router.get("/v1/status")
     async def status() -> dict[str, Any]:
-        """Version, process, paths, the fence around tools, room on the disk, the state of the config folder, and runs by status."""
+        """Version, process, paths, the fence, room on the disk, the state of the config folder, runs by status, what waits for people."""
 
         def look(tx: Tx) -> dict[str, Any]:
             rejected = [row for row in files.everything(tx) if row["status"] == "Rejected"]
             return {
                 "runs": runs.counts(tx),
+                "inbox": requests.count_all_open(tx),
                 "config": {
                     "status": "Held" if rejected else "Ready",
                     "since": min((row["since"] for row in rejected), default=None),

@@ -117,7 +117,7 @@ def lines_of(request: Item) -> list[str]:
     if expires is not None:
         then = one_line(text_of(request.get("on_expiry") or ""))
         shown.append(f"  expires: {expires:%Y-%m-%d %H:%M:%S} UTC" + (f" ({then})" if then else ""))
-    if request.get("digest"):
+    if request.get("digest") and request.get("kind") != "budget":  # whose digest is the cap's number: nothing to compare
         shown.append(one_line(f"  digest: {text_of(request['digest'])[:16]}"))
     return shown
 
@@ -137,6 +137,14 @@ def _answers(request: Item) -> list[str]:
     match request.get("kind"):
         case "approval" | "tool_changed":
             return [f"smallchain approve {id_}", f"smallchain deny {id_} --note WHY"]
+        case "budget":
+            wish = request.get("arguments")
+            by = shlex.quote(text_of(wish.get("by")) if isinstance(wish, dict) else "")
+            return [
+                f"smallchain approve {id_}",
+                f"smallchain approve {id_} --set by={by} --set for_good=true",
+                f"smallchain deny {id_} --note WHY",
+            ]
         case "question":
             return [f"smallchain answer {id_} TEXT"]
         case "settle":

@@ -71,6 +71,11 @@ def _whose(item: Item) -> str:
     return "replaced" if item.get("replaced") else "ours"
 
 
+def _limit(item: Item) -> str:
+    """The limit of a cap as it is written, and what people added to it: `$5.00 + $5.00`."""
+    return " + ".join(text_of(item[name]) for name in ("limit", "raised") if item.get(name))
+
+
 def _way(item: Item) -> str:
     """How a tool runs: `builtin add`, or its executor's name."""
     written = spec(item)
@@ -104,6 +109,16 @@ def _moments(item: Item) -> str:
 def _moment(key: str) -> Callable[[Item], str]:
     """One of the item's moments, to the second."""
     return lambda item: text_of(item.get(key))[:19] + "Z" if item.get(key) else ""
+
+
+def _why_no_start(item: Item) -> str:
+    """Why a schedule does not start: what is wrong with it, the run that a start waits for, or what was skipped since the last start."""
+    if item.get("detail"):
+        return text_of(item["detail"])
+    if item.get("waiting_since"):
+        return f"a start waits until run '{text_of(item.get('last_run'))}' is over"
+    since, skipped = text_of(item.get("last_start_at")), text_of(item.get("skipped_at"))
+    return f"skipped: {text_of(item.get('skipped_why'))}" if item.get("skipped_at") and skipped > since else ""
 
 
 def _place(item: Item) -> str:
@@ -245,7 +260,7 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
     "budgets": (
         _NAME,
         _STATUS,
-        column("LIMIT", "limit"),
+        Column("LIMIT", _limit),
         column("PER", "per"),
         column("SPENT", "spent"),
         column("HELD", "held"),
@@ -253,7 +268,6 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         column("ON LIMIT", "on_limit"),
         column("COUNTS", "counts", wide=True),
         column("WINDOW", "window", wide=True),
-        column("RAISED BY", "raised", wide=True),
         Column("NEXT ROOM", _moment("next_room_at"), wide=True),
         Column("NEXT WINDOW", _moment("next_window"), wide=True),
         column("WAITING", "waiting", wide=True),
@@ -298,7 +312,7 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("LAST START", _moment("last_start_at")),
         column("LAST RUN", "last_run"),
         column("SKIPPED", "skipped"),
-        _DETAIL,
+        Column("DETAIL", _why_no_start, cells=80),
         column("PHASE", "last_phase", wide=True),
         Column("OVERLAP", lambda item: spec(item).get("overlap") or "skip", wide=True),
         Column("MISFIRE", lambda item: spec(item).get("misfire") or "once", wide=True),

@@ -47,6 +47,8 @@ def execute(arguments: Namespace, session: Session) -> int:
         ("disk", _disk(_dict(status.get("disk")))),
         ("runs", ", ".join(f"{text_of(count)} {word}" for word, count in runs.items()) or "none"),
     ]
+    if inbox := status.get("inbox"):
+        told.append(("inbox", f"{text_of(inbox)} {'waits' if inbox == 1 else 'wait'} for a person: `smallchain inbox`"))
     for name, value in told:
         out(one_line(f"{name:<9}{value}"))
     for sentence in sentences(status.get("waiting_for")):

@@ -98,9 +98,10 @@ def _refusal(standing: Standing, worst: int) -> Verdict | None:
 
     limit = f"{cap.shown}" + (f" (raised to {shown(standing.limit)})" if standing.raised else "")
     if worst > standing.limit:
-        return Verdict(Word.NEVER, standing, f"one call may use {shown(worst)}, which is more than {limit} allows")
+        most = f"{shown(worst)}, the `timeout` of its LLM," if cap.unit is Unit.TIME else f"{shown(worst)},"
+        return Verdict(Word.NEVER, standing, f"one call may use {most} which is more than {limit} allows")
     if standing.spent + worst > standing.limit:
-        why = f"{limit} is used up: {shown(standing.spent)} spent, and the next call may use {shown(worst)}"
+        why = f"{limit} has no room for the next call: {shown(standing.spent)} spent, and it may use {shown(worst)}"
         return Verdict(Word.OVER, standing, why)
     why = f"other calls hold what is left of {limit}: {shown(standing.spent)} spent, {shown(standing.held)} held"
     return Verdict(Word.AWAITS_OTHERS, standing, why)

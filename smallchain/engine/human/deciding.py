@@ -16,6 +16,7 @@ from smallchain.engine.specs import Pins, pins_of, typed
 from smallchain.engine.toolcall import arguments as args
 from smallchain.engine.toolcall import doubting, gates, policy
 from smallchain.engine.toolcall.ending import end
+from smallchain.engine.toolcall.observing import is_gone
 from smallchain.model import outcomes
 from smallchain.model.approval import Word, verdict
 from smallchain.model.canonical import canonical, parse
@@ -165,7 +166,7 @@ def _let_run(tx: Tx, request: HumanRequest, said: Said) -> Heard:
     pins = pins_of(tx, run.root_id)
     target = policy.target_of(pins, run, call)
     shown = args.read(request.arguments)
-    if target.digest(shown) != request.digest:
+    if target.digest(shown) != request.digest or is_gone(pins, run, call):
         return _ask_anew(tx, run, call, request, said)
     arguments = shown if said.edits is None else _edited(tx, pins, run, call, said.edits)
     changes = differences(args.read(call.arguments), arguments)
@@ -187,6 +188,9 @@ def _ask_anew(tx: Tx, run: Run, call: ToolCall, request: HumanRequest, said: Sai
     why = "what would run has changed since it was asked"
     requests.decide(tx, request, "withdrawn", decision="", by=said.by, via=said.via, note=why)
     requests.tell(tx, "RequestWithdrawn", request, why=why)
+    if is_gone(pins_of(tx, run.root_id), run, call):
+        toolcalls.move(tx, call, "approved", detail=why)  # nobody is asked about what can't run: the model is told that it is gone
+        return Heard(False, f"{why}: nothing runs; agent '{run.agent}' has no {call.function} any more")
     new = gates.ask_approval(tx, run, call)
     return Heard(False, f"{why}: nothing runs; request {new.id[-8:]} asks about what would run now")
 

@@ -95,7 +95,7 @@ def resume(tx: Tx, run: Run, /, *, by: str, only: bool = False) -> list[Run]:
     for each in [run] if only else runs.tree(tx, run.id):
         if each.is_over or not each.paused:
             continue
-        changed = runs.save(tx, each, paused=False, detail="", crashes=0, last_call="", same_calls=0)
+        changed = runs.save(tx, each, paused=False, detail="", crashes=0, last_call="", same_calls=0, **runs.NOT_FAILING)
         eventlog.tell(tx, "RunResumed", eventlog.about(changed), of=changed, by=by)
         for call in toolcalls.open_of_run(tx, each.id):
             toolcalls.save(tx, call, crashes=0)

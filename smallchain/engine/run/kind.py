@@ -392,7 +392,8 @@ def _stopped_by_cap(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision)
         if owner.phase is not RunPhase.AWAITING_TOOLS:
             return  # it moves by itself, and meets the cap at its own next call
     count = end_what_is_open(tx, owner, by="a cap", detail=why)
-    fail(tx, owner, "stopped_by_cap", f"{why}; {_way_on(owner)}", messages=count)
+    is_over_one = standing is not None and standing.cap.is_over_one_run
+    fail(tx, owner, "stopped_by_cap", f"{why}; {_way_past(owner) if is_over_one else _way_on(owner)}", messages=count)
 
 
 def _limit(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
@@ -403,6 +404,11 @@ def _limit(tx: Tx, run: Run, facts: rules.RunFacts, decision: Decision) -> None:
 def _way_on(run: Run) -> str:
     """What a person may do about a limit at which a run failed; a child is not retried, its parent goes on."""
     return f"raise it, then `smallchain retry {quote(run.name)}`" if run.parent_id is None else "raise it for what is handed over next"
+
+
+def _way_past(run: Run) -> str:
+    """What a person may do about a cap over this one run: a run that goes on from it is another."""
+    return f"`smallchain retry {quote(run.name)}` goes on as another run, which this cap is not over"
 
 
 _RECORD = {

@@ -125,7 +125,7 @@ def _replied(tx: Tx, run: Run, reply: Reply, llm: str) -> None:
         return
     number = run.messages + 1
     messages.append(tx, run, reply.message, number=number, attempt=run.attempts)
-    changes = {"messages": number, "turns": run.turns + 1, "failures": 0, "failing_since": None, "crashes": 0}
+    changes = {"messages": number, "turns": run.turns + 1, "crashes": 0, **runs.NOT_FAILING}
     if cause == "reply_unfit":
         _say_what_is_wanted(tx, run, why, changes)
         return
@@ -147,7 +147,7 @@ def _keep_summary(tx: Tx, run: Run, text: str, upto: int) -> None:
     content = render(SUMMARY, pins_of(tx, run.root_id).templates(), summary=text.strip())
     messages.append(tx, run, {"role": "user", "content": content}, number=number, template=SUMMARY, attempt=run.attempts)
     changes = {"messages": number, "summary": number, "first_message": upto, "summarise_to": 0}
-    run = runs.move(tx, run, "shortened", failures=0, failing_since=None, crashes=0, detail="", **changes)
+    run = runs.move(tx, run, "shortened", crashes=0, detail="", **runs.NOT_FAILING, **changes)
     eventlog.tell(tx, "ContextSummarised", eventlog.about(run), of=run, first=str(upto))
 
 

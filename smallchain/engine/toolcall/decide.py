@@ -28,6 +28,7 @@ class Child:
 class CallFacts:
     """What a call's next step depends on. `held`: why it may not start now (a rule this version cannot keep, an MCP server that is not
     there), empty when it may. `lost`: why it never may (its tool was refused by a person).
+    `target_kind`: what carries it out; empty where its agent may call no such thing.
     `used_up`: that a limit of calls leaves it no room, and when there is some; empty when it does.
     `rule` and `why`: what the strictest rule says; `approved`: a person let exactly this through; `open_requests`: of its run.
     `hands_out`: its work is done elsewhere; `tell_at`: when whoever does it is to be told (None: they know); `expires_at`: until when
@@ -132,6 +133,8 @@ def _start(facts: CallFacts, now: datetime) -> Decision:
         return STAY
     if facts.due_at is not None and now < facts.due_at:
         return Decision(look_at=facts.due_at)
+    if not facts.target_kind:
+        return Decision(cause="not_possible", detail="unknown_function")
     if facts.lost:
         return Decision(cause="refused_by_policy", detail=facts.lost)
     if facts.fault_in_arguments:

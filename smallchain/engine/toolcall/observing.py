@@ -31,6 +31,9 @@ def observe(tx: Tx, run: Run, call: ToolCall, /) -> rules.CallFacts:
     )
     if call.phase in (CallPhase.PENDING, CallPhase.READY) and call.target_kind:
         pins = pins_of(tx, run.root_id)
+        if is_gone(pins, run, call):
+            facts.target_kind = ""
+            return facts
         gates.observe(tx, pins, run, call, facts)
         counting.observe(tx, pins, run, call, facts)
     match call.phase:
@@ -62,6 +65,12 @@ def observe(tx: Tx, run: Run, call: ToolCall, /) -> rules.CallFacts:
             if child is not None:
                 facts.child = rules.Child(child.phase, child.agent, child.output, child.error)
     return facts
+
+
+def is_gone(pins: Pins, run: Run, call: ToolCall, /) -> bool:
+    """Whether what a call is of is nothing that its agent may call: there never was such, or its run was moved to a present without."""
+    function = pins.function(run.agent, call.function)
+    return function is None or function.kind != call.target_kind
 
 
 def _fault_in_arguments(pins: Pins, run: Run, call: ToolCall) -> str:

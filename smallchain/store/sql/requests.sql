@@ -27,6 +27,9 @@ SELECT id, version FROM requests WHERE phase = 'open' ORDER BY id DESC LIMIT :mo
 -- count_open: how much a run asks
 SELECT count(*) AS count FROM requests WHERE run_id = :run_id AND phase = 'open';
 
+-- count_all_open: how much waits for a person
+SELECT count(*) AS count FROM requests WHERE phase = 'open';
+
 -- timed: ids of open requests to which time brings something, now
 SELECT id FROM requests WHERE phase = 'open' AND (expires_at <= :now OR remind_at <= :now OR escalate_at <= :now);
 

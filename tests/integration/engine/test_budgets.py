@@ -169,7 +169,7 @@ async def test_a_run_over_its_cap_knows_when_there_is_room_and_goes_on_by_itself
     run = await house.run("monday", RunPhase.OVER_BUDGET)
     spent = (await standing(house)).spent
     found = await house.database.read(lambda tx: why(tx, _run(tx)))
-    assert "agent 'clerk' of $0.002 an hour is used up" in run.detail
+    assert "agent 'clerk' of $0.002 an hour has no room for the next call" in run.detail
     assert 0 < spent <= 2_000_000
     assert run.due_at is not None
     assert run.due_at <= house.clock.now() + HOUR
@@ -186,6 +186,23 @@ async def test_a_run_over_its_cap_knows_when_there_is_room_and_goes_on_by_itself
     assert "RunOverBudget" in await house.reasons()
 
 
+@pytest.mark.parametrize("window", ["rolling", "calendar"])
+async def test_a_clock_that_went_back_makes_no_wait_for_room_longer(house: House, server: ModelServer, biller: Biller, window: str) -> None:
+    biller.calls = 5
+    biller.usage = Usage(100, 90)
+    await house.apply(files(server, budget={"limit": "$0.002", "per": "hour", "window": window}))
+    run = await house.run("monday", RunPhase.OVER_BUDGET)
+    assert run.due_at is not None
+    await house.wait(-8 * HOUR)
+    found = await house.until(lambda tx: found if (found := _run(tx)).due_at != run.due_at else None)
+    assert found.phase is RunPhase.OVER_BUDGET, "what was spent is not forgotten"
+    assert found.due_at is not None
+    assert found.due_at <= house.clock.now() + HOUR
+    await house.wait(HOUR)
+
+    await house.until(lambda tx: _run(tx).attempts > run.attempts)
+
+
 async def test_a_raised_cap_wakes_what_it_held_at_once(house: House, server: ModelServer, biller: Biller) -> None:
     biller.calls = 3
     await house.apply(files(server, budget={"limit": "$0.0025", "per": "run"}))
@@ -200,8 +217,8 @@ async def test_a_cap_that_stops_fails_the_run_with_limit_and_usage(house: House,
     await house.apply(files(server, budget={"limit": "$0.0025", "per": "run", "on_limit": "stop"}))
     run = await house.run("monday", RunPhase.FAILED)
 
-    assert "agent 'clerk' of $0.0025 a run is used up: $0.00" in run.error
-    assert "the next call may use $0.00" in run.error
+    assert "agent 'clerk' of $0.0025 a run has no room for the next call: $0.00" in run.error
+    assert "it may use $0.00" in run.error
 
 
 async def test_a_call_beyond_the_whole_cap_fails_at_once_with_both_figures(house: House, server: ModelServer, biller: Biller) -> None:
@@ -298,7 +315,7 @@ async def test_children_spend_from_their_ancestors_and_a_cap_stops_the_run_that_
         run = await house.run("monday", RunPhase.FAILED)
         child = await house.run("monday/clerk-1")
 
-    assert "run 'monday' of $0.006 is used up" in run.error
+    assert "run 'monday' of $0.006 has no room for the next call" in run.error
     assert child.phase is RunPhase.CANCELLED
     assert (await standing(house)).spent <= 6_000_000
     assert is_legal(await house.conversation("monday"))
@@ -327,7 +344,7 @@ async def test_work_in_the_background_spends_from_its_caller_which_a_cap_stops(h
         run = await house.run("monday", RunPhase.FAILED)
         child = await house.run("monday/clerk-1")
 
-    assert "run 'monday' of $0.006 is used up" in run.error
+    assert "run 'monday' of $0.006 has no room for the next call" in run.error
     assert child.phase is RunPhase.CANCELLED
     assert (await standing(house)).spent <= 6_000_000
 
@@ -435,7 +452,7 @@ async def test_tokens_and_time_are_capped_as_dollars_are(house: House, server: M
     await house.apply(files(server, llm={"price": None}, budgets=budgets))
     run = await house.run("monday", RunPhase.FAILED)
 
-    assert "budget 'words' of 700 tokens a day is used up" in run.error
+    assert "budget 'words' of 700 tokens a day has no room for the next call" in run.error
 
 
 # ---- agents that know what they spend

@@ -582,6 +582,38 @@ async def test_a_model_that_cannot_be_reached_is_given_up_after_the_time_it_says
     assert len(server.requests) == 2
 
 
+async def test_a_run_that_was_paused_has_its_whole_time_to_fail_again(house: House, server: ModelServer) -> None:
+    server.brain = lambda asked: fails(503, "down")
+    await house.apply(at(server, retry_for="1h"), "llm.yaml")
+    await house.apply(work())
+    run = await house.run(RUN, RunPhase.BACKING_OFF)
+    await house.driver.transact(lambda tx: pause(tx, runs.get(tx, run.id), by="ann"))
+    await house.wait(timedelta(hours=2))
+    await house.driver.transact(lambda tx: resume(tx, runs.get(tx, run.id), by="ann"))
+    again = await house.until(lambda tx: (found := runs.get(tx, run.id)).attempts == 2 and found.phase != RunPhase.CALLING_MODEL and found)
+
+    assert (again.phase, again.failing_since) == (RunPhase.BACKING_OFF, house.clock.now())
+
+
+async def test_a_run_whose_model_could_not_be_used_has_its_whole_time_to_fail_again(house: House, server: ModelServer) -> None:
+    server.brain = lambda asked: fails(503, "down") if len(server.requests) == 1 else fails(401, "no such key")
+    server.models = lambda asked: fails(401, "no such key")  # type: ignore[method-assign]
+    await house.apply(at(server, retry_for="1h"), "llm.yaml")
+    await house.apply(work())
+    await house.run(RUN, RunPhase.BACKING_OFF)
+    await house.wait(SECOND)
+    await house.run(RUN, RunPhase.PENDING)
+    server.brain = lambda asked: fails(503, "down")
+    del server.models
+    await house.wait(timedelta(hours=2))
+    again = await house.until(
+        lambda tx: (found := runs.by_name(tx, RUN)) and found.attempts == 3 and found.phase != RunPhase.CALLING_MODEL and found
+    )
+
+    assert again
+    assert (again.phase, again.failing_since) == (RunPhase.BACKING_OFF, house.clock.now())
+
+
 async def test_a_request_that_is_refused_fails_the_run_with_the_words(house: House, server: ModelServer) -> None:
     server.brain = lambda asked: fails(400, "no such parameter")
     await house.apply(at(server), "llm.yaml")

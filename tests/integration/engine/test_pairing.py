@@ -1,4 +1,5 @@
-"""No sequence of replies, crashes, cancels and rejections ever breaks the pairing of calls and results (design rules 1 to 4 and 7).
+"""No sequence of replies, crashes, cancels and rejections ever breaks the pairing of calls and results (design rules 1 to 4 and 7), or gets
+past a cap or a limit of calls.
 
 Hypothesis plays against the real loops on a real database, with a real model server: what the model says, when tools end and how, when
 the daemon dies, what people do. After each move the conversations have to be legal, and so has every request that the server received.
@@ -10,12 +11,13 @@ import asyncio
 import json
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from contextvars import ContextVar
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +33,7 @@ from smallchain.model.errors import Refused, Unconfirmed
 from smallchain.model.lifecycles import CallPhase, RunPhase
 from smallchain.model.run import Run
 from smallchain.model.toolcall import OutcomeKind, ToolCall
-from smallchain.store import detached, messages, runs, toolcalls
+from smallchain.store import detached, messages, migrate, runs, toolcalls
 from smallchain.store.contract import Tx
 from support.house import PATIENCE_S, Gate, House, is_legal
 from support.modelserver import Answer, ModelServer, says
@@ -93,6 +95,14 @@ def tool(name: str, effects: str, **words: Any) -> dict[str, Any]:
     return {"name": name, "effects": effects, "executor": {"python": {"command": "unused"}}, **words}
 
 
+MOST = 2
+"""Calls of `publish` in an hour."""
+TOKENS = 60_000
+"""What may be spent in an hour: some calls fit, and then there is no room."""
+_ACCOUNTS = """
+SELECT spent, held, coalesce(sum(iif(open = 0 AND at >= counted_from, amount, 0)), 0), coalesce(sum(iif(open = 1, amount, 0)), 0)
+FROM accounts JOIN charges ON charges.account = accounts.id GROUP BY accounts.id
+"""
 WORK = ("list_work", "cancel_work", "set_priority", "wait_for_work", "update_plan")
 FILE = json.dumps(
     {
@@ -100,11 +110,17 @@ FILE = json.dumps(
             {
                 "name": "boss",
                 "system_prompt": "be good",
-                "tools": ["add", "publish", "mail", "look", *WORK, {"agent": "helper", "detach": "allowed"}],
+                "tools": ["add", "publish", "mail", "look", *WORK, {"agent": "helper", "detach": "allowed", "limits": {"calls": "3/hour"}}],
+                "limits": {"wall_time": "2h", "wall_time_total": "2d"},
             },
             {"name": "helper", "tools": ["add", "publish"]},
         ],
-        "tools": [tool("publish", "once"), tool("mail", "idempotent", retries=1), tool("look", "none")],
+        "tools": [
+            tool("publish", "once", limits={"calls": f"{MOST}/hour"}, timeout="9d"),
+            tool("mail", "idempotent", retries=1, timeout="9d"),
+            tool("look", "none", timeout="9d"),
+        ],
+        "budgets": [{"name": "all", "over": "everything", "limit": f"{TOKENS} tokens", "per": "hour"}],
         "tasks": [{"name": "sums", "agent": "boss", "user_message": "go"}],
         "runs": [{"name": "monday", "task": "sums"}],
     }
@@ -176,6 +192,8 @@ class Pairing(RuleBasedStateMachine):
         self.model = Model()
         self.ended: dict[str, RunPhase] = {}
         self.starts: Counter[str] = Counter()
+        self.began: list[datetime] = []
+        """When calls of `publish` began for the first time, in lives that are over."""
         self.checked = 0
         self.house: House = self.loop.run(self._begin())
 
@@ -329,7 +347,24 @@ class Pairing(RuleBasedStateMachine):
     # ---- what has to hold
 
     def _count(self, gate: Gate) -> None:
-        self.starts.update(start.idempotency_key for start in gate.starts if start.tool == "publish")
+        published = [start for start in gate.starts if start.tool == "publish"]
+        self.starts.update(start.idempotency_key for start in published)
+        self.began += [start.deadline - start.timeout for start in published if start.attempt == 1]
+
+    @invariant()
+    def no_limit_of_calls_is_passed(self) -> None:
+        now = [start.deadline - start.timeout for start in self.house.gate.starts if start.tool == "publish" and start.attempt == 1]
+        began = sorted(self.began + now)
+        for first, beyond in zip(began, began[MOST:], strict=False):
+            assert beyond - first >= timedelta(hours=1), began
+
+    @invariant()
+    def no_cap_is_passed_and_its_sums_are_those_of_its_charges(self) -> None:
+        with closing(sqlite3.connect(self.folder / "state" / migrate.FILE)) as connection:
+            accounts = connection.execute(_ACCOUNTS).fetchall()
+        for spent, held, charged, out in accounts:
+            assert (spent, held) == (charged, out)
+            assert spent + held <= TOKENS
 
     @invariant()
     def every_conversation_is_legal(self) -> None:

@@ -311,7 +311,7 @@ async def test_an_agent_that_is_renamed_takes_its_cap_from_no_run_that_goes_on(h
             request = await house.request("monday")
         run = await house.now("monday")
 
-    assert run.error.startswith("agent 'clerk' of $0.002 a day is used up")
+    assert run.error.startswith("agent 'clerk' of $0.002 a day has no room for the next call")
     assert run.cost_nanousd <= 2_000_000
 
 
@@ -441,8 +441,8 @@ async def test_a_cap_that_stops_says_limit_usage_what_is_wanted_and_when_there_i
         await house.apply(files(llm(server), budgets=[cap]))
         run = await house.run("monday", RunPhase.FAILED)
 
-    assert run.error.startswith("budget 'all' of $0.0025 a day is used up: $0.00")
-    assert "spent, and the next call may use $0.00" in run.error
+    assert run.error.startswith("budget 'all' of $0.0025 a day has no room for the next call: $0.00")
+    assert "spent, and it may use $0.00" in run.error
     assert "; there is room again from 2026-01-02 23:00:00 UTC; " in run.error
 
 
@@ -452,7 +452,7 @@ async def test_the_strictest_of_two_caps_is_not_waited_out_by_the_other(house: H
         await house.apply(files(llm(server), budgets=caps))
         run = await house.run("monday", RunPhase.FAILED)
 
-    assert run.error.startswith("budget 'stops' of $0.0025 a day is used up")
+    assert run.error.startswith("budget 'stops' of $0.0025 a day has no room for the next call")
 
 
 # ---- what is ended
@@ -525,3 +525,16 @@ async def test_units_do_not_mix(house: House) -> None:
 
     assert (money.spent, words.spent, time.held) == (PRICE.cost(Usage(100, 50)), 150, 0)
     assert time.spent < timedelta(minutes=10) / timedelta(milliseconds=1)
+
+
+async def test_a_run_that_stood_still_while_its_model_failed_has_its_whole_time_to_fail_again(house: House) -> None:
+    async with ModelServer(lambda asked: uses(adds(asked, 1), prompt=1000, reply=100) if asked.turn == 1 else fails(503, "down")) as server:
+        await house.apply(files(llm(server)))
+        await house.run("monday", RunPhase.BACKING_OFF)
+        await house.apply(files(llm(server), budgets=[EVERYTHING | {"limit": "$0.003"}]))
+        await house.wait(timedelta(seconds=1))
+        await house.run("monday", RunPhase.OVER_BUDGET)
+        await house.wait(timedelta(days=1))
+        run = await house.until(lambda tx: (found := _run(tx)).attempts == 3 and found.phase != RunPhase.CALLING_MODEL and found)
+
+    assert (run.phase, run.failing_since) == (RunPhase.BACKING_OFF, house.clock.now())

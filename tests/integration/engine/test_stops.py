@@ -66,6 +66,7 @@ class Stop:
     replies: tuple[Words, ...] = (DONE,)
     agent: Words = field(default_factory=dict)
     tool: Words = field(default_factory=dict)
+    run: Words = field(default_factory=dict)
     after: timedelta = timedelta()
 
 
@@ -109,18 +110,26 @@ STOPS = {
         ("agent 'worker' of 5 tokens a run", "one call may use", RETRY), agent={"budget": {"limit": "5 tokens"}}
     ),
     "a budget that stops": Stop(
-        ("agent 'worker' of 2,000 tokens a day is used up", "spent", RETRY),
+        ("agent 'worker' of 2,000 tokens a day has no room for the next call", "spent", RETRY),
         replies=tuple(dear(number) for number in range(9)),
         agent={"budget": {"limit": "2000 tokens", "per": "day", "on_limit": "stop"}},
     ),
+    "a budget of the run alone": Stop(
+        (
+            f"run '{RUN}' of 2,000 tokens has no room for the next call",
+            f"; `smallchain retry {RUN}` goes on as another run, which this cap is not over",
+        ),
+        replies=tuple(dear(number) for number in range(9)),
+        run={"budget": {"limit": "2000 tokens", "on_limit": "stop"}},
+    ),
     "a budget that waits": Stop(
-        ("agent 'worker' of 2,000 tokens a day is used up", "spent", "the next call may use"),
+        ("agent 'worker' of 2,000 tokens a day has no room for the next call", "spent", "it may use"),
         _detail,
         tuple(dear(number) for number in range(9)),
         {"budget": "2000 tokens/day"},
     ),
     "a budget that asks": Stop(
-        ("gent 'worker' of 2,000 tokens a day is used up", "May it be raised by 2000 tokens?"),
+        ("gent 'worker' of 2,000 tokens a day has no room for the next call", "May it be raised by 2000 tokens?"),
         lambda house: _asked(house, "budget"),
         tuple(dear(number) for number in range(9)),
         {"budget": {"limit": "2000 tokens", "per": "day", "on_limit": "ask"}},
@@ -139,7 +148,7 @@ def _file(stop: Stop) -> str:
             "agents": [worker, {"name": "helper", "llm": "fast"}],
             "tools": [tool, *extra],
             "tasks": [{"name": "job", "agent": "worker", "user_message": "go"}],
-            "runs": [{"name": RUN, "task": "job"}],
+            "runs": [{"name": RUN, "task": "job"} | stop.run],
         }
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -192,6 +193,38 @@ class Settling:
 
     def keys(self, tx: Tx, /) -> list[str]:
         return []
+
+
+class Circling(Settling):
+    """A kind whose rows wake each other at each look, without end."""
+
+    name = "circling"
+
+    def step(self, tx: Tx, key: str, /) -> Step:
+        self.looked_at.append(key)
+        tx.wake("circling", "one" if key == "other" else "other")
+        return Step()
+
+
+async def test_rows_that_wake_each_other_without_end_are_left_alone_for_a_while_and_hold_nobody_up(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path, now=FixedClock().now)
+    circling, settling = Circling(has_settled=False), Settling(has_settled=True)
+    driver = Driver(database, {"circling": circling, "settling": settling}, Timekeeper(FixedClock()))
+    database.on_commit = driver.heard
+
+    def both(tx: Tx) -> None:
+        tx.wake("circling", "one")
+        tx.wake("settling", "it")
+
+    await driver.transact(both)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await driver.queue.take(1)
+    driver.queue.close()
+
+    assert set(circling.looked_at) == {"one", "other"}
+    assert sorted(settling.looked_at) == ["it", "the other"]
+    await database.close()
 
 
 @pytest.mark.parametrize(("has_settled", "looks"), [(True, ["it", "the other"]), (False, ["it", "it", "the other", "the other"])])

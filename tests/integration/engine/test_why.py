@@ -296,7 +296,9 @@ async def test_a_run_at_a_cap_says_when_there_is_room_and_where_the_cap_is_writt
         run = await house.run(MONDAY, RunPhase.OVER_BUDGET)
         found = await reason(house)
 
-    assert found.words.startswith("it stands still at a cap: budget 'all' of 1,500 tokens a day is used up: 910 tokens spent")
+    assert found.words.startswith(
+        "it stands still at a cap: budget 'all' of 1,500 tokens a day has no room for the next call: 910 tokens spent"
+    )
     assert found.until == run.due_at is not None
     (written,) = found.because
     assert (written.kind, written.name) == ("budget", "all")

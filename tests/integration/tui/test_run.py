@@ -60,6 +60,15 @@ async def test_a_run_says_first_what_it_waits_for_and_how_to_answer(fake: FakeDa
         assert all(words in seen.text() for words in ("manager", "$0.28"))
 
 
+async def test_why_a_run_failed_is_read_whole_also_on_a_narrow_screen_and_said_once(fake: FakeDaemon) -> None:
+    why = "agent 'crawler' of $0.10 a minute is used up: $0.068 spent, and the next call may use $0.034; raise it, then `smallchain retry blog`"
+    blog(fake)[0].update(status="Failed", detail=why, error=why)
+    async with opened(fake, NARROW) as seen:
+        shown = " ".join(" ".join(line.split()) for line in seen.lines())
+
+        assert shown.count(why) == 1
+
+
 async def test_the_conversation_shows_calls_costs_and_which_sentences_are_ours(fake: FakeDaemon) -> None:
     async with opened(fake, NORMAL) as seen:
         assert all(words in seen.line_with("First the draft") for words in ("llm", "gpt-4o", "2.9s", "611 tok", "$0.0018"))

@@ -404,6 +404,50 @@ def test_the_inbox_gives_the_command_that_answers(run: Run, fake: FakeDaemon) ->
     assert json.loads(run("inbox", "-o", "json")[1]) == {"items": []}
 
 
+def test_the_inbox_gives_the_commands_that_raise_a_cap_or_leave_it(run: Run, fake: FakeDaemon) -> None:
+    wish = {
+        "kind": "budget",
+        "id": "0000-deadbeef",
+        "run": "monday",
+        "arguments": {"by": "$5.00", "for_good": False},
+        "digest": "0" * 63 + "3",
+    }
+    fake.answers[("GET", "/v1/requests")] = {"items": [wish | {"question": "May it be raised by $5.00?"}]}
+
+    out = run("inbox")[1]
+
+    assert "  smallchain approve deadbeef\n" in out
+    assert "  smallchain approve deadbeef --set by='$5.00' --set for_good=true\n" in out
+    assert "  smallchain deny deadbeef --note WHY\n" in out
+    assert "digest" not in out, "it tells the cap, which the question names"
+
+
+def test_a_limit_that_somebody_raised_is_told_with_what_was_added(run: Run, fake: FakeDaemon) -> None:
+    cap = {"kind": "budget", "name": "agent/clerk", "status": "Used up", "limit": "$0.06", "per": "day", "spent": "$0.354"}
+    fake.answers[("GET", "/v1/budgets")] = {"items": [cap | {"raised": "$0.30"}, cap | {"name": "agent/other", "raised": None}]}
+
+    raised, plain = run("get", "budgets")[1].splitlines()[1:]
+
+    assert "$0.06 + $0.30" in raised
+    assert "+" not in plain
+
+
+@pytest.mark.parametrize(
+    ("standing", "words"),
+    [
+        ({"waiting_since": "2026-11-25T02:48:48Z"}, "a start waits until run 'tick-1' is over"),
+        ({"skipped_at": "2026-11-25T02:50:00Z", "skipped_why": "run 'tick-1' still runs"}, "skipped: run 'tick-1' still runs"),
+        ({"skipped_at": "2026-11-25T02:30:00Z", "skipped_why": "long ago"}, "  -"),
+        ({"detail": "task 'digest' does not exist"}, "task 'digest' does not exist"),
+    ],
+)
+def test_the_table_of_schedules_says_why_one_does_not_start(run: Run, fake: FakeDaemon, standing: dict[str, str], words: str) -> None:
+    tick = {"kind": "schedule", "name": "tick", "status": "Ready", "last_start_at": "2026-11-25T02:48:39Z", "last_run": "tick-1"}
+    fake.answers[("GET", "/v1/schedules")] = {"items": [tick | standing]}
+
+    assert run("get", "schedules")[1].splitlines()[1].endswith(words)
+
+
 def test_a_transcript_marks_what_is_ours_and_fences_what_is_said(run: Run, fake: FakeDaemon) -> None:
     messages = [
         {"seq": 1, "role": "system", "content": "s", "ours": True, "template": "json_mode"},
@@ -609,6 +653,16 @@ def test_status_tells_of_a_held_config(run: Run, fake: FakeDaemon) -> None:
     assert "pid 7" in out
     assert "2 Running" in out
     assert err == "a.yaml:2:11: a quote opens here\n"
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 waits for a person"), (3, "3 wait for a person")])
+def test_status_tells_how_much_waits_for_a_person(run: Run, fake: FakeDaemon, count: int, words: str) -> None:
+    fake.answers[("GET", "/v1/status")] = {"pid": 7, "inbox": count}
+    assert f"inbox    {words}: `smallchain inbox`\n" in run("status")[1]
+
+    fake.answers[("GET", "/v1/status")] = {"pid": 7, "inbox": 0}
+
+    assert "inbox" not in run("status")[1]
 
 
 def test_status_tells_of_a_full_disk(run: Run, fake: FakeDaemon) -> None:

@@ -133,6 +133,7 @@ _WHOLE = {
     "runs.names": "the newest names, so many, for one that is nearly what a person wrote",
     "events.tail": "the newest events, so many",
     "ledger.seed": "once for a cap, when it is written",
+    "countedcalls.come_back": "once for a clock that is set back",
 }
 """Statements that read a whole table, and why they may."""
 

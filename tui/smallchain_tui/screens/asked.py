@@ -216,7 +216,9 @@ class AskedScreen(DecidingScreen):
         place = f"{ids.index(self.request_id) + 1} of {len(ids)}" if self.request_id in ids else f"{len(ids)} more wait" if ids else ""
         second: list[tuple[str, str]] = [(waiting(row, now), "$waiting" if row.expires_at else "$muted"), (f"   {place}", "$ink")]
         if self.size.width >= 100:
-            second.append((f"   request {row.id[-8:]}" + (f"   digest {row.digest[:12]}" if row.digest else ""), "$muted"))
+            second.append(
+                (f"   request {row.id[-8:]}" + (f"   digest {row.digest[:12]}" if row.digest and row.kind != "budget" else ""), "$muted")
+            )
         pieces = [*visibly(first), ("\n", ""), *visibly(second)]
         if row.why and self.size.width < 100 and row.kind == "approval":
             pieces += [("\nwhy: ", "$muted"), (one_line(row.why, cells=max(20, self.size.width - 8)), "$ink")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -16,14 +17,14 @@ from textual.widget import Widget
 
 from smallchain.model.errors import SmallchainError
 from smallchain.protocol.client import path_of
-from smallchain.protocol.text import one_line
+from smallchain.protocol.text import one_line, width
 from smallchain_tui.keymap import bindings
 from smallchain_tui.screens.detail import DetailScreen
 from smallchain_tui.screens.money import Money
 from smallchain_tui.viewmodel import parts, previews
 from smallchain_tui.viewmodel.conversation import Conversation, conversation, exact_dollars
 from smallchain_tui.viewmodel.glyphs import colour_of
-from smallchain_tui.viewmodel.line import Line, Span, flow
+from smallchain_tui.viewmodel.line import Line, Span, flow, text_of, wrapped
 from smallchain_tui.viewmodel.plan import done
 from smallchain_tui.viewmodel.ring import Ring
 from smallchain_tui.viewmodel.rows import EventRow, Item, RunRow, text
@@ -43,6 +44,8 @@ TABS = ("messages", "calls", "plan", "tree", "spend", "events")
 _TITLES = ("Messages", "Tool calls", "Plan", "Tree", "Spend", "Events")
 _LEAST_S = 0.3
 _EVENTS = 500
+_MOST_LINES = 4
+"""For a sentence about how a run stands: the rest is in its description."""
 
 
 class RunScreen(DetailScreen):
@@ -214,9 +217,9 @@ class RunScreen(DetailScreen):
         if row is None:
             return [((self._problem or f"reading run {one_line(self.run_name)}", "failed" if self._problem else "muted"),)]
         glyphs, colour = self.app.glyphs, colour_of(row.status)
-        waits = f"  {one_line(row.detail)}" if row.detail else ""
         lasted = span((row.finished_at or now) - row.started_at) if row.started_at else "not started"
-        first: list[Span] = [(f"{glyphs.of(row.status)} {one_line(row.status)}", f"{colour}"), (waits, "strong")]
+        cells = self.size.width - 4
+        first: list[Span] = [(f"{glyphs.of(row.status)} {one_line(row.status)}", f"{colour}")]
         if row.due_at is not None and not row.is_over:
             first.append((f"  until {clock(row.due_at, local=self.app.options.local_time)}", colour))
         cost = exact_dollars(row.tree_cost_nanousd)
@@ -232,9 +235,9 @@ class RunScreen(DetailScreen):
             ((f"started {clock(row.started_at, local=self.app.options.local_time)}", "muted"),) if row.started_at else (),
             ((lasted, "muted"),),
         ]
-        lines: list[Line] = [tuple(first), *flow(groups, self.size.width - 4)]
-        if row.error:
-            lines.append((("error  ", "failed"), (one_line(row.error), "failed")))
+        lines: list[Line] = [*_said(row.detail, "strong", cells, after=tuple(first)), *flow(groups, cells)]
+        if row.error and row.error != row.detail:
+            lines += _said(row.error, "failed", cells, after=(("error", "failed"),))
         for request in self.app.state.requests_of(row.id)[:2]:
             asked = request.question or request.tool or request.kind
             waited = age(request.created_at, now)
@@ -378,3 +381,11 @@ class RunScreen(DetailScreen):
     def action_start(self) -> None:
         """Run a task."""
         self.app.open_act("start")
+
+
+def _said(words: str, style: str, cells: int, /, *, after: Line) -> list[Line]:
+    """Why a run stands where it stands, behind what begins the line where it fits there, else below it, on a few lines at most."""
+    line = one_line(words, cells=max(cells - 2, 8) * _MOST_LINES)
+    if width(text_of(after)) + 2 + width(line) <= cells:
+        return [(*after, (f"  {line}" if line else "", style))]
+    return [after, *((("  ", ""), (part, style)) for part in islice(wrapped(line, cells - 2), _MOST_LINES))]

@@ -76,9 +76,15 @@ class Budget:
         )
 
     @property
+    def limit_now(self) -> str:
+        """The limit as it holds: what is written, with what people added to it."""
+        limit, raised = amount(self.limit), amount(self.raised)
+        return self.limit if limit is None or raised is None else show_amount(limit[0], limit[1] + raised[1])
+
+    @property
     def shown_limit(self) -> str:
         """`$5.00/day`, on one line."""
-        return f"{one_line(self.limit)}{f'/{one_line(self.per)}' if self.per else ''}"
+        return f"{one_line(self.limit_now)}{f'/{one_line(self.per)}' if self.per else ''}"
 
 
 def in_order(budgets: Iterable[Budget]) -> list[Budget]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from smallchain.model.sizes import rough_size
 from smallchain.protocol.text import width
 from smallchain_tui.viewmodel import starts
+from smallchain_tui.viewmodel.budgets import Budget
 from smallchain_tui.viewmodel.rows import Item, moment, number, sequence, text
 from smallchain_tui.viewmodel.words import age
 
@@ -160,7 +161,7 @@ KINDS = (
         (
             _NAME,
             _STATUS,
-            _field("LIMIT", "limit", right=True),
+            Column("LIMIT", lambda item, now: Budget.of(item).limit_now, right=True),
             _field("PER", "per"),
             _field("SPENT", "spent", right=True),
             _field("HELD", "held", right=True),

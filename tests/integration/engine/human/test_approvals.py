@@ -340,6 +340,47 @@ async def test_what_needs_no_approval_any_more_runs_as_it_is_now(house: House) -
     ]
 
 
+USES: dict[str, tuple[Words, str, Words]] = {
+    "a tool": ({"tool": "publish"}, "publish", TITLE),
+    "a timer": ({"tool": "sleep_for"}, "sleep_for", {"duration": "1m"}),
+    "an agent": ({"agent": "helper"}, "delegate_to_helper", {"message": "go"}),
+    "a person": ({"human": "ops"}, "ask_ops", {"question": "why"}),
+}
+
+
+def using(what: str, *, still: bool) -> str:
+    """A file whose agent calls something with an approval, or, after that, has nothing to call any more."""
+    entry, name, arguments = USES[what]
+    used = [entry | {"approval": "required"}] if still else []
+    return text(
+        publish(),
+        replies=[{"tool_calls": [{"name": name, "arguments": arguments}]}, {"content": "done"}],
+        agents=[{"name": "publisher", "tools": used}, {"name": "helper"}],
+        channels=[{"name": "ops", "type": "terminal"}],
+    )
+
+
+@pytest.mark.parametrize("what", list(USES))
+@pytest.mark.parametrize("is_first", [True, False], ids=["moved first", "approved first"])
+async def test_what_its_agent_may_call_no_more_does_not_run_and_its_model_is_told_so(house: House, what: str, is_first: bool) -> None:
+    await house.apply(using(what, still=True))
+    request = await house.request(RUN)
+    run = await house.now(RUN)
+    await house.driver.transact(lambda tx: pause(tx, runs.get(tx, run.id), by="ann"))
+    if not is_first:
+        await house.say(Verb.APPROVE, request)
+    await house.apply(using(what, still=False))
+    await house.driver.transact(lambda tx: adopt(tx, runs.get(tx, run.id), by="ann"))
+    if is_first:
+        heard = await house.say(Verb.APPROVE, request)
+        assert (heard.counted, "nothing runs" in heard.sentence) == (False, True)
+    await house.driver.transact(lambda tx: resume(tx, runs.get(tx, run.id), by="ann"))
+
+    assert f"Error: there is no function named {USES[what][1]}" in await result(house)
+    assert house.gate.starts == []
+    assert "ToolCallStarted" not in await house.reasons()
+
+
 @pytest.mark.parametrize(
     ("rule", "opens"), [({}, True), ({"approval": "required"}, False), ({"deny": {"when": {"title": {"matches": "A"}}}}, False)]
 )

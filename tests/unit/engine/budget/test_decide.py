@@ -54,6 +54,13 @@ def test_several_replies_share_what_a_cap_of_tokens_leaves() -> None:
     assert (output, worst_of(bounds, output).tokens) == (1_000, 4_000)
 
 
+def test_a_cap_of_time_that_no_call_fits_under_names_the_field_that_makes_calls_shorter() -> None:
+    verdict = admit([standing(3_000, unit=Unit.TIME)], Worst(0, 0, 600_000))
+
+    assert verdict.word is Word.NEVER
+    assert verdict.why == "one call may use 10m, the `timeout` of its LLM, which is more than budget 'b' of 3s a day allows"
+
+
 def test_what_no_column_holds_counts_as_more_than_any_cap() -> None:
     worst = worst_of(Bounds(10**9, 10**30, Price(Rates(10**18, 10**18)), 1000), 10**30)
 

@@ -100,6 +100,7 @@ TABLE: list[tuple[str, CallFacts, Decision]] = [
     ("its turn", call(CallPhase.READY), Decision(cause="started")),
     ("its turn, and its time", call(CallPhase.READY, due_at=NOW), Decision(cause="started")),
     ("before its time", call(CallPhase.READY, due_at=NOW + SECOND), Decision(look_at=NOW + SECOND)),
+    ("no such function any more", call(CallPhase.READY, target_kind=""), Decision(cause="not_possible", detail="unknown_function")),
     ("paused", call(CallPhase.READY, paused=True), STAY),
     ("paused before its time", call(CallPhase.READY, paused=True, due_at=NOW + SECOND), STAY),
     ("the run is over", call(CallPhase.READY, run_is_over=True), STAY),

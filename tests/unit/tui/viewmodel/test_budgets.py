@@ -62,6 +62,13 @@ def test_shares_are_told_in_any_unit_and_of_the_limit_as_it_was_raised(figures: 
     assert parts_of(budget(**figures)) == (share, 0.0)
 
 
+def test_the_limit_beside_the_bar_is_the_one_that_holds() -> None:
+    text = " ".join(lines(budget(raised="$10.00")))
+
+    assert "$7.40 of $35.00/day" in text
+    assert "raised by $10.00" in text
+
+
 def test_what_stands_still_is_said_with_the_moment_at_which_it_goes_on() -> None:
     found = budget(waiting=2, next_room_at="2026-11-23T09:42:07Z", used=0.98)
 

@@ -54,6 +54,13 @@ def test_the_figures_are_those_before_and_after() -> None:
     assert second == "spent $7.40   held $1.00   2 runs stand still   room by itself at 09:42:07, in 12m"
 
 
+def test_the_figures_of_a_cap_that_was_raised_before_begin_with_what_holds_now() -> None:
+    first, second = (row.text for row in figures(budget(raised="$10.00", left="$26.60"), "$5", now=NOW))
+
+    assert first == "limit $35.00/day -> $40.00/day   left $26.60 -> $31.60"
+    assert "raised before by $10.00" in second
+
+
 @pytest.mark.parametrize(
     ("fields", "window", "left"),
     [
