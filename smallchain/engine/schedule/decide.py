@@ -96,7 +96,7 @@ def _missed(facts: ScheduleFacts, due: Overdue, now: datetime) -> tuple[datetime
     count = due.count - facts.started - (wanted is not None or due.last == facts.waiting)
     if count <= 0:
         return wanted, None
-    why = MISSED if wanted is None else f"{MISSED}; the last that was due makes up for it"
+    why = f"{MISSED}; the last that was due makes up for it" if wanted is not None and too_late else MISSED
     return wanted, Skipped(due.first, count, why, due.at_least)
 
 

@@ -178,6 +178,19 @@ async def test_the_cursor_stays_with_its_run_when_others_come_and_go(fake: FakeD
         assert table.current.run.name == "run-3"
 
 
+async def test_what_comes_above_the_first_row_is_seen(fake: FakeDaemon) -> None:
+    runs = [run("run-0")]
+    serve(fake, runs=runs)
+    async with dashboard(fake, now=Clock()) as seen:
+        await seen.sees("run-0")
+        runs[:0] = [run("pay-9", "Failed", error="exit 2")]
+        fake.tell(object={"kind": "config", "name": ""})
+
+        await seen.sees("pay-9")
+        table = seen.app.screen.query_one(RunsTable)
+        assert (table.scroll_offset.y, table.current_key) == (0, "id-of-run-0")
+
+
 async def test_what_is_marked_is_copied_and_written_to_a_file(fake: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     async with dashboard(fake, now=Clock()) as seen:

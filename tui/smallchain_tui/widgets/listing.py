@@ -138,12 +138,16 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
         if at is None or not self._key:
             self._key = self.current_key
             self.post_message(self.Moved(self, self._key))
-        elif at != before and self.size.height:
+        elif at != before and self.size.height and not self._shows_from_top(at):
             # The list moved under the reader: the row stays where it was on the screen.
             self.scroll_to(y=self.scroll_offset.y + (at - before) * self.row_height, animate=False, force=True, immediate=True)
         self._measure()
         self.post_message(self.Counted())
         self.refresh()
+
+    def _shows_from_top(self, index: int) -> bool:
+        """Whether the list stands at its top, and would show a row from there: then what comes above it is to be seen too."""
+        return self.scroll_offset.y == 0 and (index + 1) * self.row_height + self.has_header <= self.size.height
 
     def _measure(self) -> None:
         self.virtual_size = Size(self.size.width, len(self.shown) * self.row_height + self.has_header)

@@ -73,6 +73,13 @@ def test_overdue_starts_are_made_up_for_once() -> None:
     assert turn.look_at == NOON + 6 * HOUR
 
 
+def test_a_start_that_is_in_time_makes_up_for_none_of_those_before_it() -> None:
+    turn = at(NOON + 5 * HOUR + timedelta(seconds=10), misfire="skip")
+
+    assert turn.start == NOON + 5 * HOUR
+    assert turn.skipped == (Skipped(NOON + HOUR, 4, MISSED),)
+
+
 def test_or_not_at_all() -> None:
     turn = at(NOON + 5.5 * HOUR, misfire="skip")
 
