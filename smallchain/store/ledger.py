@@ -158,16 +158,29 @@ def wait(tx: Tx, run: Run, account: int, /) -> None:
 
 def stop_waiting(tx: Tx, run: Run, /) -> None:
     """Note that a run does not wait for room any more."""
-    tx.run("ledger.stop_waiting", run_id=run.id)
+    if _is_anybody_waiting(tx):
+        tx.run("ledger.stop_waiting", run_id=run.id)
 
 
 def waiting(tx: Tx, account: int, /, *, most: int) -> list[str]:
     """Ids of runs that wait until others' calls under an account end, those first that are to go first: so many while calls are out
     still, all when none is."""
+    if not _is_anybody_waiting(tx):
+        return []
     row = tx.one("ledger.account_by_id", id=account)
     if row is None or row["held"] == 0:
         most = -1
     return [row["run_id"] for row in tx.all("ledger.waiting", account=account, most=most)]
+
+
+def _is_anybody_waiting(tx: Tx) -> bool:
+    """Whether any run waits for room: each call under a cap asks, and mostly none does."""
+
+    def read() -> bool:
+        row = tx.one("ledger.anybody_waiting")
+        return row is not None and row["run_id"] is not None
+
+    return tx.recall("waits_for_room", None, read)
 
 
 @dataclass(frozen=True, slots=True)

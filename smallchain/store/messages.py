@@ -61,6 +61,13 @@ def fresh(tx: Tx, run_id: str, /) -> dict[int, str]:
     return {row["seq"]: row["wire"] for row in tx.late("messages.append") if row["run_id"] == run_id}  # type: ignore[misc]
 
 
+def following(tx: Tx, run_id: str, after: int, upto: int, /) -> list[str]:
+    """The texts of the messages after a number up to another; those of this very transaction are at hand, and not written for it."""
+    at_hand = fresh(tx, run_id)
+    numbers = range(after + 1, upto + 1)
+    return [at_hand[number] for number in numbers] if at_hand.keys() >= set(numbers) else wire(tx, run_id, upto, after=after)
+
+
 def one(tx: Tx, run_id: str, seq: int, /) -> str:
     """One message as a text of JSON; empty when there is none."""
     row = tx.one("messages.one", run_id=run_id, seq=seq)

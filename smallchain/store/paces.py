@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from smallchain.model.run import Run
+from smallchain.store import modelcalls
 from smallchain.store.contract import Row, Tx
 from smallchain.store.times import from_text, maybe, to_text
 
 KIND = "pace"
+_TOLD = ("messages", "input_tokens", "output_tokens", "first_message", "summary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +237,12 @@ def waiting_runs(tx: Tx, /) -> dict[tuple[str, int], str]:
 # ---- what a call will use
 
 
-def last_usage(tx: Tx, run_id: str, /, *, llm: str, model: str) -> Row | None:
+def last_usage(tx: Tx, run: Run, /, *, llm: str, model: str) -> Row | None:
     """The newest call of a run to a model of an LLM that told its tokens, with what its request held; or None."""
-    return tx.one("paces.last_usage", run_id=run_id, llm=llm, model=model)
-
-
-def bytes_since(tx: Tx, run_id: str, after: int, upto: int, /) -> int:
-    """How long the messages of a run are from after a number up to another."""
-    row = tx.one("paces.bytes_since", run_id=run_id, after=after, upto=upto)
-    return int(row["bytes"]) if row else 0
+    newest = modelcalls.get(tx, run.id, run.attempts)  # mostly it is this one, at hand and perhaps not written yet
+    if newest is not None and newest.input_tokens is not None and not newest.summarises and (newest.llm, newest.model) == (llm, model):
+        return {each: getattr(newest, each) for each in _TOLD} | {"around": newest.around or 0}
+    return tx.one("paces.last_usage", run_id=run.id, llm=llm, model=model)
 
 
 def failed(tx: Tx, run: Run, llm: str, /) -> int:

@@ -34,7 +34,7 @@ def prompt_bound(tx: Tx, run: Run, spec: LLMSpec, /) -> int:
     """Tokens of the next prompt at most: one for each byte of the request, until a reply to this run of the same model has told its
     usage; then that reply's tokens and a token for each byte since, or those of the whole request where that is less."""
     part = Part(run.messages, contexts.first_message(tx, run), run.summary)
-    usage = paces.last_usage(tx, run.id, llm=spec.name, model=spec.model or spec.name)
+    usage = paces.last_usage(tx, run, llm=spec.name, model=spec.model or spec.name)
     if usage is None:
         return _summing_up(tx, run) + _whole(tx, run, spec, part)
     told = _summing_up(tx, run) + _since(tx, run, spec, usage)
@@ -96,11 +96,12 @@ def _since(tx: Tx, run: Run, spec: LLMSpec, usage: Row) -> int:
     """The tokens of a request and its reply, and the bytes of what came after them, or stands around more than then."""
     told, known = int(usage["input_tokens"] + usage["output_tokens"]), int(usage["messages"])
     told += max(0, around(tx, run, spec) - int(usage["around"]))
-    following = messages.one(tx, run.id, known + 1)
     pins = pins_of(tx, run.root_id)
     if not _is_in_json(spec, _functions_of(pins, run)):
-        known += bool(following) and json.loads(following).get("role") == "assistant"  # a silent reply left no message
-        return told + paces.bytes_since(tx, run.id, known, run.messages)
+        following = messages.following(tx, run.id, known, run.messages)
+        if following and json.loads(following[0]).get("role") == "assistant":  # a silent reply left no message
+            del following[0]
+        return told + sum(len(wire.encode()) for wire in following)
     rows = messages.sent(tx, run.id, Part(run.messages, first=known + 1))  # the head comes along: that is too much, never too little
     sent = jsonmode.as_sent([(json.loads(row["wire"]), row["template"]) for row in rows], (), pins.templates())
     return told + sum(len(canonical(message).encode()) for message in sent)

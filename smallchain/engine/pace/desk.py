@@ -98,7 +98,7 @@ def _tokens(tx: Tx, run: Run, spec: LLMSpec) -> int:
     output = written_output(spec.parameters)
     if output is not None:
         return prompt_bound(tx, run, spec) + output * replies_asked(spec.parameters)
-    usage = paces.last_usage(tx, run.id, llm=spec.name, model=spec.model or spec.name)
+    usage = paces.last_usage(tx, run, llm=spec.name, model=spec.model or spec.name)
     return prompt_bound(tx, run, spec) + (int(usage["output_tokens"]) if usage is not None else 0)
 
 

@@ -76,6 +76,9 @@ DELETE FROM waits_for_room WHERE run_id = :run_id;
 SELECT run_id FROM waits_for_room JOIN runs ON runs.id = waits_for_room.run_id
 WHERE account = :account AND runs.phase = 'ready' ORDER BY runs.priority DESC, runs.id LIMIT :most;
 
+-- anybody_waiting: a run that waits for room in any account
+SELECT max(run_id) AS run_id FROM waits_for_room;
+
 -- parked: how many runs stand still until there is room in an account, and when the first of them looks again; so many are looked at
 SELECT count(*) AS count, min(due_at) AS due_at FROM (
   SELECT runs.due_at FROM waits_for_room JOIN runs ON runs.id = waits_for_room.run_id

@@ -111,8 +111,5 @@ SELECT messages, input_tokens, output_tokens, first_message, summary, coalesce(a
 WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND input_tokens IS NOT NULL AND summarises = 0 AND llm = :llm AND model = :model
 ORDER BY attempt DESC LIMIT 1;
 
--- bytes_since: how long the messages of a run are that came after a number
-SELECT coalesce(sum(length(CAST(wire AS BLOB))), 0) AS bytes FROM messages WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND seq > :after AND seq <= :upto;
-
 -- failed: how often an LLM failed in this turn of a run
 SELECT count(*) AS count FROM modelcalls WHERE run_no = (SELECT no FROM runs WHERE id = :run_id) AND turn = :turn AND llm = :llm AND outcome = 'failed';

@@ -90,14 +90,14 @@ async def test_a_request_after_a_crash_is_sent_in_the_bytes_that_are_recorded(tm
         await house.close()
 
 
-async def statements_of_three_turns(house: House) -> list[str]:
+async def statements_of_three_turns(house: House, **more: Any) -> list[str]:
     """Every statement on the writer's connection from an agent's file to its answer, with three instant calls before it."""
     said: list[str] = []
     await house.database.write(lambda tx: cast("SqliteTx", tx).connection.set_trace_callback(said.append))
     replies: list[dict[str, Any]] = [{"tool_calls": [{"name": "add", "arguments": {"a": n, "b": 1}}]} for n in range(3)]
     script = [{"name": "fast", "provider": "scripted", "replies": [*replies, {"content": "done"}]}]
     task = {"name": "sums", "agent": "assistant", "user_message": "add"}
-    agents = [{"name": "assistant", "tools": ["add"]}]
+    agents = [{"name": "assistant", "tools": ["add"], **more}]
     await house.apply(json.dumps({"llms": script, "agents": agents, "tasks": [task], "runs": [{"name": RUN, "task": "sums"}]}))
     await house.run(RUN, RunPhase.SUCCEEDED)
     await house.database.write(lambda tx: cast("SqliteTx", tx).connection.set_trace_callback(None))
@@ -119,6 +119,15 @@ async def test_a_turn_under_no_cap_asks_nothing_about_money(house: House) -> Non
 
     assert [line for line in said if {"charges", "raises"} & set(line.split())] == []
     assert len([line for line in said if "accounts" in line.split()]) == 1, "that there is no account is looked up once"
+
+
+async def test_a_turn_under_a_cap_reads_back_nothing_that_it_is_about_to_write(house: House) -> None:
+    said = await statements_of_three_turns(house, budget={"limit": "100000 tokens", "per": "run"})
+    read = [set(line.split()) for line in said if line.startswith("SELECT")]
+
+    assert len([words for words in read if "messages" in words]) == 1, "the opening, before a reply has told its tokens"
+    assert [words for words in read if {"waits_for_room", "JOIN"} <= words] == []
+    assert len([line for line in said if line.startswith("INSERT INTO charges")]) == 4
 
 
 # ---- a fault in what is done at once
