@@ -43,7 +43,7 @@ from smallchain.store import (
 from smallchain.store.contract import Row, Tx
 from smallchain.store.resources import Written
 from smallchain.store.times import to_text
-from smallchaind.api import budgets, finding, items, lists
+from smallchaind.api import budgets, finding, items, lists, written
 from smallchaind.api.items import Item
 from smallchaind.api.pages import HISTORIES, one
 from smallchaind.compose import House
@@ -63,9 +63,9 @@ def routes(house: House) -> APIRouter:
         def look(tx: Tx) -> dict[str, Any]:
             found = _describe(tx, kind.removesuffix("s"), ref)
             if found["item"]["kind"] == "tool":
-                found["item"] = items.with_fence(tx, found["item"], house.tools)
+                found["item"] = written.with_fence(tx, found["item"], house.tools)
             if found["item"]["kind"] == "mcp_server":
-                found["item"] |= items.stands(house.mcp.standing(found["item"]["name"]), house.secrets.mask)
+                found["item"] |= written.stands(house.mcp.standing(found["item"]["name"]), house.secrets.mask)
             return found
 
         return await house.database.read(look)
@@ -173,10 +173,10 @@ def _describe(tx: Tx, kind: str, ref: str) -> dict[str, Any]:
         (found,) = lists.named("budgets", budgets.written(tx), [ref])[:1]
         return {"item": found, "related": {"runs": budgets.parked(tx, found)}}
     if kind in lists.WRITTEN.values():
-        written = finding.find_resource(tx, kind, ref)
-        tools = {"mcp_tools": items.mcp_tools(tx, written.name)} if kind == "mcp_server" else {}
-        made = {"runs": _made(tx, written)} if kind == "schedule" else {}
-        return {"item": items.resource(tx, written), "related": {**tools, **made, "used_by": _users(tx, written)}}
+        row = finding.find_resource(tx, kind, ref)
+        tools = {"mcp_tools": written.mcp_tools(tx, row.name)} if kind == "mcp_server" else {}
+        made = {"runs": _made(tx, row)} if kind == "schedule" else {}
+        return {"item": written.resource(tx, row), "related": {**tools, **made, "used_by": _users(tx, row)}}
     plural = f"{kind}s"
     if plural not in lists.KINDS or kind == "spend":
         raise Unknown(f"there is no kind {kind!r} to describe", hint=did_you_mean(plural, lists.KINDS))
@@ -205,7 +205,7 @@ def _users(tx: Tx, used: Written) -> list[Item]:
     named = (used.kind, used.name)
     users = [each for each in resources.everything(tx) if each.kind != "run" and named in references(each.kind, each.spec)]
     return [
-        {name: item[name] for name in ("kind", "name", "id", "status", "detail")} for item in (items.resource(tx, user) for user in users)
+        {name: item[name] for name in ("kind", "name", "id", "status", "detail")} for item in (written.resource(tx, user) for user in users)
     ]
 
 

@@ -15,7 +15,7 @@ from smallchain.model.ids import did_you_mean
 from smallchain.store import artifacts, eventlog, files, resources, runs
 from smallchain.store.contract import Tx
 from smallchain.store.times import to_text
-from smallchaind.api import budgets, finding, items
+from smallchaind.api import budgets, finding, items, written
 from smallchaind.api.items import Item
 from smallchaind.api.pages import HISTORIES, MOST, Wanted, page
 from smallchaind.compose import House
@@ -102,12 +102,12 @@ def routes(house: House) -> APIRouter:
                 return {"items": found.items, "next": found.next}
             listing = listed(tx, kind, run)
             if kind == "tools":
-                listing = [items.with_fence(tx, item, house.tools) for item in listing]
+                listing = [written.with_fence(tx, item, house.tools) for item in listing]
             listing = named(kind, listing, name) if name else listing
             if status is not None:
                 listing = [item for item in listing if str(item.get("status", "")).casefold() == status.casefold()]
             if kind == "mcp_servers":
-                listing = [item | items.stands(house.mcp.standing(item["name"]), house.secrets.mask) for item in listing]
+                listing = [item | written.stands(house.mcp.standing(item["name"]), house.secrets.mask) for item in listing]
             return {"items": listing, "next": None}
 
         return JSONResponse(await house.database.read(look))  # it is JSON already: to look through each item again costs more than all else
@@ -120,7 +120,7 @@ def listed(tx: Tx, kind: str, run: str | None) -> list[Item]:
     if kind == "budgets":
         return budgets.over(tx, finding.find_run(tx, run)) if run else budgets.written(tx)
     if kind in WRITTEN:
-        return [items.resource(tx, each) for each in resources.of_kind(tx, WRITTEN[kind])]
+        return [written.resource(tx, each) for each in resources.of_kind(tx, WRITTEN[kind])]
     if kind == "grants":
         tree = {each.id for each in runs.tree(tx, finding.find_run(tx, run).id)} if run else None
         return [items.grant(row) for row in tx.all("grants.list") if tree is None or row["run_id"] in tree]
