@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from smallchain.settings import Settings
 from smallchain_tui.desk import Desk
 from smallchain_tui.viewmodel.decision import Stage
 from smallchain_tui.widgets.textfield import TextField
 from support.daemon import Daemon
 from support.deciding import Deciding, deciding
+
+pytestmark = pytest.mark.long  # test_dashboard walks the same ways in a terminal
 
 TEAM = """
 llms:
