@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import sqlite3
 import tempfile
@@ -22,9 +21,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from smallchain.engine.run import again
 from smallchain.engine.run.acts import cancel, pause, resume
@@ -36,6 +34,7 @@ from smallchain.model.toolcall import OutcomeKind, ToolCall
 from smallchain.store import detached, messages, migrate, runs, toolcalls
 from smallchain.store.contract import Tx
 from support.house import PATIENCE_S, Gate, House, is_legal
+from support.machines import play
 from support.modelserver import Answer, ModelServer, says
 from support.rows import all_runs
 from support.starts import FixedClock
@@ -469,15 +468,4 @@ def _legal(said: list[Mapping[str, Any]]) -> None:
 
 @pytest.mark.slow
 def test_no_sequence_of_events_parts_calls_from_their_results() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Pairing,
-        settings=settings(
-            max_examples=int(os.environ.get("SMALLCHAIN_EXAMPLES", "15")),
-            stateful_step_count=25,
-            deadline=None,
-            derandomize="CI" in os.environ,
-            phases=[Phase.generate, *([Phase.shrink] if "SMALLCHAIN_SHRINK" in os.environ else [])],  # shrinking takes minutes
-            suppress_health_check=list(HealthCheck),
-            print_blob=True,
-        ),
-    )
+    play(Pairing)

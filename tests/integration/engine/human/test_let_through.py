@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -20,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from smallchain.engine.human.deciding import resume
 from smallchain.engine.run.acts import adopt, cancel, pause
@@ -35,6 +33,7 @@ from smallchain.store import approvals, requests, runs
 from smallchain.store.contract import Tx
 from support.asking import Words, publish, text
 from support.house import PATIENCE_S, House
+from support.machines import play
 from support.rows import all_runs
 from support.starts import FixedClock
 
@@ -320,15 +319,4 @@ def _says(tool: Words, arguments: Words) -> int:
 
 @pytest.mark.slow
 def test_nothing_starts_that_was_not_let_through() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        LetThrough,
-        settings=settings(
-            max_examples=int(os.environ.get("SMALLCHAIN_EXAMPLES", "15")),
-            stateful_step_count=25,
-            deadline=None,
-            derandomize="CI" in os.environ,
-            phases=[Phase.generate, *([Phase.shrink] if "SMALLCHAIN_SHRINK" in os.environ else [])],  # shrinking takes minutes
-            suppress_health_check=list(HealthCheck),
-            print_blob=True,
-        ),
-    )
+    play(LetThrough)
